@@ -1,0 +1,1 @@
+"""The assembled program: HTTP API, workers, group commit, command line."""

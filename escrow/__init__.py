@@ -1,0 +1,1 @@
+"""The deals: contracts, terms, slots, funding, release and refund."""

@@ -1,0 +1,1 @@
+"""The books: accounts, journal entries, the event log, periods and proofs."""

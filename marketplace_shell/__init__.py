@@ -1,0 +1,1 @@
+"""A small marketplace that uses the engine through its API alone."""

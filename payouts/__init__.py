@@ -1,0 +1,1 @@
+"""Money leaving us: payouts, settlement between the books, returns."""

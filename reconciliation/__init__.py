@@ -1,0 +1,1 @@
+"""Statements of rails and banks against the books."""

@@ -1,0 +1,1 @@
+"""Tax rules and forms."""
