@@ -1,0 +1,87 @@
+"""What the ledger takes and gives: accounts by name, lines, journal entries, drafts of events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from kernel.principals import Actor
+
+
+class Book(StrEnum):
+    """The two books of a tenant; no journal entry ever touches both."""
+
+    CUSTODY = "custody"
+    PLATFORM = "platform"
+
+
+class AccountKey(NamedTuple):
+    """The natural name of an account: one kind of the chart, one subject, one currency.
+
+    `subject` is the slot, party, payout, ... that the kind asks for; empty where it asks for none.
+    Make keys with the functions of `ledger.chart`.
+    """
+
+    kind: str
+    subject: str
+    currency: str
+
+    @property
+    def code(self) -> str:
+        """The name as the database and the reports write it: `custody.wallet[0190...] EUR`."""
+        return f"{self.kind}[{self.subject}] {self.currency}"
+
+
+class Line(NamedTuple):
+    """One line of a journal entry: debit positive, credit negative, in minor units, never zero."""
+
+    account: AccountKey
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRef:
+    """Names one journal entry: the event it hangs on, and its number there (from 1)."""
+
+    event_id: int
+    entry_no: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A balanced set of lines in one book and one currency.
+
+    Two currencies are two entries bridged by `custody.fx`, so an entry always sums to zero by
+    itself. `reverses` names the entry that this one mirrors, line by line.
+    """
+
+    book: Book
+    currency: str
+    lines: tuple[Line, ...]
+    reverses: EntryRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One event with all its journal entries: accepted or refused whole.
+
+    `kind` is what happened (`slot.released`), `subject` to what (`slot:0190...`), `reason` why, in
+    the actor's words where he gave any. `detail` holds the facts an auditor needs and the lines do
+    not show: plain JSON values, no personal data.
+    """
+
+    kind: str
+    subject: str
+    actor: Actor
+    effective_at: datetime
+    entries: tuple[Entry, ...] = ()
+    reason: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Posted(NamedTuple):
+    """An accepted draft: its event's number and the time at which the books knew it."""
+
+    event_id: int
+    recorded_at: datetime
