@@ -1,0 +1,142 @@
+"""Bring a database to the schema of this version: roles, the shared schema, each tenant's schema.
+
+`prepare_roles` wants a login that may create roles (the embedded server's superuser, or a DBA's
+own). Everything else runs as `holdfast_owner`, which owns all objects; the program itself logs in
+as `holdfast_app` and can only become a tenant's role.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from kernel.database import Tenant
+from kernel.errors import Refusal
+
+OWNER: Final = "holdfast_owner"
+APP: Final = "holdfast_app"
+SHARED_SCHEMA: Final = "holdfast"
+
+_HERE: Final = Path(__file__).parent
+
+# Several processes may start at once; one of them migrates, the others wait for it.
+_MIGRATION_LOCK: Final = 0x686F6C64
+
+# Only a database that holds none of a tenant's own names is safe to search by bare name.
+_PUBLIC_IS_CLOSED: Final = "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+
+
+class UnknownTenant(Refusal):
+    """No tenant has this name."""
+
+    code = "tenant.unknown"
+
+
+class TenantExists(Refusal):
+    """A tenant of this name is there already."""
+
+    code = "tenant.exists"
+
+
+def prepare_roles(admin_url: str) -> None:
+    """Create the roles owner and app where they lack, and let the owner create in this database."""
+    engine = create_engine(admin_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        known = set(connection.scalars(text("SELECT rolname FROM pg_roles")))
+        if OWNER not in known:
+            connection.exec_driver_sql(f"CREATE ROLE {OWNER} LOGIN CREATEROLE")
+        if APP not in known:
+            connection.exec_driver_sql(f"CREATE ROLE {APP} LOGIN NOINHERIT")
+        database = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
+        connection.exec_driver_sql(f"GRANT CREATE, CONNECT ON DATABASE {database} TO {OWNER}")
+        connection.exec_driver_sql(f"GRANT CONNECT ON DATABASE {database} TO {APP}")
+        connection.exec_driver_sql(_PUBLIC_IS_CLOSED)
+
+
+def upgrade_shared(owner_url: str) -> None:
+    """Bring the schema `holdfast` (tenants, keys, hints) to this version."""
+    engine = create_engine(owner_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SHARED_SCHEMA}")
+        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {SHARED_SCHEMA} TO {APP}")
+        connection.exec_driver_sql(f"SET LOCAL search_path TO {SHARED_SCHEMA}")
+        command.upgrade(_config("shared", connection), "head")
+
+
+def create_tenant(owner_url: str, tenant: Tenant) -> None:
+    """Make the tenant's role and schema and bring it to this version; refuses a known name."""
+    engine = create_engine(owner_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        if tenant.name in list_tenants(connection):
+            raise TenantExists(tenant=tenant.name)
+        known = connection.scalars(
+            text("SELECT rolname FROM pg_roles WHERE rolname = :role"), {"role": tenant.role}
+        )
+        if not list(known):
+            connection.exec_driver_sql(f"CREATE ROLE {tenant.role} NOLOGIN")
+            connection.exec_driver_sql(
+                f"GRANT {tenant.role} TO {APP} WITH INHERIT FALSE, SET TRUE"
+            )
+        connection.exec_driver_sql(f"CREATE SCHEMA {tenant.schema}")
+        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {tenant.schema} TO {tenant.role}")
+        connection.execute(
+            text(f"INSERT INTO {SHARED_SCHEMA}.tenant (name) VALUES (:name)"),
+            {"name": tenant.name},
+        )
+        _upgrade_schema(connection, tenant)
+
+
+def upgrade_tenants(owner_url: str) -> list[str]:
+    """Bring every tenant's schema to this version, each in a transaction of its own; their names."""
+    engine = create_engine(owner_url, poolclass=NullPool)
+    with engine.connect() as connection:
+        names = list_tenants(connection)
+    for name in names:
+        with engine.begin() as connection:
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
+            )
+            _upgrade_schema(connection, Tenant(name))
+    return names
+
+
+def list_tenants(connection: Connection) -> list[str]:
+    """The names of all tenants, in order."""
+    return list(connection.scalars(text(f"SELECT name FROM {SHARED_SCHEMA}.tenant ORDER BY name")))
+
+
+def head(branch: str) -> str | None:
+    """The newest revision of a branch (`shared` or `tenant`) that this version of ours knows."""
+    return ScriptDirectory(str(_HERE / branch)).get_current_head()
+
+
+def revision(connection: Connection, schema: str) -> str | None:
+    """The revision that a schema of the database stands at; None where it was never migrated."""
+    options = {"version_table_schema": schema}
+    return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _upgrade_schema(connection: Connection, tenant: Tenant) -> None:
+    connection.execute(
+        text(
+            "SELECT set_config('search_path', :schema, true),"
+            " set_config('holdfast.tenant_role', :role, true)"
+        ),
+        {"schema": tenant.schema, "role": tenant.role},
+    )
+    command.upgrade(_config("tenant", connection), "head")
+
+
+def _config(branch: str, connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_HERE / branch))
+    config.attributes["connection"] = connection
+    return config
