@@ -1,0 +1,117 @@
+"""The use cases of the ledger: post, reverse, and read balances.
+
+`post` is the only way into the books. It takes any number of drafts and answers each; a refused
+draft leaves no trace and does not touch its neighbours (design.md, sections 4 and 5).
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from kernel.errors import Refusal
+from ledger import store
+from ledger.model import AccountKey, Draft, Posted
+from ledger.rules import (
+    MAX_EVENTS,
+    Batch,
+    PeriodNotOpen,
+    Standing,
+    check_draft,
+    decide,
+    from_microseconds,
+)
+
+TENANT_PREFIX = "tenant_"
+
+
+def post(connection: Connection, drafts: Sequence[Draft]) -> list[Posted | Refusal]:
+    """Write the drafts as events with their entries and lines; one answer each, in order.
+
+    Runs inside the caller's transaction and never commits. An earlier draft may fund a later one.
+    More than 16,384 drafts are written as several batches of the same transaction.
+
+    Refuses a single draft with: `ledger.bad_entry`, `ledger.unbalanced`,
+    `ledger.unknown_account_kind`, `ledger.bad_effective_at`, `ledger.period_not_open`,
+    `ledger.insufficient_funds`, `ledger.account_not_open`.
+    """
+    answers: list[Posted | Refusal | None] = [_refusal(draft) for draft in drafts]
+    _refuse_closed_periods(connection, drafts, answers)
+    sound = [i for i, answer in enumerate(answers) if answer is None]
+    standings = lock(connection, {key for i in sound for key in _keys(drafts[i])})
+    for start in range(0, len(sound), MAX_EVENTS):
+        part = sound[start : start + MAX_EVENTS]
+        posted = _post_batch(connection, [drafts[i] for i in part], standings)
+        for i, answer in zip(part, posted, strict=True):
+            answers[i] = answer
+    return [answer for answer in answers if answer is not None]
+
+
+def lock(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, Standing]:
+    """Open and lock accounts ahead, so that a caller's own transaction can post more than once."""
+    wanted = set(keys)
+    if not wanted:
+        return {}
+    store.open_accounts(connection, wanted)
+    return store.lock_accounts(connection, wanted)
+
+
+def balances(connection: Connection, keys: Sequence[AccountKey]) -> dict[AccountKey, int]:
+    """Current balances, signed minor units (debit positive); never opened is zero."""
+    known = store.find_balances(connection, [key.code for key in keys])
+    return {key: known.get(key.code, 0) for key in keys}
+
+
+def kind_balances(connection: Connection, kind: str) -> dict[str, int]:
+    """Current balance of all accounts of one kind together, per currency, signed."""
+    return store.sum_kind(connection, kind)
+
+
+def _post_batch(
+    connection: Connection, drafts: Sequence[Draft], standings: dict[AccountKey, Standing]
+) -> list[Posted | Refusal]:
+    for standing in standings.values():
+        standing.was_line_count = standing.line_count
+    batch_id, schema, clock_us = store.open_batch(connection)
+    newest_us = max((standing.newest_us for standing in standings.values()), default=0)
+    batch = Batch(batch_id, schema.removeprefix(TENANT_PREFIX), max(clock_us, newest_us))
+    rows, decided = decide(drafts, standings, batch)
+    if rows.events:
+        store.add_batch(connection, batch_id, rows)
+        store.save_accounts(connection, standings.values())
+    recorded = {event[0]: event[2] for event in rows.events}
+    return [
+        answer if isinstance(answer, Refusal) else Posted(answer, from_microseconds(recorded[answer]))
+        for answer in decided
+    ]
+
+
+def _refusal(draft: Draft) -> Refusal | None:
+    try:
+        check_draft(draft)
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def _refuse_closed_periods(
+    connection: Connection, drafts: Sequence[Draft], answers: list[Posted | Refusal | None]
+) -> None:
+    """Open the months that are new, and refuse the drafts that count where no period is open."""
+    times = {
+        draft.effective_at
+        for draft, answer in zip(drafts, answers, strict=True)
+        if answer is None and draft.entries
+    }
+    if not times:
+        return
+    months = {datetime(at.year, at.month, 1, tzinfo=UTC) for at in (t.astimezone(UTC) for t in times)}
+    store.open_months(connection, sorted(months))
+    not_open = store.list_not_open(connection, sorted(times))
+    for i, draft in enumerate(drafts):
+        if answers[i] is None and draft.entries and draft.effective_at in not_open:
+            answers[i] = PeriodNotOpen(effective_at=draft.effective_at.isoformat())
+
+
+def _keys(draft: Draft) -> Iterable[AccountKey]:
+    return (line.account for entry in draft.entries for line in entry.lines)
