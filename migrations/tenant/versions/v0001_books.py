@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from kernel.money import EXPONENTS
 from ledger.chart import CHART, MIRRORS
+from migrations.statements import run
 
 revision = "0001"
 down_revision = None
@@ -25,7 +26,7 @@ SQL = Path(__file__).parent.parent / "sql"
 def upgrade() -> None:
     """Create the books, fill chart and currencies, and give the tenant's role its rights."""
     for name in ("books_tables", "books_guards", "books_beside", "books_rights"):
-        op.get_bind().exec_driver_sql((SQL / f"{name}.sql").read_text(encoding="utf-8"))
+        run((SQL / f"{name}.sql").read_text(encoding="utf-8"))
     mirror = {kind: number for number, pair in enumerate(MIRRORS, start=1) for kind in pair}
     op.get_bind().execute(
         text("INSERT INTO currency (code, exponent) VALUES (:code, :exponent)"),
