@@ -161,14 +161,6 @@ class EmbeddedServer:
 
     def _prepare_files(self, programs: Programs) -> None:
         account = programs.account
-        if account.is_another:
-            self._data_dir.chmod(self._data_dir.stat().st_mode | 0o011)
-            if not account.may_enter(self._data_dir):
-                raise CannotStart(
-                    f"The user that runs PostgreSQL for root may not enter {self._data_dir}: name"
-                    " a directory that every user can enter in HOLDFAST_DATA, such as"
-                    " /var/lib/holdfast."
-                )
         _make_socket_dir(self.socket_dir)
         if not self._cluster.exists():
             self._make_cluster(programs)

@@ -86,6 +86,8 @@ def programs_for(data_dir: Path) -> Programs:
     """The programs to use for a data directory; CannotStart says in a sentence what is missing."""
     bindir = find_bindir(os.environ)
     account = choose_account()
+    if account.is_another:
+        _let_in(account, data_dir)
     programs = Programs(bindir, account)
     if account.is_another and not _answers(programs):
         programs = Programs(_copied(bindir, data_dir), account)
@@ -169,6 +171,16 @@ def _account_of(name: str) -> Account | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return Account(entry.pw_uid, entry.pw_gid, options=options)
+
+
+def _let_in(account: Account, data_dir: Path) -> None:
+    """Open our own directory for passing through; what is above it is not ours to open."""
+    data_dir.chmod(data_dir.stat().st_mode | 0o011)
+    if not account.may_enter(data_dir):
+        raise CannotStart(
+            f"The user that runs PostgreSQL for root may not enter {data_dir}: name a directory"
+            " that every user can enter in HOLDFAST_DATA, such as /var/lib/holdfast."
+        )
 
 
 def _answers(programs: Programs) -> bool:
