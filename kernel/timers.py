@@ -1,0 +1,279 @@
+"""Timers: rows that say which handler must look at which subject, and when.
+
+One timer per subject and kind; the kind is also the handler's name (`escrow.auto_release`).
+Due timers are read in due order without a lock. Whoever fires them locks the subjects first,
+in order, and only then claims the timers, which deletes them in the same transaction as the
+work: the other order deadlocks against a command that cancels a timer of its subject.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from sqlalchemy import Connection
+
+from kernel.errors import Broken
+
+GRACE: Final = timedelta(seconds=60)
+"""A command that came in before a timer was due is applied first: the timer waits this long."""
+
+_NO_FLOORS: Final[Mapping[str, timedelta]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A timer to set, or to set anew: `subject_version` is what its handler checks against."""
+
+    subject: str
+    kind: str
+    due_at: datetime
+    subject_version: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DueTimer:
+    """A timer as it was read; it may be gone, or armed anew, by the time it is claimed."""
+
+    due_at: datetime
+    subject: str
+    kind: str
+    subject_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    """A timer as people see it; while it is paused, `due_at` says what no longer holds."""
+
+    subject: str
+    kind: str
+    due_at: datetime
+    subject_version: int
+    paused_remaining: timedelta | None
+    armed_at: datetime
+    failed_times: int
+
+
+_ARM: Final = """
+INSERT INTO timer (subject, kind, due_at, subject_version, armed_at)
+SELECT subject, kind, due_at, subject_version, clock_now_once
+FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::integer[])
+    AS given (subject, kind, due_at, subject_version), clock_now() AS clock_now_once
+ORDER BY subject, kind
+ON CONFLICT (subject, kind) DO UPDATE SET
+    due_at = excluded.due_at, subject_version = excluded.subject_version,
+    armed_at = excluded.armed_at, paused_remaining = NULL, failed_times = 0, retry_at = NULL
+"""
+
+_CANCEL: Final = """
+WITH locked AS (
+    SELECT timer.ctid
+    FROM timer JOIN unnest(%s::text[], %s::text[]) AS given (subject, kind) USING (subject, kind)
+    ORDER BY subject, kind
+    FOR UPDATE OF timer
+)
+DELETE FROM timer USING locked WHERE timer.ctid = locked.ctid
+"""
+
+_PAUSE: Final = """
+WITH locked AS (
+    SELECT timer.ctid
+    FROM timer
+    WHERE subject = ANY (%s::text[]) AND (kind = ANY (%s::text[]) OR %s)
+        AND paused_remaining IS NULL
+    ORDER BY subject, kind
+    FOR UPDATE
+)
+UPDATE timer SET paused_remaining = greatest(due_at - %s::timestamptz, interval '0')
+FROM locked WHERE timer.ctid = locked.ctid
+"""
+
+_RESUME: Final = """
+WITH locked AS (
+    SELECT timer.ctid, given.floor
+    FROM timer
+    JOIN unnest(%s::text[], %s::interval[]) AS given (subject, floor) USING (subject)
+    WHERE (kind = ANY (%s::text[]) OR %s) AND paused_remaining IS NOT NULL
+    ORDER BY subject, kind
+    FOR UPDATE OF timer
+)
+UPDATE timer SET
+    due_at = %s::timestamptz + greatest(paused_remaining, locked.floor), paused_remaining = NULL,
+    failed_times = 0, retry_at = NULL
+FROM locked WHERE timer.ctid = locked.ctid
+"""
+
+_LIST_DUE: Final = """
+SELECT due_at, subject, kind, subject_version
+FROM timer
+WHERE paused_remaining IS NULL
+    AND due_at <= %s AND (due_at, subject, kind) > (%s, %s, %s)
+    AND (retry_at IS NULL OR retry_at <= clock_timestamp())
+ORDER BY due_at, subject, kind
+LIMIT %s
+"""
+
+_CLAIM: Final = """
+WITH locked AS (
+    SELECT timer.ctid
+    FROM timer
+    JOIN unnest(%s::text[], %s::text[], %s::timestamptz[], %s::integer[])
+        AS given (subject, kind, due_at, subject_version)
+        USING (subject, kind, due_at, subject_version)
+    WHERE paused_remaining IS NULL
+    ORDER BY subject, kind
+    FOR UPDATE OF timer
+)
+DELETE FROM timer USING locked WHERE timer.ctid = locked.ctid
+RETURNING timer.due_at, timer.subject, timer.kind, timer.subject_version
+"""
+
+# A minute, two, four, ... at most six hours.
+_PUSH_BACK: Final = """
+UPDATE timer SET
+    failed_times = failed_times + 1,
+    retry_at = clock_timestamp()
+        + least(interval '1 minute' * 2 ^ least(failed_times, 16), interval '6 hours')
+FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::integer[])
+    AS given (subject, kind, due_at, subject_version)
+WHERE timer.subject = given.subject AND timer.kind = given.kind
+    AND timer.due_at = given.due_at AND timer.subject_version = given.subject_version
+"""
+
+_LIST_OF: Final = """
+SELECT subject, kind, due_at, subject_version, paused_remaining, armed_at, failed_times
+FROM timer
+WHERE subject = ANY (%s::text[])
+ORDER BY subject, due_at, kind
+"""
+
+
+def arm(connection: Connection, arms: Sequence[Arm]) -> None:
+    """Set timers; one that is set already starts anew, also if it was paused.
+
+    A subject and kind may be named once.
+    """
+    if not arms:
+        return
+    if len({(each.subject, each.kind) for each in arms}) != len(arms):
+        raise Broken("a timer is armed twice in one batch", subjects=[a.subject for a in arms])
+    connection.exec_driver_sql(_ARM, _columns(arms))
+
+
+def cancel(connection: Connection, timers: Sequence[tuple[str, str]]) -> int:
+    """Take timers away, by (subject, kind); the number that were set."""
+    if not timers:
+        return 0
+    subjects, kinds = zip(*timers, strict=True)
+    return connection.exec_driver_sql(_CANCEL, (list(subjects), list(kinds))).rowcount
+
+
+def pause(
+    connection: Connection,
+    subjects: Sequence[str],
+    *,
+    at: datetime,
+    kinds: Sequence[str] | None = None,
+) -> int:
+    """Stop the subjects' timers and keep what remains of each; the number now stopped.
+
+    A timer that is paused already keeps what it had: holds may overlap. `kinds` leaves timers of
+    other kinds alone; None stops all.
+    """
+    if not subjects:
+        return 0
+    given = (list(subjects), list(kinds or ()), kinds is None, at)
+    return connection.exec_driver_sql(_PAUSE, given).rowcount
+
+
+def resume(
+    connection: Connection,
+    subjects: Sequence[str],
+    *,
+    at: datetime,
+    floors: Mapping[str, timedelta] = _NO_FLOORS,
+    kinds: Sequence[str] | None = None,
+) -> int:
+    """Let paused timers run on for what remained of them; the number that run again.
+
+    `floors` is by subject the least time that must be left, as an auto-release's
+    min(72 h, full length). `kinds` leaves timers of other kinds alone; None resumes all.
+    """
+    if not subjects:
+        return 0
+    distinct = sorted(set(subjects))
+    least = [floors.get(subject, timedelta()) for subject in distinct]
+    given = (distinct, least, list(kinds or ()), kinds is None, at)
+    return connection.exec_driver_sql(_RESUME, given).rowcount
+
+
+def list_due(
+    connection: Connection,
+    *,
+    at: datetime,
+    limit: int,
+    grace: timedelta = GRACE,
+    after: DueTimer | None = None,
+) -> list[DueTimer]:
+    """Timers whose due time and grace are over at `at`, in due order, without a lock.
+
+    A next page begins `after` the last timer of the page before.
+    """
+    start = (after.due_at, after.subject, after.kind) if after else ("-infinity", "", "")
+    rows = connection.exec_driver_sql(_LIST_DUE, (at - grace, *start, limit))
+    return [DueTimer(*row) for row in rows]
+
+
+def claim(connection: Connection, due: Sequence[DueTimer]) -> list[DueTimer]:
+    """Take due timers for this transaction; those that are really still there, in due order.
+
+    Call it when the subjects are locked. A timer that was cancelled, paused, armed anew or
+    claimed by another scanner is not among them. A rollback brings the claimed ones back.
+    """
+    if not due:
+        return []
+    rows = connection.exec_driver_sql(_CLAIM, _columns(due))
+    return sorted(DueTimer(*row) for row in rows)
+
+
+def push_back(connection: Connection, due: Sequence[DueTimer]) -> None:
+    """Leave timers whose handler failed alone for a while: a minute at first, then twice as long.
+
+    Their due time stays what it was; the while is real time, also in a sandbox.
+    """
+    if due:
+        connection.exec_driver_sql(_PUSH_BACK, _columns(due))
+
+
+def list_of(connection: Connection, subjects: Sequence[str]) -> list[Timer]:
+    """What happens to these subjects if nobody does anything; by subject, soonest first."""
+    rows = connection.exec_driver_sql(_LIST_OF, (list(subjects),))
+    return [
+        Timer(
+            subject=row.subject,
+            kind=row.kind,
+            due_at=row.due_at,
+            subject_version=row.subject_version,
+            paused_remaining=row.paused_remaining,
+            armed_at=row.armed_at,
+            failed_times=row.failed_times,
+        )
+        for row in rows
+    ]
+
+
+def find_next_due_at(connection: Connection) -> datetime | None:
+    """When the soonest running timer falls due, by the tenant's clock; None without one."""
+    statement = "SELECT min(due_at) FROM timer WHERE paused_remaining IS NULL"
+    found: datetime | None = connection.exec_driver_sql(statement).scalar_one()
+    return found
+
+
+def _columns(timers: Sequence[Arm] | Sequence[DueTimer]) -> tuple[list[object], ...]:
+    return (
+        [timer.subject for timer in timers],
+        [timer.kind for timer in timers],
+        [timer.due_at for timer in timers],
+        [timer.subject_version for timer in timers],
+    )
