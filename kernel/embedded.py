@@ -79,7 +79,7 @@ class EmbeddedServer:
         with _in_a_sentence(server._data_dir):
             _make_data_dir(server._data_dir)
             with server._starting():
-                server._users = (server._data_dir / "users.lock").open("wb")
+                server._users = _open_private(server._data_dir / "users.lock")
                 fcntl.flock(server._users, fcntl.LOCK_SH)
                 try:
                     server._start_if_down()
@@ -143,7 +143,7 @@ class EmbeddedServer:
     @contextlib.contextmanager
     def _starting(self) -> Iterator[None]:
         """Hold the lock under which the server is started and stopped."""
-        with (self._data_dir / "start.lock").open("wb") as lock:
+        with _open_private(self._data_dir / "start.lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -196,7 +196,7 @@ class EmbeddedServer:
         give_up_at = time.monotonic() + _ORPHANS_S
         while True:
             said_before = self._turn_log()
-            with self._log.open("a", encoding="utf-8") as log:
+            with _open_private(self._log) as log:
                 self._child = programs.spawn(
                     "postgres", "-D", str(self._cluster), *options, log=log
                 )
@@ -262,6 +262,11 @@ def _in_a_sentence(data_dir: Path) -> Iterator[None]:
             f"The embedded database cannot use {where} ({error.strerror}): make room or rights"
             " there, or name another directory in HOLDFAST_DATA."
         ) from error
+
+
+def _open_private(path: Path) -> IO[bytes]:
+    """A file to append to that no other user may read or lock."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def _make_data_dir(data_dir: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import IO, Any, Final
 
 from kernel.settings import CannotStart
 
@@ -65,7 +65,7 @@ class Programs:
             **self.account.options,
         )
 
-    def spawn(self, name: str, *arguments: str, log: TextIO) -> subprocess.Popen[bytes]:
+    def spawn(self, name: str, *arguments: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a program as a direct child in a session of its own: no Ctrl-C reaches it."""
         return subprocess.Popen(
             self._command(name, arguments),
