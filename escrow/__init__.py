@@ -1,1 +1,1 @@
-"""The deals: contracts, terms, slots, funding, release and refund."""
+"""Contracts, their terms and slots: funding, work, release, refund and the clocks of a deal."""

@@ -1,0 +1,246 @@
+"""THE transition table of the milestone (domain/escrow.md 2.4); the numbers are its rows there.
+
+Rows 11 and 13 to 17, disputes and chargebacks, are not here yet.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from escrow.machine import (
+    CLIENT,
+    EITHER,
+    OPERATOR,
+    PAYEE,
+    RAIL,
+    SYSTEM,
+    Guard,
+    Machine,
+    Timer,
+    Transition,
+    Trigger,
+    from_each,
+)
+from escrow.model import Role, SlotState
+
+_CLOSES: Final = (Timer.AUTO_RELEASE, Timer.DORMANT)
+_PAYS_OUT: Final = (Guard.NO_HOLD, Guard.CLEARED)
+
+WORKING: Final = (SlotState.FUNDED, SlotState.SUBMITTED, SlotState.CHANGES_REQUESTED)
+"""States in which a slot holds money and the deal goes on."""
+
+HOLDING: Final = (*WORKING, SlotState.REFUND_REQUESTED, SlotState.DORMANT)
+"""States in which a slot holds money: "any funded" of domain/escrow.md 2.4."""
+
+
+def unmoved(
+    states: Iterable[SlotState], trigger: Trigger, who: frozenset[Role], **rest: tuple[str, ...]
+) -> dict[tuple[StrEnum | None, Trigger], Transition]:
+    """Rows that leave the state as it is."""
+    return {
+        (state, trigger): Transition(who=who, to=state, **rest)  # type: ignore[arg-type]
+        for state in states
+    }
+
+
+_T = Trigger
+_G = Guard
+_X = SlotState
+_RELEASES = Transition(
+    who=CLIENT,
+    to=_X.RELEASED,
+    guards=(*_PAYS_OUT, _G.SAME_SUBMISSION, _G.ONE_MAY_RELEASE),
+    movement=("P07",),
+    arms=(Timer.SECURITY_HOLD,),
+    cancels=_CLOSES,
+)
+_REFUNDS = Transition(
+    who=PAYEE,
+    to=_X.REFUNDED,
+    guards=_PAYS_OUT,
+    movement=("P14", "P15"),
+    cancels=(*_CLOSES, Timer.REFUND_REPLY),
+)
+
+SLOTS: Final[Machine] = MappingProxyType(
+    {
+        # 1, 2, 19: before there is money
+        (None, _T.PROPOSE): Transition(who=EITHER, to=_X.PROPOSED, guards=(_G.AMOUNT_IN_RANGE,)),
+        (_X.PROPOSED, _T.ACCEPT): Transition(
+            who=EITHER, to=_X.AWAITING_FUNDING, guards=(_G.OTHER_PARTY,)
+        ),
+        **from_each(
+            (_X.PROPOSED, _X.AWAITING_FUNDING),
+            _T.CANCEL,
+            Transition(who=EITHER | SYSTEM, to=_X.CANCELLED, guards=(_G.BALANCE_ZERO,)),
+        ),
+        # 3: money comes in
+        (_X.AWAITING_FUNDING, _T.START_FUNDING): Transition(
+            who=CLIENT, to=_X.FUNDING, guards=(_G.CONTRACT_RUNS, _G.PARTIES_CLEAR)
+        ),
+        (_X.AWAITING_FUNDING, _T.FUND_FROM_WALLET): Transition(
+            who=CLIENT,
+            to=_X.FUNDED,
+            guards=(_G.CONTRACT_RUNS, _G.PARTIES_CLEAR, _G.NO_HOLD),
+            movement=("P05",),
+            arms=(Timer.DORMANT,),
+        ),
+        (_X.FUNDING, _T.FUND): Transition(
+            who=RAIL, to=_X.FUNDED, movement=("P01",), arms=(Timer.DORMANT,)
+        ),
+        (_X.FUNDING, _T.FUNDING_ENDED): Transition(
+            who=CLIENT | SYSTEM | RAIL, to=_X.AWAITING_FUNDING
+        ),
+        **_same(HOLDING, _T.CLEAR, RAIL),
+        # 20: more money for a raised price
+        **unmoved(
+            WORKING,
+            _T.START_TOP_UP,
+            CLIENT,
+            guards=(_G.CONTRACT_RUNS, _G.PARTIES_CLEAR, _G.PRICE_UNPAID),
+        ),
+        **unmoved(
+            WORKING,
+            _T.TOP_UP_FROM_WALLET,
+            CLIENT,
+            guards=(_G.CONTRACT_RUNS, _G.PARTIES_CLEAR, _G.PRICE_UNPAID, _G.NO_HOLD),
+            movement=("P05",),
+        ),
+        **_same(HOLDING, _T.TOP_UP, RAIL, movement=("P01",)),
+        # 4, 5: work is shown, withdrawn, sent back
+        **from_each(
+            WORKING,
+            _T.SUBMIT,
+            Transition(
+                who=PAYEE,
+                to=_X.SUBMITTED,
+                guards=(_G.SOMETHING_SHOWN,),
+                arms=(Timer.AUTO_RELEASE,),
+            ),
+        ),
+        (_X.SUBMITTED, _T.WITHDRAW_SUBMISSION): Transition(
+            who=PAYEE,
+            to=_X.FUNDED,
+            guards=(_G.SAME_SUBMISSION,),
+            cancels=(Timer.AUTO_RELEASE,),
+        ),
+        (_X.SUBMITTED, _T.REQUEST_CHANGES): Transition(
+            who=CLIENT,
+            to=_X.CHANGES_REQUESTED,
+            guards=(_G.REASON_GIVEN, _G.SAME_SUBMISSION, _G.BEFORE_DUE, _G.ROUNDS_LEFT),
+            cancels=(Timer.AUTO_RELEASE,),
+        ),
+        # 6, 7, 8, 8b: money goes to the payee
+        **from_each((*WORKING, _X.DORMANT), _T.APPROVE, _RELEASES),
+        **unmoved(
+            WORKING,
+            _T.RELEASE_PART,
+            CLIENT,
+            guards=(*_PAYS_OUT, _G.SAME_SUBMISSION, _G.ONE_MAY_RELEASE, _G.PART_OF_BALANCE),
+            movement=("P10",),
+            arms=(Timer.SECURITY_HOLD,),
+        ),
+        (_X.SUBMITTED, _T.AUTO_RELEASE): Transition(
+            who=SYSTEM,
+            to=_X.RELEASED,
+            guards=(*_PAYS_OUT, _G.SAME_SUBMISSION, _G.TIMER_MAY_RELEASE),
+            movement=("P07",),
+            arms=(Timer.SECURITY_HOLD,),
+            cancels=_CLOSES,
+        ),
+        (_X.SUBMITTED, _T.CONFIRM_FIRST): Transition(
+            who=EITHER, to=_X.SUBMITTED, guards=(_G.SAME_SUBMISSION, _G.BOTH_CONFIRM)
+        ),
+        (_X.SUBMITTED, _T.CONFIRM_SECOND): Transition(
+            who=EITHER,
+            to=_X.RELEASED,
+            guards=(_G.SAME_SUBMISSION, _G.BOTH_CONFIRM, _G.OTHER_CONFIRMED, *_PAYS_OUT),
+            movement=("P07",),
+            arms=(Timer.SECURITY_HOLD,),
+            cancels=_CLOSES,
+        ),
+        # 9, 10, 12: money goes back to the client
+        **from_each(
+            WORKING,
+            _T.ASK_REFUND,
+            Transition(
+                who=CLIENT | SYSTEM,
+                to=_X.REFUND_REQUESTED,
+                arms=(Timer.REFUND_REPLY,),
+                cancels=(Timer.DORMANT,),
+                pauses=(Timer.AUTO_RELEASE,),
+            ),
+        ),
+        (_X.REFUND_REQUESTED, _T.ACCEPT_REFUND): _REFUNDS,
+        (_X.REFUND_REQUESTED, _T.REFUND_UNANSWERED): Transition(
+            who=SYSTEM,
+            to=_X.REFUNDED,
+            guards=_PAYS_OUT,
+            movement=("P14", "P15"),
+            cancels=(*_CLOSES, Timer.REFUND_REPLY),
+        ),
+        **_from(HOLDING, _T.GIVE_BACK, _REFUNDS),
+        # 18: nobody moves
+        **_same(WORKING, _T.REMIND, SYSTEM, arms=(Timer.DORMANT,)),
+        **from_each(
+            WORKING,
+            _T.FALL_DORMANT,
+            Transition(
+                who=SYSTEM,
+                to=_X.DORMANT,
+                guards=(_G.NOTICES_SENT,),
+                cancels=(Timer.AUTO_RELEASE,),
+            ),
+        ),
+        (_X.DORMANT, _T.RELEASE_DORMANT): Transition(
+            who=SYSTEM | OPERATOR,
+            to=_X.RELEASED,
+            guards=(*_PAYS_OUT, _G.WITHIN_LIMIT),
+            movement=("P07",),
+            arms=(Timer.SECURITY_HOLD,),
+        ),
+        (_X.DORMANT, _T.REFUND_DORMANT): Transition(
+            who=SYSTEM | OPERATOR,
+            to=_X.REFUNDED,
+            guards=(*_PAYS_OUT, _G.WITHIN_LIMIT),
+            movement=("P14", "P15"),
+        ),
+        # 20, 7: both sign another price, or roll the rest to another slot
+        **_same(WORKING, _T.AMEND_UP, EITHER, guards=(_G.BOTH_SIGNED,)),
+        **unmoved(
+            WORKING,
+            _T.AMEND_DOWN,
+            EITHER,
+            guards=(_G.BOTH_SIGNED, *_PAYS_OUT),
+            movement=("P14", "P15"),
+        ),
+        **from_each(
+            WORKING,
+            _T.ROLL_REST,
+            Transition(
+                who=EITHER,
+                to=_X.RELEASED,
+                guards=(_G.BOTH_SIGNED, *_PAYS_OUT),
+                movement=("P11",),
+                cancels=_CLOSES,
+            ),
+        ),
+        **from_each(
+            WORKING,
+            _T.ROLL_ALL,
+            Transition(
+                who=EITHER,
+                to=_X.CANCELLED,
+                guards=(_G.BOTH_SIGNED, *_PAYS_OUT),
+                movement=("P11",),
+                cancels=_CLOSES,
+            ),
+        ),
+        (_X.AWAITING_FUNDING, _T.ROLL_IN): Transition(
+            who=EITHER, to=_X.FUNDED, guards=(_G.NO_HOLD,), arms=(Timer.DORMANT,)
+        ),
+        **_same(WORKING, _T.ROLL_IN, EITHER, guards=(_G.NO_HOLD,)),
+    }
+)
+"""The milestone (domain/escrow.md 2.4)."""

@@ -1,0 +1,378 @@
+"""What escrow keeps: contracts, slots, fundings, refunds, releases, and the states of each.
+
+Rows are frozen and in the order of their tables' columns; amounts are minor units of the
+contract's currency. What a decided command will write is a `Plan`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from ledger.model import Draft
+
+
+class Role(StrEnum):
+    """What an actor is to one contract. SYSTEM fires timers, RAIL reports on money."""
+
+    CLIENT = "client"
+    PAYEE = "payee"
+    OPERATOR = "operator"
+    SYSTEM = "system"
+    RAIL = "rail"
+
+
+class ContractState(StrEnum):
+    """The life of a contract. `closed_disputed` comes with disputes."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+class SlotState(StrEnum):
+    """The life of a milestone (domain/escrow.md 2.4). A hold is not a state."""
+
+    PROPOSED = "proposed"
+    AWAITING_FUNDING = "awaiting_funding"
+    FUNDING = "funding"
+    FUNDED = "funded"
+    SUBMITTED = "submitted"
+    CHANGES_REQUESTED = "changes_requested"
+    REFUND_REQUESTED = "refund_requested"
+    DORMANT = "dormant"
+    RELEASED = "released"
+    REFUNDED = "refunded"
+    CANCELLED = "cancelled"
+
+
+class FundingState(StrEnum):
+    """The life of a payment by the client (domain/escrow.md 2.3).
+
+    `mismatch`: money came that nobody asked for in this amount; it lies in suspense for a
+    person to look at. `credited`: money that could not fund the slot lies in the client's wallet.
+    """
+
+    CREATED = "created"
+    REQUIRES_ACTION = "requires_action"
+    PROCESSING = "processing"
+    UNKNOWN = "unknown"
+    SUCCEEDED_UNCLEARED = "succeeded_uncleared"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    MISMATCH = "mismatch"
+    CREDITED = "credited"
+
+
+class RefundState(StrEnum):
+    """The life of money on its way back to the client (domain/escrow.md 2.9)."""
+
+    APPROVED = "approved"
+    SUBMITTED = "submitted"
+    UNKNOWN = "unknown"
+    SUCCEEDED = "succeeded"
+    WALLET_CREDITED = "wallet_credited"
+
+
+class ReleaseState(StrEnum):
+    """Released money is pending in its security hold, then available to the payee."""
+
+    PENDING = "pending"
+    AVAILABLE = "available"
+
+
+class AmendmentState(StrEnum):
+    """An amendment waits for the other side's signature."""
+
+    PROPOSED = "proposed"
+    SIGNED = "signed"
+
+
+class ReleaseRule(StrEnum):
+    """Who may let the money go, pinned at acceptance (domain/escrow.md 0.9)."""
+
+    CLIENT_OR_TIMER = "client_or_timer"
+    BOTH_CONFIRM = "both_confirm"
+    CLIENT_ONLY = "client_only"
+
+
+class Method(StrEnum):
+    """How the client pays. WALLET moves money he already has with us; the others are a rail's."""
+
+    CARD = "card"
+    BANK_DEBIT = "bank_debit"
+    BANK_TRANSFER = "bank_transfer"
+    WALLET = "wallet"
+
+
+class Purpose(StrEnum):
+    """What a funding pays for: a slot, more of a running slot, or a tip."""
+
+    SLOT = "slot"
+    TOP_UP = "top_up"
+    TIP = "tip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the proposer sets and acceptance pins; nobody changes it afterwards.
+
+    Rates are basis points. `dormant_limit_minor`: a dormant slot that holds more than this waits
+    for an operator. `free_change_rounds`: how often the client may ask for changes.
+    """
+
+    commission_bps: int = 1_000
+    client_fee_bps: int = 300
+    security_hold_days: int = 5
+    auto_release_after: timedelta = timedelta(days=14)
+    release_rule: ReleaseRule = ReleaseRule.CLIENT_OR_TIMER
+    refund_reply_after: timedelta = timedelta(days=7)
+    dormant_after: timedelta = timedelta(days=90)
+    dormant_limit_minor: int = 100_000
+    free_change_rounds: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One deal between a client and a payee in one currency, with the terms pinned."""
+
+    id: UUID
+    client_id: UUID
+    payee_id: UUID
+    currency: str
+    state: ContractState
+    version: int
+    proposed_by: Role
+    terms: Terms
+    created_at: datetime
+    accepted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A milestone: what holds money and has the state machine.
+
+    funded + rolled_in = held + released + refunded + rolled_out, always. `amount_minor` is the
+    agreed price; `uncleared_minor` the part of held that the client's bank may still take back;
+    `fee_deferred_minor` the client's fee that is not yet ours. `submission_no` is the submission
+    that lies before the client (0: none), `submission_count` how many there were.
+    """
+
+    id: UUID
+    term_id: UUID
+    contract_id: UUID
+    currency: str
+    seq: int
+    proposed_by: Role
+    state: SlotState
+    version: int
+    amount_minor: int
+    created_at: datetime
+    active_at: datetime
+    due_at: datetime | None = None
+    funded_minor: int = 0
+    rolled_in_minor: int = 0
+    held_minor: int = 0
+    released_minor: int = 0
+    refunded_minor: int = 0
+    rolled_out_minor: int = 0
+    uncleared_minor: int = 0
+    fee_deferred_minor: int = 0
+    lot_count: int = 0
+    submission_no: int = 0
+    submission_count: int = 0
+    change_rounds: int = 0
+    confirmed_by: Role | None = None
+    notices: int = 0
+
+    @property
+    def unpaid_minor(self) -> int:
+        """What the client still has to pay in before the agreed price is covered."""
+        paid = self.funded_minor + self.rolled_in_minor
+        gone = self.refunded_minor + self.rolled_out_minor
+        return max(0, self.amount_minor - (paid - gone))
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Work shown to the client: references to a message and to artefacts, never their content."""
+
+    slot_id: UUID
+    submission_no: int
+    message_ref: str
+    artefact_refs: tuple[str, ...]
+    submitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """One payment by the client: `amount_minor` for the slot and `client_fee_minor` for us.
+
+    `slot_id` is None for a tip. Its id is the key with which the rail is asked. `refunded_minor`
+    never exceeds `captured_minor`. A tip's `release_id` names its security hold.
+    """
+
+    id: UUID
+    contract_id: UUID
+    slot_id: UUID | None
+    purpose: Purpose
+    method: Method
+    rail_account: str
+    currency: str
+    amount_minor: int
+    client_fee_minor: int
+    state: FundingState
+    version: int
+    created_at: datetime
+    captured_minor: int = 0
+    refunded_minor: int = 0
+    rail_fee_minor: int = 0
+    rail_ref: str = ""
+    code: str = ""
+    release_id: UUID | None = None
+
+    @property
+    def asked_minor(self) -> int:
+        """What the rail is asked to take from the client."""
+        return self.amount_minor + self.client_fee_minor
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """What one funding put into one slot. Releases use the oldest first, refunds the newest.
+
+    `gone_minor` was refunded or rolled away, with `fee_gone_minor` of its fee. The lot's fee is
+    still deferred while the slot has released nothing since (`released_before_minor`).
+    """
+
+    slot_id: UUID
+    seq: int
+    funding_id: UUID
+    amount_minor: int
+    fee_minor: int
+    released_before_minor: int
+    gone_minor: int = 0
+    fee_gone_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Money released to the payee, from a slot or a tip, in its security hold until available."""
+
+    id: UUID
+    contract_id: UUID
+    slot_id: UUID | None
+    payee_id: UUID
+    currency: str
+    gross_minor: int
+    commission_minor: int
+    available_at: datetime
+    state: ReleaseState = ReleaseState.PENDING
+
+    @property
+    def net_minor(self) -> int:
+        """What the payee gets."""
+        return self.gross_minor - self.commission_minor
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money on its way back to the client, by the way it came; its id is the rail's key."""
+
+    id: UUID
+    slot_id: UUID
+    funding_id: UUID
+    method: Method
+    rail_account: str
+    client_id: UUID
+    currency: str
+    amount_minor: int
+    fee_minor: int
+    state: RefundState
+    version: int
+    created_at: datetime
+    rail_ref: str = ""
+    code: str = ""
+
+    @property
+    def total_minor(self) -> int:
+        """What goes to the client: slot money and his fee."""
+        return self.amount_minor + self.fee_minor
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """A change of a running slot that counts once both have signed.
+
+    Either `new_amount_minor` (a new price) or `to_slot_id` (the rest rolls forward to that slot).
+    """
+
+    id: UUID
+    contract_id: UUID
+    slot_id: UUID
+    to_slot_id: UUID | None
+    new_amount_minor: int | None
+    proposed_by: Role
+    slot_version: int
+    state: AmendmentState
+    created_at: datetime
+
+
+class Alarm(NamedTuple):
+    """A timer to set: kind without its room (`auto_release`), and the version it belongs to."""
+
+    subject: str
+    kind: str
+    due_at: datetime
+    subject_version: int
+
+
+class Ask(NamedTuple):
+    """What a rail shall be asked for, once this transaction is committed."""
+
+    id: UUID
+    kind: str
+    subject: str
+    amount_minor: int
+    currency: str
+    method: Method
+    rail_account: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one decided command will write, all of it or nothing.
+
+    `moved_*` are pairs (as it stood under its lock, as it will be). Only the first draft may
+    carry journal entries, so that the ledger's answer to it decides for the whole plan.
+    """
+
+    drafts: tuple[Draft, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    contracts: tuple[Contract, ...] = ()
+    moved_contracts: tuple[tuple[Contract, Contract], ...] = ()
+    slots: tuple[Slot, ...] = ()
+    moved_slots: tuple[tuple[Slot, Slot], ...] = ()
+    titles: tuple[str, ...] = ()
+    submissions: tuple[Submission, ...] = ()
+    fundings: tuple[Funding, ...] = ()
+    moved_fundings: tuple[tuple[Funding, Funding], ...] = ()
+    lots: tuple[Lot, ...] = ()
+    moved_lots: tuple[tuple[Lot, Lot], ...] = ()
+    releases: tuple[Release, ...] = ()
+    moved_releases: tuple[tuple[Release, Release], ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    moved_refunds: tuple[tuple[Refund, Refund], ...] = ()
+    amendments: tuple[Amendment, ...] = ()
+    moved_amendments: tuple[tuple[Amendment, Amendment], ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    cancelled: tuple[tuple[str, str], ...] = ()
+    paused: tuple[tuple[str, str], ...] = ()
+    asks: tuple[Ask, ...] = ()
