@@ -12,6 +12,9 @@ UV ?= uv
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate pyproject.toml
 
+# An environment that was moved, or whose Python is gone, is made anew.
+_ := $(shell $(PYTHON) -c pass 2>/dev/null || rm -f $(VENV)/.made $(VENV)/.run $(VENV)/.test)
+
 .PHONY: help run test check format bench replay migrate lock clean
 
 help:  ## show this list
@@ -61,7 +64,7 @@ $(VENV)/.test: requirements-dev.txt $(VENV)/.run
 	@$(PIP) install --quiet --require-hashes -r $<
 	@touch $@
 
-# A broken half of an environment is built anew; one that works is kept.
+# An environment that works is kept, whoever made it.
 $(VENV)/.made:
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
 		found=; \
