@@ -4,12 +4,13 @@ Packing with `struct` costs a third of what the driver's per-value dumpers cost 
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
-from psycopg.adapt import Buffer, Dumper, PyFormat
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -17,6 +18,8 @@ COPY_TRAILER: Final = b"\xff\xff"
 NULL: Final = b"\xff\xff\xff\xff"
 
 _INT8_OID: Final = 20
+_TEXT_OID: Final = 25
+_TEXT_ARRAY_OID: Final = 1009
 _INT8_ARRAY_OID: Final = 1016
 _LENGTH: Final = struct.Struct(">i")
 
@@ -41,6 +44,20 @@ class BigintArray:
         self.packed = head + struct.pack(">" + "iq" * count, *mixed)
 
 
+class TextArray:
+    """A `text[]` parameter packed in one go."""
+
+    __slots__ = ("packed",)
+
+    def __init__(self, values: Collection[str]) -> None:
+        """Pack the values; none may be None."""
+        count = len(values)
+        head = struct.pack(">iiiii", 1 if count else 0, 0, _TEXT_OID, count, 1)
+        self.packed = head + b"".join([text_cell(value) for value in values])
+        if not count:
+            self.packed = head[:12]
+
+
 class _BigintArrayDumper(Dumper):
     format = Format.BINARY
     oid = _INT8_ARRAY_OID
@@ -49,13 +66,18 @@ class _BigintArrayDumper(Dumper):
         return obj.packed
 
 
-class _BigintArrayTextDumper(_BigintArrayDumper):
-    """Registered for both formats: the value is always sent in binary."""
+class _TextArrayDumper(Dumper):
+    format = Format.BINARY
+    oid = _TEXT_ARRAY_OID
+
+    def dump(self, obj: TextArray) -> Buffer:
+        return obj.packed
 
 
 def teach(connection: psycopg.Connection[Any]) -> None:
-    """Let this connection take BigintArray parameters."""
+    """Let this connection take BigintArray and TextArray parameters."""
     connection.adapters.register_dumper(BigintArray, _BigintArrayDumper)
+    connection.adapters.register_dumper(TextArray, _TextArrayDumper)
 
 
 def text_cell(value: str) -> bytes:
@@ -79,16 +101,3 @@ def copy_in(
     with connection.cursor().copy(statement) as copy:
         copy.write(COPY_HEADER + b"".join(rows) + COPY_TRAILER)
 
-
-__all__ = [
-    "COPY_HEADER",
-    "COPY_TRAILER",
-    "NULL",
-    "PG_EPOCH_US",
-    "BigintArray",
-    "PyFormat",
-    "bytes_cell",
-    "copy_in",
-    "teach",
-    "text_cell",
-]

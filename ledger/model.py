@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from kernel.principals import Actor
 
@@ -16,21 +16,36 @@ class Book(StrEnum):
     PLATFORM = "platform"
 
 
-class AccountKey(NamedTuple):
-    """The natural name of an account: one kind of the chart, one subject, one currency.
+class AccountKey(str):
+    """The natural name of an account: `custody.wallet[0190...] EUR`.
 
-    `subject` is the slot, party, payout, ... that the kind asks for; empty where it asks for none.
-    Make keys with the functions of `ledger.chart`.
+    One kind of the chart, one subject, one currency. `subject` is the slot, party, payout, ... that
+    the kind asks for; empty where it asks for none. It is a text, so that looking an account up by
+    its name costs what a text costs (decision 0002). Make keys with `ledger.chart.account`.
     """
+
+    __slots__ = ("currency", "kind", "subject")
 
     kind: str
     subject: str
     currency: str
 
+    def __new__(cls, kind: str, subject: str, currency: str) -> Self:
+        """Spell the name out, and keep its three parts beside it."""
+        key = super().__new__(cls, f"{kind}[{subject}] {currency}")
+        key.kind = kind
+        key.subject = subject
+        key.currency = currency
+        return key
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+        """Copy and pickle by the three parts."""
+        return type(self), (self.kind, self.subject, self.currency)
+
     @property
     def code(self) -> str:
-        """The name as the database and the reports write it: `custody.wallet[0190...] EUR`."""
-        return f"{self.kind}[{self.subject}] {self.currency}"
+        """The name as the database and the reports write it."""
+        return str(self)
 
 
 class Line(NamedTuple):

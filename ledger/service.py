@@ -47,13 +47,10 @@ def post(connection: Connection, drafts: Sequence[Draft]) -> list[Posted | Refus
     return [answer for answer in answers if answer is not None]
 
 
-def lock(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, Standing]:
+def lock(connection: Connection, keys: Iterable[AccountKey]) -> dict[str, Standing]:
     """Open and lock accounts ahead, so that a caller's own transaction can post more than once."""
     wanted = set(keys)
-    if not wanted:
-        return {}
-    store.open_accounts(connection, wanted)
-    return store.lock_accounts(connection, wanted)
+    return store.lock_accounts(connection, wanted) if wanted else {}
 
 
 def balances(connection: Connection, keys: Sequence[AccountKey]) -> dict[AccountKey, int]:
@@ -68,21 +65,23 @@ def kind_balances(connection: Connection, kind: str) -> dict[str, int]:
 
 
 def _post_batch(
-    connection: Connection, drafts: Sequence[Draft], standings: dict[AccountKey, Standing]
+    connection: Connection, drafts: Sequence[Draft], standings: dict[str, Standing]
 ) -> list[Posted | Refusal]:
     for standing in standings.values():
         standing.was_line_count = standing.line_count
     batch_id, schema, clock_us = store.open_batch(connection)
     newest_us = max((standing.newest_us for standing in standings.values()), default=0)
     batch = Batch(batch_id, schema.removeprefix(TENANT_PREFIX), max(clock_us, newest_us))
-    rows, decided = decide(drafts, standings, batch)
-    if rows.events:
-        store.add_batch(connection, batch_id, rows)
+    accepted, answers = decide(drafts, standings, batch)
+    if accepted:
+        store.add_batch(connection, batch, accepted)
         store.save_accounts(connection, standings.values())
-    recorded = {event[0]: event[2] for event in rows.events}
+    recorded_us = iter([taken.recorded_us for taken in accepted])
     return [
-        answer if isinstance(answer, Refusal) else Posted(answer, from_microseconds(recorded[answer]))
-        for answer in decided
+        answer
+        if isinstance(answer, Refusal)
+        else Posted(answer, from_microseconds(next(recorded_us)))
+        for answer in answers
     ]
 
 

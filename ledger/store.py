@@ -3,29 +3,28 @@
 Rows travel in PostgreSQL's binary form (`kernel.copying`); every statement takes a whole batch.
 """
 
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 from sqlalchemy import Connection
 
-from kernel.copying import (
-    NULL,
-    PG_EPOCH_US,
-    BigintArray,
-    bytes_cell,
-    copy_in,
-    teach,
-    text_cell,
-)
+from kernel.copying import PG_EPOCH_US, BigintArray, TextArray, copy_in, teach
 from kernel.database import driver
 from kernel.errors import Broken
-from ledger.canonical import leaf_hash
 from ledger.chart import CHART
 from ledger.model import AccountKey
-from ledger.rules import Rows, Standing
+from ledger.rows import (
+    ENTRY_COLUMNS,
+    EVENT_COLUMNS,
+    LINE_COLUMNS,
+    pack_entries,
+    pack_events,
+    pack_lines,
+)
+from ledger.rules import Accepted, Batch, Standing
 
 _OPEN_ACCOUNTS: Final = """
 INSERT INTO account (code, kind, subject, currency, book, lowest_minor, highest_minor, mirror)
@@ -34,12 +33,6 @@ FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS n (code, kind, su
 JOIN account_kind k ON k.kind = n.kind
 ORDER BY n.code
 ON CONFLICT (code) DO NOTHING
-"""
-
-_MISSING: Final = """
-SELECT n.ordinal
-FROM unnest(%s::text[]) WITH ORDINALITY AS n (code, ordinal)
-WHERE NOT EXISTS (SELECT FROM account a WHERE a.code = n.code)
 """
 
 # LockRows stands above the sort, so the rows are locked in the order of their ids; each row is
@@ -87,54 +80,38 @@ SELECT n.at FROM unnest(%s::timestamptz[]) AS n (at)
 WHERE NOT EXISTS (SELECT FROM period p WHERE p.during @> n.at AND p.state = 'open')
 """
 
-_EVENT_HEAD: Final = struct.Struct(">hiqiqiqih")
-_ENTRY: Final = struct.Struct(">ih")
-_LINE: Final = struct.Struct(">hiqiqiqiqiqiqiqihih")
+def lock_accounts(connection: Connection, keys: Collection[AccountKey]) -> dict[str, Standing]:
+    """Lock the accounts in the order of their ids, and see them as they stand under the lock.
 
-_EVENT_COLUMNS: Final = (
-    "id effective_at recorded_at entry_count actor_id party_id actor_kind kind subject reason"
-    " detail leaf_hash"
-).split()
-_ENTRY_COLUMNS: Final = (
-    "event_id reverses_event_id entry_no line_count reverses_entry_no book currency"
-).split()
-_LINE_COLUMNS: Final = (
-    "account_id account_seq event_id amount_minor balance_after_minor effective_at recorded_at"
-    " entry_no line_no"
-).split()
-
-
-def open_accounts(connection: Connection, keys: Iterable[AccountKey]) -> None:
-    """Open the accounts that are not there yet, in the order of their names."""
-    wanted = list(keys)
-    cursor = driver(connection).execute(_MISSING, ([key.code for key in wanted],))
-    missing = [wanted[ordinal - 1] for (ordinal,) in cursor]
-    if missing:
-        driver(connection).execute(
+    Accounts that are not there yet are opened first, in the order of their names, with no lock
+    held: the savepoint gives back what the first try had locked.
+    """
+    raw = driver(connection)
+    raw.execute("SAVEPOINT lock_accounts")
+    standings = _lock(raw, keys)
+    if len(standings) < len(keys):
+        raw.execute("ROLLBACK TO SAVEPOINT lock_accounts")
+        missing = sorted(key for key in keys if key not in standings)
+        raw.execute(
             _OPEN_ACCOUNTS,
             (
-                [key.code for key in missing],
+                missing,
                 [key.kind for key in missing],
                 [key.subject for key in missing],
                 [key.currency for key in missing],
             ),
         )
-
-
-def lock_accounts(
-    connection: Connection, keys: Iterable[AccountKey]
-) -> dict[AccountKey, Standing]:
-    """Lock the accounts in the order of their ids, and see them as they stand under the lock."""
-    by_code = {key.code: key for key in keys}
-    cursor = driver(connection).execute(_LOCK_ACCOUNTS, (list(by_code),), binary=True)
-    standings = {}
-    for code, account_id, balance, count, newest, lowest, highest, is_open in cursor:
-        standings[by_code[code]] = Standing(
-            account_id, code, balance, count, newest, lowest, highest, is_open
-        )
-    if len(standings) != len(by_code):
-        raise Broken("an account that was opened is not there", missing=len(by_code))
+        standings = _lock(raw, keys)
+    raw.execute("RELEASE SAVEPOINT lock_accounts")
+    if len(standings) != len(keys):
+        raise Broken("an account that was opened is not there", wanted=len(keys))
     return standings
+
+
+def _lock(raw: psycopg.Connection[Any], keys: Collection[AccountKey]) -> dict[str, Standing]:
+    teach(raw)
+    cursor = raw.execute(_LOCK_ACCOUNTS, (TextArray(keys),), binary=True)
+    return {row[0]: Standing(*row, row[3]) for row in cursor.fetchall()}
 
 
 def open_months(connection: Connection, months: Sequence[datetime]) -> None:
@@ -155,17 +132,17 @@ def open_batch(connection: Connection) -> tuple[int, str, int]:
     return row[0], row[1], row[2]
 
 
-def add_batch(connection: Connection, batch_id: int, rows: Rows) -> None:
-    """Write a batch with its events, entries and lines: control totals first, then three COPYs."""
+def add_batch(connection: Connection, batch: Batch, accepted: Sequence[Accepted]) -> None:
+    """Write a batch: its control totals, then its events, entries and lines by COPY."""
     raw = driver(connection)
-    totals = (batch_id, len(rows.events), len(rows.entries), len(rows.lines))
-    raw.execute(_ADD_BATCH, totals)
-    _copy_events(raw, rows)
-    if rows.entries:
-        copy_in(
-            raw, table="entry", columns=_ENTRY_COLUMNS, rows=[_entry_row(e) for e in rows.entries]
-        )
-        copy_in(raw, table="line", columns=_LINE_COLUMNS, rows=list(_line_rows(rows.lines)))
+    with ThreadPoolExecutor(1) as pool:
+        events = pool.submit(pack_events, accepted, batch.tenant)
+        lines, entries = pack_lines(accepted), pack_entries(accepted)
+        raw.execute(_ADD_BATCH, (batch.batch_id, len(accepted), len(entries), len(lines)))
+        if lines:
+            copy_in(raw, table="line", columns=LINE_COLUMNS, rows=lines)
+            copy_in(raw, table="entry", columns=ENTRY_COLUMNS, rows=entries)
+        copy_in(raw, table="event", columns=EVENT_COLUMNS, rows=events.result())
 
 
 def save_accounts(connection: Connection, standings: Iterable[Standing]) -> None:
@@ -186,66 +163,6 @@ def save_accounts(connection: Connection, standings: Iterable[Standing]) -> None
     )
     if cursor.rowcount != len(moved):
         raise Broken("an account vanished under its lock", moved=len(moved))
-
-
-def _copy_events(raw: psycopg.Connection[Any], rows: Rows) -> None:
-    packed = []
-    for event, fields in zip(rows.events, rows.canonical, strict=True):
-        event_id, effective, recorded, entries, actor, party, actor_kind, kind = event[:8]
-        subject, reason, detail = event[8:]
-        packed.append(
-            _EVENT_HEAD.pack(
-                12, 8, event_id, 8, effective - PG_EPOCH_US, 8, recorded - PG_EPOCH_US, 2, entries
-            )
-            + bytes_cell(actor)
-            + bytes_cell(party)
-            + text_cell(actor_kind)
-            + text_cell(kind)
-            + text_cell(subject)
-            + text_cell(reason)
-            + text_cell(detail)
-            + bytes_cell(leaf_hash(fields))
-        )
-    copy_in(raw, table="event", columns=_EVENT_COLUMNS, rows=packed)
-
-
-def _entry_row(entry: tuple[Any, ...]) -> bytes:
-    event_id, reverses_event, entry_no, line_count, reverses_entry, book, currency = entry
-    return (
-        struct.pack(">hiq", 7, 8, event_id)
-        + (NULL if reverses_event is None else struct.pack(">iq", 8, reverses_event))
-        + _ENTRY.pack(2, entry_no)
-        + _ENTRY.pack(2, line_count)
-        + (NULL if reverses_entry is None else _ENTRY.pack(2, reverses_entry))
-        + text_cell(book)
-        + text_cell(currency)
-    )
-
-
-def _line_rows(lines: Iterable[tuple[int, ...]]) -> Iterable[bytes]:
-    pack = _LINE.pack
-    for account_id, seq, event_id, amount, after, effective, recorded, entry_no, line_no in lines:
-        yield pack(
-            9,
-            8,
-            account_id,
-            8,
-            seq,
-            8,
-            event_id,
-            8,
-            amount,
-            8,
-            after,
-            8,
-            effective - PG_EPOCH_US,
-            8,
-            recorded - PG_EPOCH_US,
-            2,
-            entry_no,
-            2,
-            line_no,
-        )
 
 
 def find_balances(connection: Connection, codes: Sequence[str]) -> dict[str, int]:

@@ -6,7 +6,8 @@ DECLARE
 BEGIN
     EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', current_schema(), tenant_role);
     EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO %I', current_schema(), tenant_role);
-    EXECUTE format('GRANT INSERT ON batch, event, entry, line, idempotency TO %I', tenant_role);
+    EXECUTE format('GRANT INSERT (id, event_count, entry_count, line_count) ON batch TO %I', tenant_role);
+    EXECUTE format('GRANT INSERT ON event, entry, line, idempotency TO %I', tenant_role);
     EXECUTE format('GRANT INSERT ON account, period, party, hold TO %I', tenant_role);
     EXECUTE format('GRANT UPDATE (balance_minor, line_count, newest_recorded_at, state)'
                    ' ON account TO %I', tenant_role);

@@ -47,6 +47,7 @@ CREATE TABLE account (
         REFERENCES account_kind (kind, book, lowest_minor, highest_minor, mirror)
 ) WITH (fillfactor = 50);
 CREATE INDEX account_by_kind ON account (kind, currency);
+CREATE INDEX account_of_mirror ON account (id) WHERE mirror > 0;
 CREATE INDEX account_by_subject ON account (subject) WHERE subject <> '';
 
 CREATE TABLE period (
@@ -68,8 +69,12 @@ CREATE TABLE batch (
     event_count integer NOT NULL
         CONSTRAINT batch_event_count_range CHECK (event_count BETWEEN 1 AND 16384),
     entry_count integer NOT NULL CONSTRAINT batch_entry_count_not_negative CHECK (entry_count >= 0),
-    line_count integer NOT NULL CONSTRAINT batch_line_count_not_negative CHECK (line_count >= 0)
+    line_count integer NOT NULL CONSTRAINT batch_line_count_not_negative CHECK (line_count >= 0),
+    opened_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+COMMENT ON COLUMN batch.opened_in IS
+    'With opened_at tells the guards that the batch is still open. No evidence: it does not survive a restore.';
 
 CREATE TABLE event (
     id bigint PRIMARY KEY,

@@ -1,0 +1,165 @@
+"""How accepted drafts become rows: packed for COPY, events with their leaf hash.
+
+Pure. Every line of a batch passes here, so the loops are plain and the packing is done by
+`struct`; what it costs stands in decision 0002.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+
+from kernel.copying import NULL, PG_EPOCH_US, bytes_cell, text_cell
+from kernel.principals import Actor
+from ledger.canonical import VERSION, field, leaf_hash
+from ledger.model import Draft, Entry
+from ledger.rules import Accepted, Move
+
+EVENT_COLUMNS: Final = (
+    "id effective_at recorded_at entry_count actor_id party_id actor_kind kind subject reason"
+    " detail leaf_hash"
+).split()
+ENTRY_COLUMNS: Final = (
+    "event_id reverses_event_id entry_no line_count reverses_entry_no book currency"
+).split()
+LINE_COLUMNS: Final = (
+    "account_id account_seq event_id amount_minor balance_after_minor effective_at recorded_at"
+    " entry_no line_no"
+).split()
+
+_EVENT: Final = struct.Struct(">hiqiqiqih")
+_ENTRY: Final = struct.Struct(">hiq")
+_BIGINT: Final = struct.Struct(">iq")
+_SMALLINT: Final = struct.Struct(">ih")
+_LINE: Final = struct.Struct(">hiqiqiqiqiqiqiqihih")
+_HASH_LENGTH: Final = struct.pack(">i", 32)
+
+
+def pack_lines(accepted: Sequence[Accepted]) -> list[bytes]:
+    """The rows of table `line`, in the order of LINE_COLUMNS."""
+    pack = _LINE.pack
+    rows = []
+    for draft, event_id, effective_us, recorded_us, moves in accepted:
+        effective, recorded = effective_us - PG_EPOCH_US, recorded_us - PG_EPOCH_US
+        at = iter(moves)
+        for entry_no, entry in enumerate(draft.entries, 1):
+            for line_no in range(1, len(entry.lines) + 1):
+                s, amount, seq, after = next(at)
+                rows.append(
+                    # fmt: off
+                    pack(9, 8, s.account_id, 8, seq, 8, event_id, 8, amount, 8, after,
+                         8, effective, 8, recorded, 2, entry_no, 2, line_no)
+                    # fmt: on
+                )
+    return rows
+
+
+def pack_entries(accepted: Sequence[Accepted]) -> list[bytes]:
+    """The rows of table `entry`, in the order of ENTRY_COLUMNS."""
+    tails: dict[tuple[str, str], bytes] = {}
+    rows = []
+    for taken in accepted:
+        for entry_no, entry in enumerate(taken.draft.entries, 1):
+            name = (entry.book.value, entry.currency)
+            tail = tails.get(name)
+            if tail is None:
+                tail = tails[name] = text_cell(name[0]) + text_cell(name[1])
+            rows.append(_pack_entry(entry, taken.event_id, entry_no, tail))
+    return rows
+
+
+def _pack_entry(entry: Entry, event_id: int, entry_no: int, tail: bytes) -> bytes:
+    reverses = entry.reverses
+    return (
+        _ENTRY.pack(7, 8, event_id)
+        + (NULL if reverses is None else _BIGINT.pack(8, reverses.event_id))
+        + _SMALLINT.pack(2, entry_no)
+        + _SMALLINT.pack(2, len(entry.lines))
+        + (NULL if reverses is None else _SMALLINT.pack(2, reverses.entry_no))
+        + tail
+    )
+
+
+def pack_events(accepted: Sequence[Accepted], tenant: str) -> list[bytes]:
+    """The rows of table `event`, in the order of EVENT_COLUMNS, each with its leaf hash."""
+    head = field(VERSION) + field(tenant)
+    actors: dict[int, tuple[str, bytes]] = {}
+    codes: dict[str, str] = {}
+    rows = []
+    for taken in accepted:
+        draft, event_id, effective_us, recorded_us, moves = taken
+        known = actors.get(id(draft.actor))
+        if known is None:
+            known = actors[id(draft.actor)] = _name_actor(draft.actor)
+        actor_fields, actor_cells = known
+        detail = _detail(draft)
+        hashed = leaf_hash(
+            f"{head}{field(event_id)}{field(draft.kind)}{field(draft.subject)}{actor_fields}"
+            f"{field(effective_us)}{field(recorded_us)}{field(draft.reason)}{field(detail)}"
+            f"{_entry_fields(draft, moves, codes)}"
+        )
+        rows.append(
+            _EVENT.pack(
+                12,
+                8,
+                event_id,
+                8,
+                effective_us - PG_EPOCH_US,
+                8,
+                recorded_us - PG_EPOCH_US,
+                2,
+                len(draft.entries),
+            )
+            + actor_cells
+            + text_cell(draft.kind)
+            + text_cell(draft.subject)
+            + text_cell(draft.reason)
+            + text_cell(detail)
+            + _HASH_LENGTH
+            + hashed
+        )
+    return rows
+
+
+def _detail(draft: Draft) -> str:
+    if not draft.detail:
+        return ""
+    return orjson.dumps(draft.detail, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _name_actor(actor: Actor) -> tuple[str, bytes]:
+    party = actor.party_id
+    return (
+        field(actor.kind.value)
+        + field(str(actor.principal_id))
+        + field(None if party is None else str(party)),
+        bytes_cell(actor.principal_id.bytes)
+        + bytes_cell(None if party is None else party.bytes)
+        + text_cell(actor.kind.value),
+    )
+
+
+def _entry_fields(draft: Draft, moves: Sequence[Move], codes: dict[str, str]) -> str:
+    """The canonical fields of all entries and lines: the count first, then each in order."""
+    fields = field(len(draft.entries))
+    at = iter(moves)
+    for entry_no, entry in enumerate(draft.entries, 1):
+        reverses = entry.reverses
+        back = (
+            "-,-,"
+            if reverses is None
+            else field(reverses.event_id) + field(reverses.entry_no)
+        )
+        fields += (
+            f"{field(entry_no)}{field(entry.book.value)}{field(entry.currency)}{back}"
+            f"{field(len(entry.lines))}"
+        )
+        for key, _ in entry.lines:
+            move = next(at)
+            code = codes.get(key)
+            if code is None:
+                code = codes[key] = field(key)
+            a, b, c = str(move[1]), str(move[2]), str(move[3])
+            fields += f"{code}{len(a)}:{a},{len(b)}:{b},{len(c)}:{c},"
+    return fields
