@@ -1,0 +1,196 @@
+"""What passes between us and whatever moves real money: operations, results, notices, balances.
+
+Pure: no rail is named here, and nothing here reads a clock or a database.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class OperationKind(StrEnum):
+    """What a rail is asked to do with money."""
+
+    FUND = "fund"
+    REFUND = "refund"
+    PAYOUT = "payout"
+    BANK_TRANSFER = "bank_transfer"
+    TOP_UP = "top_up"
+
+
+class RailOutcome(StrEnum):
+    """What a rail says about an operation; UNKNOWN stays so until a read proves otherwise."""
+
+    DONE = "done"
+    PENDING = "pending"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class OperationState(StrEnum):
+    """How far an operation is: an intent, on its way, or what the rail last said of it."""
+
+    CREATED = "created"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class RailAccount(StrEnum):
+    """The places where a rail and our banks keep money, as the rail's own log names them."""
+
+    PROCESSOR_PENDING = "processor_pending"
+    PROCESSOR_AVAILABLE = "processor_available"
+    CUSTODY_BANK = "custody_bank"
+    PLATFORM_BANK = "platform_bank"
+
+
+NOT_FOUND = "rail.not_found"
+"""Code of an UNKNOWN result of a read: the rail has never seen this operation."""
+
+INSUFFICIENT_FUNDS = "rail.insufficient_funds"
+"""Code of a refusal: the account at the rail or bank that pays does not hold enough."""
+
+PAYOUT_RETURNED = "payout.returned"
+"""Code of a refusal that follows a payment: the money came back, less `fee_minor`."""
+
+FUNDS_AVAILABLE = "funds_available"
+"""Kind of a notice: `amount_minor` of the processor's pending money has become available."""
+
+OPERATION_CHANGED = "operation_changed"
+"""Kind of a notice: an operation of ours has a new outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RailOperation:
+    """One effect that we want of a rail, written down before the rail is called.
+
+    `id` is the rail's idempotency key. `handler` names who hears the results. `subject` is the
+    funding, refund, payout, ... as `<kind>:<uuid>`. `amount_minor` is above zero. `method` is the
+    payment method's token at the rail. `facts` are plain JSON values; a transfer between accounts
+    has its `source` and `target` there (RailAccount).
+    """
+
+    id: UUID
+    kind: OperationKind
+    handler: str
+    subject: str
+    amount_minor: int
+    currency: str
+    method: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RailResult:
+    """What the rail says became of an operation, at first or later.
+
+    `amount_minor` is the operation's own amount; `fee_minor` what the rail keeps of it (with a
+    returned payout: what the bank kept). `cleared` is False while a done funding may still be
+    taken back by the payer's bank. `occurred_at` is the rail's own time.
+    """
+
+    operation_id: UUID
+    kind: OperationKind
+    subject: str
+    outcome: RailOutcome
+    amount_minor: int
+    currency: str
+    fee_minor: int = 0
+    rail_ref: str = ""
+    code: str = ""
+    occurred_at: datetime
+    cleared: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a rail says by itself. It may come twice, late, and in any order.
+
+    `notice_id` is unique per rail. `operation_id` is None where it is about no operation of ours
+    (FUNDS_AVAILABLE); `outcome`, `fee_minor`, `code`, `cleared` are then empty.
+    """
+
+    rail: str
+    notice_id: str
+    kind: str
+    rail_ref: str = ""
+    operation_id: UUID | None = None
+    outcome: RailOutcome | None = None
+    amount_minor: int = 0
+    currency: str
+    fee_minor: int = 0
+    code: str = ""
+    cleared: bool = True
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoticePage:
+    """Some notices and the position after the last of them, to be asked for more with."""
+
+    notices: tuple[Notice, ...]
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class RailBalance:
+    """What the rail itself says that it (or the bank) holds; may be below zero."""
+
+    account: RailAccount
+    currency: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One movement of the rail's own log; the sum of an account's lines is its balance.
+
+    `operation_id` is the operation that caused it. `line_no` rises with the order of writing,
+    `effective_at` says when the movement counts.
+    """
+
+    line_no: int
+    account: RailAccount
+    currency: str
+    amount_minor: int
+    kind: str
+    operation_id: UUID
+    effective_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a rail can do. Callers ask these flags and never a rail's name.
+
+    Args:
+        rail_account: subject of `custody.processor_*` in the books for the platform's account.
+        idempotency_ttl_hours: how long the rail remembers an operation's id; within it an
+            operation that a read did not find may be sent again with the same id.
+        partial_refund: whether less than the whole of a funding can be refunded.
+        refund_window_days: how long after funding a refund goes back to its method; 0: never.
+        separate_payout: whether payouts are made from our bank and not from the rail's balance.
+        late_return: whether a payout that was paid can still come back.
+        clears_late: whether a done funding may be uncleared at first.
+        event_replay: whether notices can be asked for again from an earlier position.
+        statement: whether the rail gives a log of its movements.
+        currencies: what it takes; empty: every currency of ours.
+
+    Source: domain/rails.md section 3.
+    """
+
+    rail_account: str
+    idempotency_ttl_hours: int
+    partial_refund: bool
+    refund_window_days: int
+    separate_payout: bool
+    late_return: bool
+    clears_late: bool
+    event_replay: bool
+    statement: bool
+    currencies: frozenset[str] = frozenset()

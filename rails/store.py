@@ -1,0 +1,348 @@
+"""All SQL of operations, notices and cursors. Arrays in, frozen dataclasses out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping
+
+from kernel.errors import Broken
+from rails.model import (
+    Notice,
+    OperationKind,
+    OperationState,
+    RailOperation,
+    RailOutcome,
+    RailResult,
+)
+from rails.rules import Standing
+
+_OPERATION: Final = "id, kind, handler, subject, amount_minor, currency, method, facts"
+
+_ADD: Final = """
+INSERT INTO rail_operation
+    (id, kind, handler, subject, amount_minor, currency, method, facts, created_at)
+SELECT id, kind, handler, subject, amount_minor, currency, method, facts::jsonb, %(at)s
+FROM unnest(%(ids)s::uuid[], %(kinds)s::text[], %(handlers)s::text[], %(subjects)s::text[],
+            %(amounts)s::bigint[], %(currencies)s::text[], %(methods)s::text[], %(facts)s::text[])
+    WITH ORDINALITY
+    AS new (id, kind, handler, subject, amount_minor, currency, method, facts, ordinal)
+ORDER BY ordinal
+"""
+
+_TAKE: Final = f"""
+UPDATE rail_operation
+SET state = 'sent', sent_at = %(at)s, leased_at = clock_timestamp(), attempts = attempts + 1
+WHERE id = ANY (ARRAY(
+    SELECT id FROM rail_operation WHERE state = 'created'
+    ORDER BY intent_no LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+RETURNING {_OPERATION}, intent_no
+"""  # noqa: S608  only column names are put in
+
+_LOCK: Final = """
+SELECT id, handler, kind, subject, amount_minor, currency, state, cleared
+FROM rail_operation WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+"""
+
+_SAVE_RESULTS: Final = """
+UPDATE rail_operation AS stored
+SET state = heard.state, fee_minor = heard.fee_minor, rail_ref = heard.rail_ref,
+    code = heard.code, cleared = stored.cleared OR heard.cleared, occurred_at = heard.occurred_at,
+    leased_at = clock_timestamp()
+FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(fees)s::bigint[], %(refs)s::text[],
+            %(codes)s::text[], %(cleared)s::boolean[], %(times)s::timestamptz[])
+    AS heard (id, state, fee_minor, rail_ref, code, cleared, occurred_at)
+WHERE stored.id = heard.id
+"""
+
+_SAVE_UNKNOWN: Final = """
+UPDATE rail_operation SET state = 'unknown' WHERE id = ANY (%(ids)s::uuid[]) AND state = 'sent'
+"""
+
+_SAVE_UNSENT: Final = """
+UPDATE rail_operation AS stored SET state = 'created'
+FROM unnest(%(ids)s::uuid[], %(attempts)s::integer[]) AS absent (id, attempts)
+WHERE stored.id = absent.id AND stored.attempts = absent.attempts
+  AND stored.state IN ('sent', 'unknown')
+"""
+
+_SAVE_ASKED: Final = """
+UPDATE rail_operation
+SET leased_at = clock_timestamp(), state = CASE state WHEN 'sent' THEN 'unknown' ELSE state END
+WHERE id = ANY (%(ids)s::uuid[]) AND state IN ('sent', 'unknown', 'pending')
+"""
+
+_LIST_UNRESOLVED: Final = f"""
+SELECT {_OPERATION}, attempts, sent_at FROM rail_operation
+WHERE state IN ('sent', 'unknown', 'pending')
+  AND (state = 'unknown' OR leased_at < %(older_than)s)
+ORDER BY leased_at, intent_no LIMIT %(limit)s
+"""  # noqa: S608  only column names are put in
+
+_LIST_OPERATIONS: Final = f"""
+SELECT {_OPERATION} FROM rail_operation WHERE id = ANY (%(ids)s::uuid[]) ORDER BY intent_no
+"""  # noqa: S608  only column names are put in
+
+_LIST_OPEN: Final = f"""
+SELECT {_OPERATION} FROM rail_operation
+WHERE state IN ('created', 'sent', 'unknown', 'pending') AND handler = %(handler)s
+ORDER BY intent_no
+"""  # noqa: S608  only column names are put in
+
+_NOTICE: Final = """rail, notice_id, kind, rail_ref, operation_id, outcome, amount_minor, currency,
+    fee_minor, code, cleared, occurred_at"""
+
+_ADD_NOTICES: Final = f"""
+INSERT INTO notice ({_NOTICE}, state, tries, received_at)
+SELECT {_NOTICE}, 'applied', 1, %(at)s
+FROM unnest(%(rails)s::text[], %(notice_ids)s::text[], %(kinds)s::text[], %(rail_refs)s::text[],
+            %(operation_ids)s::uuid[], %(outcomes)s::text[], %(amounts)s::bigint[],
+            %(currencies)s::text[], %(fees)s::bigint[], %(codes)s::text[], %(cleared)s::boolean[],
+            %(times)s::timestamptz[]) AS heard ({_NOTICE})
+ORDER BY rail, notice_id
+ON CONFLICT ON CONSTRAINT notice_is_heard_once DO NOTHING
+RETURNING rail, notice_id
+"""  # noqa: S608  only column names are put in
+
+_SAVE_NOTICES: Final = """
+UPDATE notice SET state = %(state)s, trouble = %(trouble)s, retry_at = %(retry_at)s,
+    tries = tries + %(more)s
+WHERE (rail, notice_id) IN (SELECT * FROM unnest(%(rails)s::text[], %(notice_ids)s::text[]))
+"""
+
+_LOCK_PARKED: Final = f"""
+SELECT {_NOTICE}, tries FROM notice WHERE state = 'parked' AND retry_at <= %(at)s
+ORDER BY retry_at, rail, notice_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""  # noqa: S608  only column names are put in
+
+_LIST_EXCEPTIONS: Final = f"""
+SELECT {_NOTICE}, trouble FROM notice WHERE state = 'exception'
+ORDER BY received_at, rail, notice_id LIMIT %(limit)s
+"""  # noqa: S608  only column names are put in
+
+_FIND_POSITION: Final = "SELECT position FROM rail_cursor WHERE rail = %(rail)s"
+
+_SAVE_POSITION: Final = """
+INSERT INTO rail_cursor (rail, position) VALUES (%(rail)s, %(position)s)
+ON CONFLICT (rail) DO UPDATE SET position = excluded.position
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """An operation under its lock, with what we know of it so far."""
+
+    handler: str
+    kind: OperationKind
+    subject: str
+    amount_minor: int
+    currency: str
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """An operation whose outcome is open; `attempts` tells this sending from a later one."""
+
+    operation: RailOperation
+    attempts: int
+    sent_at: datetime
+
+
+def add_operations(
+    connection: Connection, operations: Sequence[RailOperation], at: datetime
+) -> None:
+    """Write intents, in their order; the database refuses an id that is there already."""
+    columns = {
+        "ids": [operation.id for operation in operations],
+        "kinds": [operation.kind.value for operation in operations],
+        "handlers": [operation.handler for operation in operations],
+        "subjects": [operation.subject for operation in operations],
+        "amounts": [operation.amount_minor for operation in operations],
+        "currencies": [operation.currency for operation in operations],
+        "methods": [operation.method for operation in operations],
+        "facts": [json.dumps(dict(operation.facts)) for operation in operations],
+    }
+    connection.exec_driver_sql(_ADD, {**columns, "at": at})
+
+
+def take_operations(connection: Connection, limit: int, at: datetime) -> list[RailOperation]:
+    """Mark the oldest intents sent and give them, in the order in which they were written."""
+    rows = connection.exec_driver_sql(_TAKE, {"limit": limit, "at": at}).mappings().all()
+    return [_operation(row) for row in sorted(rows, key=lambda row: int(row["intent_no"]))]
+
+
+def lock_operations(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Locked]:
+    """Lock operations in id order; an id that is not ours is left out."""
+    rows = connection.exec_driver_sql(_LOCK, {"ids": list(ids)}).mappings()
+    return {
+        row["id"]: Locked(
+            row["handler"],
+            OperationKind(row["kind"]),
+            row["subject"],
+            row["amount_minor"],
+            row["currency"],
+            Standing(OperationState(row["state"]), cleared=row["cleared"]),
+        )
+        for row in rows
+    }
+
+
+def save_results(connection: Connection, results: Sequence[RailResult]) -> None:
+    """Move operations on to what the rail said; Broken if one of them is not there."""
+    moved = connection.exec_driver_sql(
+        _SAVE_RESULTS,
+        {
+            "ids": [result.operation_id for result in results],
+            "states": [result.outcome.value for result in results],
+            "fees": [result.fee_minor for result in results],
+            "refs": [result.rail_ref for result in results],
+            "codes": [result.code for result in results],
+            "cleared": [_is_final(result) for result in results],
+            "times": [result.occurred_at for result in results],
+        },
+    )
+    if moved.rowcount != len(results):
+        raise Broken("an operation was lost under its lock", results=len(results))
+
+
+def save_unknown(connection: Connection, ids: Sequence[UUID]) -> int:
+    """Mark operations whose reply was lost; how many were still waiting for it."""
+    return connection.exec_driver_sql(_SAVE_UNKNOWN, {"ids": list(ids)}).rowcount
+
+
+def save_unsent(connection: Connection, absent: Sequence[Unresolved]) -> int:
+    """Put operations that the rail never saw back to be sent, unless someone sent them since."""
+    columns = {
+        "ids": [row.operation.id for row in absent],
+        "attempts": [row.attempts for row in absent],
+    }
+    return connection.exec_driver_sql(_SAVE_UNSENT, columns).rowcount
+
+
+def save_asked(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Note that the rail was asked about operations, so that others are asked about first."""
+    connection.exec_driver_sql(_SAVE_ASKED, {"ids": list(ids)})
+
+
+def list_unresolved(connection: Connection, older_than: datetime, limit: int) -> list[Unresolved]:
+    """Unknown operations, and sent or pending ones untouched since `older_than` (real time)."""
+    rows = connection.exec_driver_sql(
+        _LIST_UNRESOLVED, {"older_than": older_than, "limit": limit}
+    ).mappings()
+    return [Unresolved(_operation(row), row["attempts"], row["sent_at"]) for row in rows]
+
+
+def list_operations(connection: Connection, ids: Sequence[UUID]) -> list[RailOperation]:
+    """Operations by id, in the order in which they were written."""
+    rows = connection.exec_driver_sql(_LIST_OPERATIONS, {"ids": list(ids)}).mappings()
+    return [_operation(row) for row in rows]
+
+
+def list_open(connection: Connection, handler: str) -> list[RailOperation]:
+    """Operations of one handler that the rail has neither done nor refused yet."""
+    rows = connection.exec_driver_sql(_LIST_OPEN, {"handler": handler}).mappings()
+    return [_operation(row) for row in rows]
+
+
+def add_notices(
+    connection: Connection, notices: Sequence[Notice], at: datetime
+) -> set[tuple[str, str]]:
+    """Keep notices; the keys (rail, notice id) of those never seen before."""
+    columns = {
+        "rails": [notice.rail for notice in notices],
+        "notice_ids": [notice.notice_id for notice in notices],
+        "kinds": [notice.kind for notice in notices],
+        "rail_refs": [notice.rail_ref for notice in notices],
+        "operation_ids": [notice.operation_id for notice in notices],
+        "outcomes": [notice.outcome and notice.outcome.value for notice in notices],
+        "amounts": [notice.amount_minor for notice in notices],
+        "currencies": [notice.currency for notice in notices],
+        "fees": [notice.fee_minor for notice in notices],
+        "codes": [notice.code for notice in notices],
+        "cleared": [notice.cleared for notice in notices],
+        "times": [notice.occurred_at for notice in notices],
+    }
+    rows = connection.exec_driver_sql(_ADD_NOTICES, {**columns, "at": at})
+    return {(row.rail, row.notice_id) for row in rows}
+
+
+def save_notices(
+    connection: Connection,
+    notices: Sequence[Notice],
+    *,
+    state: str,
+    trouble: str = "",
+    retry_at: datetime | None = None,
+    more_tries: int = 0,
+) -> None:
+    """Move notices to a state of the inbox: applied, parked until `retry_at`, or exception."""
+    columns = {
+        "rails": [notice.rail for notice in notices],
+        "notice_ids": [notice.notice_id for notice in notices],
+        "state": state,
+        "trouble": trouble,
+        "retry_at": retry_at,
+        "more": more_tries,
+    }
+    connection.exec_driver_sql(_SAVE_NOTICES, columns)
+
+
+def lock_parked(connection: Connection, at: datetime, limit: int) -> list[tuple[Notice, int]]:
+    """Parked notices whose time has come, each with the number of times it was tried."""
+    rows = connection.exec_driver_sql(_LOCK_PARKED, {"at": at, "limit": limit}).mappings()
+    return [(_notice(row), row["tries"]) for row in rows]
+
+
+def list_exceptions(connection: Connection, limit: int) -> list[tuple[Notice, str]]:
+    """Notices that someone must look at, oldest first, each with what was wrong."""
+    rows = connection.exec_driver_sql(_LIST_EXCEPTIONS, {"limit": limit}).mappings()
+    return [(_notice(row), row["trouble"]) for row in rows]
+
+
+def find_position(connection: Connection, rail: str) -> str:
+    """How far a rail's notices were read; empty for not at all."""
+    found = connection.exec_driver_sql(_FIND_POSITION, {"rail": rail}).scalar_one_or_none()
+    return str(found or "")
+
+
+def save_position(connection: Connection, *, rail: str, position: str) -> None:
+    """Remember how far a rail's notices were read."""
+    connection.exec_driver_sql(_SAVE_POSITION, {"rail": rail, "position": position})
+
+
+def _is_final(result: RailResult) -> bool:
+    return result.cleared and result.outcome is RailOutcome.DONE
+
+
+def _operation(row: RowMapping) -> RailOperation:
+    return RailOperation(
+        id=row["id"],
+        kind=OperationKind(row["kind"]),
+        handler=row["handler"],
+        subject=row["subject"],
+        amount_minor=row["amount_minor"],
+        currency=row["currency"],
+        method=row["method"],
+        facts=row["facts"],
+    )
+
+
+def _notice(row: RowMapping) -> Notice:
+    return Notice(
+        rail=row["rail"],
+        notice_id=row["notice_id"],
+        kind=row["kind"],
+        rail_ref=row["rail_ref"],
+        operation_id=row["operation_id"],
+        outcome=RailOutcome(row["outcome"]) if row["outcome"] else None,
+        amount_minor=row["amount_minor"],
+        currency=row["currency"],
+        fee_minor=row["fee_minor"],
+        code=row["code"],
+        cleared=row["cleared"],
+        occurred_at=row["occurred_at"],
+    )
