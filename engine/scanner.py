@@ -1,0 +1,187 @@
+"""The timer scanner: finds each tenant's due timers and hands them, in chunks, to their handlers.
+
+A chunk is one transaction of one handler. The handler locks its subjects with SKIP LOCKED, claims
+the timers (`kernel.timers.claim`), and does the work; what it skipped stays due for the next
+round. A chunk that fails is halved until the timer that fails stands alone: that one is pushed
+back and logged, its neighbours fire.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from psycopg import errors
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from kernel import clock, timers
+from kernel.database import Tenant, transaction
+from kernel.timers import DueTimer
+
+TimerHandler = Callable[[Connection, Sequence[DueTimer], datetime], int]
+"""Fires what it can of the due timers, all of its own kind, and says how many those were."""
+
+_DEADLOCK_TRIES: Final = 3
+
+_TRY_LOCK: Final = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+_UNLOCK: Final = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanner:
+    """Walks the tenants; several may run, on any machine: each tenant is walked by one at a time.
+
+    `tenants` says whose timers may be due; `handlers` names a handler for each kind. A timer of
+    a kind that nobody knows stays where it is. `chunk_size` timers share one transaction.
+    """
+
+    engine: Engine
+    tenants: Callable[[], Sequence[Tenant]]
+    handlers: Mapping[str, TimerHandler]
+    grace: timedelta = timers.GRACE
+    chunk_size: int = 1_000
+    page_size: int = 10_000
+    interval_s: float = 1.0
+    deadlocks: Counter[str] = field(default_factory=Counter)
+
+    def run_forever(self, stop: threading.Event) -> None:
+        """Scan until `stop` is set, at least once in `interval_s` and at once while there is work.
+
+        Trouble with one tenant is logged and waits for the next round.
+        """
+        while not stop.is_set():
+            if not self.run_once(stop):
+                stop.wait(self.interval_s)
+
+    def run_once(self, stop: threading.Event | None = None) -> Counter[str]:
+        """Fire all that is due, and what becomes due by that; how many fired of each kind."""
+        fired: Counter[str] = Counter()
+        for tenant in self._list_tenants():
+            if stop is not None and stop.is_set():
+                break
+            try:
+                with self._only_one(tenant) as is_ours:
+                    if is_ours:
+                        fired += self.fire_due(tenant, stop)
+            except SQLAlchemyError as trouble:
+                _log.warning("timers.scan_failed", tenant=tenant.name, trouble=_name(trouble))
+        return fired
+
+    def fire_due(self, tenant: Tenant, stop: threading.Event | None = None) -> Counter[str]:
+        """Go over one tenant's due timers until a round fires none; without the tenant's lock."""
+        fired: Counter[str] = Counter()
+        while stop is None or not stop.is_set():
+            round_fired = self._go_over(tenant, stop)
+            if not round_fired:
+                break
+            fired += round_fired
+        return fired
+
+    def _go_over(self, tenant: Tenant, stop: threading.Event | None) -> Counter[str]:
+        """One round, page by page; what a handler skips is not seen again in this round."""
+        fired: Counter[str] = Counter()
+        for page in self._pages(tenant):
+            by_kind: dict[str, list[DueTimer]] = {}
+            for due in page:
+                by_kind.setdefault(due.kind, []).append(due)
+            for kind, due_of_kind in by_kind.items():
+                handler = self.handlers.get(kind)
+                if handler is None:
+                    _log.error("timer.no_handler", tenant=tenant.name, kind=kind)
+                    continue
+                for start in range(0, len(due_of_kind), self.chunk_size):
+                    if stop is not None and stop.is_set():
+                        return fired
+                    chunk = due_of_kind[start : start + self.chunk_size]
+                    fired[kind] += self._fire(tenant, handler, chunk)
+        return +fired
+
+    def _pages(self, tenant: Tenant) -> Iterator[list[DueTimer]]:
+        after: DueTimer | None = None
+        while True:
+            with transaction(self.engine, tenant) as connection:
+                page = timers.list_due(
+                    connection,
+                    at=clock.now(connection),
+                    grace=self.grace,
+                    limit=self.page_size,
+                    after=after,
+                )
+            if page:
+                yield page
+            if len(page) < self.page_size:
+                return
+            after = page[-1]
+
+    def _fire(self, tenant: Tenant, handler: TimerHandler, chunk: Sequence[DueTimer]) -> int:
+        """Fire a chunk, or its halves if it fails, down to the one timer that must wait."""
+        try:
+            return self._fire_together(tenant, handler, chunk)
+        except Exception as failure:
+            # The outermost frame of a handler: whatever it raises must not stop its neighbours.
+            if isinstance(failure, DBAPIError) and failure.connection_invalidated:
+                raise
+            if len(chunk) == 1:
+                self._push_back(tenant, chunk[0])
+                return 0
+        middle = len(chunk) // 2
+        halves = (chunk[:middle], chunk[middle:])
+        return sum(self._fire(tenant, handler, half) for half in halves)
+
+    def _fire_together(
+        self, tenant: Tenant, handler: TimerHandler, chunk: Sequence[DueTimer]
+    ) -> int:
+        tries = 0
+        while True:
+            try:
+                with transaction(self.engine, tenant) as connection:
+                    return handler(connection, chunk, clock.now(connection))
+            except DBAPIError as failure:
+                tries += 1
+                if not isinstance(failure.orig, errors.DeadlockDetected):
+                    raise
+                self.deadlocks[chunk[0].kind] += 1
+                if tries == _DEADLOCK_TRIES:
+                    raise
+
+    def _push_back(self, tenant: Tenant, due: DueTimer) -> None:
+        _log.exception(
+            "timer.failed",
+            tenant=tenant.name,
+            kind=due.kind,
+            subject=due.subject,
+            due_at=due.due_at.isoformat(),
+        )
+        with transaction(self.engine, tenant) as connection:
+            timers.push_back(connection, [due])
+
+    def _list_tenants(self) -> Sequence[Tenant]:
+        try:
+            return self.tenants()
+        except SQLAlchemyError as trouble:
+            _log.warning("timers.tenants_unknown", trouble=_name(trouble))
+            return ()
+
+    @contextmanager
+    def _only_one(self, tenant: Tenant) -> Iterator[bool]:
+        """Hold the tenant's own lock on a connection that is in no transaction meanwhile."""
+        name = {"name": f"holdfast.timers.{tenant.name}"}
+        with self.engine.connect() as plain:
+            guard = plain.execution_options(isolation_level="AUTOCOMMIT")
+            is_ours = bool(guard.execute(_TRY_LOCK, name).scalar_one())
+            try:
+                yield is_ours
+            finally:
+                if is_ours:
+                    guard.execute(_UNLOCK, name)
+
+
+def _name(trouble: SQLAlchemyError) -> str:
+    return type(trouble).__name__
