@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL
 
 from kernel.machine_size import durable_settings
 from kernel.postgres_programs import Programs, programs_for
-from kernel.postmaster import forget_postmaster, read_postmaster
+from kernel.postmaster import end_orphans, forget_postmaster, read_postmaster
 from kernel.settings import CannotStart
 
 if sys.platform != "win32":
@@ -75,7 +75,8 @@ class EmbeddedServer:
             raise CannotStart(
                 "There is no embedded server on Windows: point DATABASE_URL at a PostgreSQL 18."
             )
-        server = cls(data_dir.absolute(), settings)
+        # One name for the directory, however its users came to it: the PID file is told by it.
+        server = cls(data_dir.resolve(), settings)
         with _in_a_sentence(server._data_dir):
             _make_data_dir(server._data_dir)
             with server._starting():
@@ -203,11 +204,11 @@ class EmbeddedServer:
             if self._wait_until_up():
                 return
             said = self._log.read_bytes()[said_before:].decode(errors="replace")
-            # Processes of a server that was killed may need a moment to notice.
             if "still in use" not in said or time.monotonic() > give_up_at:
                 raise CannotStart(
                     f"PostgreSQL did not start: {_complaint(said)}. Its log is {self._log}."
                 )
+            end_orphans(self._cluster)
             time.sleep(_PAUSE_S)
 
     def _wait_until_up(self) -> bool:

@@ -5,7 +5,9 @@ process that nobody reaped keeps its number after death. PostgreSQL looks at the
 would refuse to start; so a file whose server is gone is found out here.
 """
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -54,6 +56,24 @@ def forget_postmaster(cluster: Path) -> None:
     memory that belongs to the directory's inode, and waits for them.
     """
     (cluster / _PID_FILE).unlink(missing_ok=True)
+
+
+def end_orphans(cluster: Path) -> None:
+    """Kill what a dead server left working on the cluster, so that a new one may start.
+
+    A busy process notices only at its next pause that its server is gone; until then PostgreSQL
+    rightly refuses to start. Its work is lost in any case: nobody is left to commit it. Where
+    there is no /proc to look in, the caller can only wait.
+    """
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            works_there = (folder / "cwd").readlink() == cluster
+            title = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue  # it ended meanwhile, or is another user's
+        if works_there and title.startswith(b"postgres: "):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def _linux_process(pid: int) -> tuple[str, float] | None:

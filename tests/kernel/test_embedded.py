@@ -131,6 +131,21 @@ def test_it_comes_back_after_kill_9_with_every_commit(data_dir: Path) -> None:
     assert not server.is_up()
 
 
+def test_it_comes_back_while_a_query_of_the_dead_server_still_runs(data_dir: Path) -> None:
+    """A busy backend outlives its server for as long as its query; it is ended, not waited for."""
+    with EmbeddedServer.start(data_dir, settings=FAST) as server:
+        busy = psycopg.connect(host=str(server.socket_dir), user="postgres", dbname="postgres")
+        busy.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 10000000000)")
+        while ask(server, "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'") != 2:
+            time.sleep(0.01)
+        os.kill(postmaster_of(data_dir).pid, signal.SIGKILL)
+
+        assert server.ensure_running()
+
+        assert ask(server, "SELECT 1") == 1
+        busy.close()
+
+
 def test_a_server_left_behind_is_joined_and_stopped(data_dir: Path) -> None:
     """A process killed while it was the only user leaves the server; the next one takes it over."""
     other = another_process(data_dir)
