@@ -1,8 +1,8 @@
 """THE transition tables of escrow: who may do what from which state, and what follows.
 
 Rows are those of domain/escrow.md 2.3, 2.4 and 2.9; the milestone's own are in
-`escrow.machine_slot`. Dispute and chargeback rows (11, 13-17, `reversed`) are not here yet. The same tables draw
-the diagrams of docs/machines and answer what one can do now.
+`escrow.machine_slot`. Dispute and chargeback rows are not here yet. The same tables draw the
+diagrams of docs/machines and answer what one can do now.
 """
 
 from collections.abc import Iterable, Mapping
@@ -215,7 +215,9 @@ FUNDINGS: Final[Machine] = MappingProxyType(
             ),
         ),
         (_F.SUCCEEDED_UNCLEARED, _T.CLEAR): Transition(who=RAIL, to=_F.SUCCEEDED),
-        **_from(OPEN_FUNDING, _T.FAIL, Transition(who=RAIL, to=_F.FAILED, cancels=_FUND_TIMERS)),
+        **from_each(
+            OPEN_FUNDING, _T.FAIL, Transition(who=RAIL, to=_F.FAILED, cancels=_FUND_TIMERS)
+        ),
         **from_each(
             (_F.CREATED, _F.REQUIRES_ACTION, _F.PROCESSING),
             _T.CANCEL,

@@ -92,7 +92,7 @@ SLOTS: Final[Machine] = MappingProxyType(
         (_X.FUNDING, _T.FUNDING_ENDED): Transition(
             who=CLIENT | SYSTEM | RAIL, to=_X.AWAITING_FUNDING
         ),
-        **_same(HOLDING, _T.CLEAR, RAIL),
+        **unmoved(HOLDING, _T.CLEAR, RAIL),
         # 20: more money for a raised price
         **unmoved(
             WORKING,
@@ -107,7 +107,7 @@ SLOTS: Final[Machine] = MappingProxyType(
             guards=(_G.CONTRACT_RUNS, _G.PARTIES_CLEAR, _G.PRICE_UNPAID, _G.NO_HOLD),
             movement=("P05",),
         ),
-        **_same(HOLDING, _T.TOP_UP, RAIL, movement=("P01",)),
+        **unmoved(HOLDING, _T.TOP_UP, RAIL, movement=("P01",)),
         # 4, 5: work is shown, withdrawn, sent back
         **from_each(
             WORKING,
@@ -180,9 +180,9 @@ SLOTS: Final[Machine] = MappingProxyType(
             movement=("P14", "P15"),
             cancels=(*_CLOSES, Timer.REFUND_REPLY),
         ),
-        **_from(HOLDING, _T.GIVE_BACK, _REFUNDS),
+        **from_each(HOLDING, _T.GIVE_BACK, _REFUNDS),
         # 18: nobody moves
-        **_same(WORKING, _T.REMIND, SYSTEM, arms=(Timer.DORMANT,)),
+        **unmoved(WORKING, _T.REMIND, SYSTEM, arms=(Timer.DORMANT,)),
         **from_each(
             WORKING,
             _T.FALL_DORMANT,
@@ -207,7 +207,7 @@ SLOTS: Final[Machine] = MappingProxyType(
             movement=("P14", "P15"),
         ),
         # 20, 7: both sign another price, or roll the rest to another slot
-        **_same(WORKING, _T.AMEND_UP, EITHER, guards=(_G.BOTH_SIGNED,)),
+        **unmoved(WORKING, _T.AMEND_UP, EITHER, guards=(_G.BOTH_SIGNED,)),
         **unmoved(
             WORKING,
             _T.AMEND_DOWN,
@@ -240,7 +240,7 @@ SLOTS: Final[Machine] = MappingProxyType(
         (_X.AWAITING_FUNDING, _T.ROLL_IN): Transition(
             who=EITHER, to=_X.FUNDED, guards=(_G.NO_HOLD,), arms=(Timer.DORMANT,)
         ),
-        **_same(WORKING, _T.ROLL_IN, EITHER, guards=(_G.NO_HOLD,)),
+        **unmoved(WORKING, _T.ROLL_IN, EITHER, guards=(_G.NO_HOLD,)),
     }
 )
 """The milestone (domain/escrow.md 2.4)."""

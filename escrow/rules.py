@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from escrow.commands import ReleasePart, SlotCommand, Submit
@@ -73,7 +74,10 @@ class Clocks(NamedTuple):
 
 
 NOTICE_SHARES: Final = ((2, 3), (5, 6), (17, 18), (1, 1))
-"""Parts of the dormant time, as (numerator, denominator): when a silent slot is spoken of, and then falls dormant: days 60, 75, 85 and 90 of 90."""
+"""When a silent slot is spoken of, and at last falls dormant: days 60, 75, 85 and 90 of 90.
+
+Parts of the dormant time, as (numerator, denominator).
+"""
 
 _BY_KIND: Final = MappingProxyType(
     {PrincipalKind.SYSTEM: Role.SYSTEM, PrincipalKind.RAIL: Role.RAIL}
@@ -94,7 +98,7 @@ def roles(actor: Actor, contract: Contract) -> tuple[Role, ...]:
 
 
 def step(
-    machine: Machine, state: Any, trigger: Trigger, mine: tuple[Role, ...], **facts: Any
+    machine: Machine, state: StrEnum | None, trigger: Trigger, mine: tuple[Role, ...], **facts: str
 ) -> tuple[Transition, Role]:
     """The row of the table and the role in which the actor uses it.
 

@@ -1,0 +1,247 @@
+"""What escrow reads and locks, in id order; what it writes is in `escrow.store_writes`.
+
+Rows become the dataclasses of `escrow.model` at once.
+"""
+
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Connection, Table
+
+from escrow.model import (
+    Amendment,
+    AmendmentState,
+    Contract,
+    ContractState,
+    Funding,
+    FundingState,
+    Lot,
+    Method,
+    Purpose,
+    Refund,
+    RefundState,
+    Release,
+    ReleaseRule,
+    ReleaseState,
+    Role,
+    Slot,
+    SlotState,
+    Terms,
+)
+from escrow.tables import AMENDMENT, CONTRACT, FUNDING, LOT, REFUND, RELEASE, SLOT
+
+Row = TypeVar("Row")
+
+
+def _select(table: Table, key: str, lock: str = "", order: str = "id") -> str:
+    names = ", ".join(column.name for column in table.columns)
+    return f"SELECT {names} FROM {table.name} WHERE {key} = ANY (%s) ORDER BY {order} {lock}"  # noqa: S608
+
+
+_FIND_PARENTS: Final = """
+SELECT slot.id, contract.id, contract.client_id, contract.payee_id
+FROM slot JOIN contract ON contract.id = slot.contract_id
+WHERE slot.id = ANY (%s)
+"""
+
+_LIST_OPEN_FUNDINGS: Final = """
+SELECT DISTINCT slot_id FROM funding
+WHERE slot_id = ANY (%s) AND state IN ('created', 'requires_action', 'processing', 'unknown')
+"""
+
+_LIST_UNSETTLED: Final = """
+SELECT id FROM contract WHERE id = ANY (%s) AND (
+    EXISTS (SELECT FROM slot WHERE slot.contract_id = contract.id
+        AND (held_minor > 0 OR slot.state = 'funding'))
+    OR EXISTS (SELECT FROM funding WHERE funding.contract_id = contract.id
+        AND funding.state IN ('created', 'requires_action', 'processing', 'unknown', 'mismatch'))
+    OR EXISTS (SELECT FROM refund JOIN slot ON slot.id = refund.slot_id
+        WHERE slot.contract_id = contract.id
+        AND refund.state IN ('approved', 'submitted', 'unknown'))
+)
+"""
+
+_LIST_HELD: Final = """
+SELECT id::text, currency, held_minor FROM slot WHERE held_minor > 0 ORDER BY id
+"""
+
+
+_LOCK: Final = "FOR NO KEY UPDATE"
+
+
+_ROLES: Final = MappingProxyType({role.value: role for role in Role})
+_SLOT_STATES: Final = MappingProxyType({state.value: state for state in SlotState})
+
+
+def _contract(row: Sequence[Any]) -> Contract:
+    terms = Terms(
+        commission_bps=row[7],
+        client_fee_bps=row[8],
+        security_hold_days=row[9],
+        auto_release_after=row[10],
+        release_rule=ReleaseRule(row[11]),
+        refund_reply_after=row[12],
+        dormant_after=row[13],
+        dormant_limit_minor=row[14],
+        free_change_rounds=row[15],
+    )
+    state, proposed_by = ContractState(row[4]), Role(row[6])
+    return Contract(*[*row[:4], state, row[5], proposed_by, terms, row[16], row[17]])
+
+
+def _slot(row: Sequence[Any]) -> Slot:
+    cells = list(row)
+    cells[5], cells[6] = _ROLES[cells[5]], _SLOT_STATES[cells[6]]
+    cells[24] = _ROLES.get(cells[24])
+    return Slot(*cells)
+
+
+def _funding(row: Sequence[Any]) -> Funding:
+    cells = list(row)
+    cells[3], cells[4], cells[9] = Purpose(row[3]), Method(row[4]), FundingState(row[9])
+    return Funding(*cells)
+
+
+def _refund(row: Sequence[Any]) -> Refund:
+    cells = list(row)
+    cells[3], cells[9] = Method(row[3]), RefundState(row[9])
+    return Refund(*cells)
+
+
+def _release(row: Sequence[Any]) -> Release:
+    return Release(*[*row[:8], ReleaseState(row[8])])
+
+
+def _amendment(row: Sequence[Any]) -> Amendment:
+    cells = list(row)
+    cells[5], cells[7] = Role(row[5]), AmendmentState(row[7])
+    return Amendment(*cells)
+
+
+def _lot(row: Sequence[Any]) -> Lot:
+    return Lot(*row)
+
+
+def _read(
+    connection: Connection, statement: str, ids: Sequence[UUID], make: Callable[[Any], Row]
+) -> list[Row]:
+    if not ids:
+        return []
+    return [make(row) for row in connection.exec_driver_sql(statement, (sorted(set(ids)),))]
+
+
+def find_parents(
+    connection: Connection, slot_ids: Sequence[UUID]
+) -> list[tuple[UUID, UUID, UUID, UUID]]:
+    """(slot, contract, client, payee) of the slots that there are; none of them ever changes."""
+    rows = connection.exec_driver_sql(_FIND_PARENTS, (list(slot_ids),))
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def find_contract_slots(connection: Connection, contract_ids: Sequence[UUID]) -> list[UUID]:
+    """The slots of these contracts; read under the contracts' locks, so none is missing."""
+    statement = "SELECT id FROM slot WHERE contract_id = ANY (%s)"
+    return list(connection.exec_driver_sql(statement, (list(contract_ids),)).scalars())
+
+
+def find_contracts(connection: Connection, contract_ids: Sequence[UUID]) -> list[Contract]:
+    """Contracts without a lock, for parties and terms, which never change."""
+    return _read(connection, _select(CONTRACT, "id"), contract_ids, _contract)
+
+
+def find_slots(connection: Connection, slot_ids: Sequence[UUID]) -> list[Slot]:
+    """Slots without a lock, to be shown."""
+    return _read(connection, _select(SLOT, "id"), slot_ids, _slot)
+
+
+def find_fundings(connection: Connection, funding_ids: Sequence[UUID]) -> list[Funding]:
+    """Fundings without a lock, for the slot and contract that each names."""
+    return _read(connection, _select(FUNDING, "id"), funding_ids, _funding)
+
+
+def find_refunds(connection: Connection, refund_ids: Sequence[UUID]) -> list[Refund]:
+    """Refunds without a lock, for the slot that each names."""
+    return _read(connection, _select(REFUND, "id"), refund_ids, _refund)
+
+
+def find_releases(connection: Connection, release_ids: Sequence[UUID]) -> list[Release]:
+    """Releases without a lock, for the contract and slot that each names."""
+    return _read(connection, _select(RELEASE, "id"), release_ids, _release)
+
+
+def find_amendments(connection: Connection, amendment_ids: Sequence[UUID]) -> list[Amendment]:
+    """Amendments without a lock, for the slots that each names."""
+    return _read(connection, _select(AMENDMENT, "id"), amendment_ids, _amendment)
+
+
+def share_contracts(connection: Connection, contract_ids: Sequence[UUID]) -> list[Contract]:
+    """Lock contracts FOR SHARE: their state and holds stay as they are."""
+    return _read(connection, _select(CONTRACT, "id", "FOR SHARE"), contract_ids, _contract)
+
+
+def lock_contracts(connection: Connection, contract_ids: Sequence[UUID]) -> list[Contract]:
+    """Lock contracts that shall change."""
+    return _read(connection, _select(CONTRACT, "id", _LOCK), contract_ids, _contract)
+
+
+def lock_slots(
+    connection: Connection, slot_ids: Sequence[UUID], *, skip_locked: bool = False
+) -> list[Slot]:
+    """Lock slots; those that another transaction holds are left out where asked."""
+    lock = f"{_LOCK} SKIP LOCKED" if skip_locked else _LOCK
+    return _read(connection, _select(SLOT, "id", lock), slot_ids, _slot)
+
+
+def lock_fundings(connection: Connection, funding_ids: Sequence[UUID]) -> list[Funding]:
+    """Lock fundings."""
+    return _read(connection, _select(FUNDING, "id", _LOCK), funding_ids, _funding)
+
+
+def lock_refunds(connection: Connection, refund_ids: Sequence[UUID]) -> list[Refund]:
+    """Lock refunds."""
+    return _read(connection, _select(REFUND, "id", _LOCK), refund_ids, _refund)
+
+
+def lock_releases(
+    connection: Connection, release_ids: Sequence[UUID], *, skip_locked: bool = False
+) -> list[Release]:
+    """Lock releases; those that another transaction holds are left out where asked."""
+    lock = f"{_LOCK} SKIP LOCKED" if skip_locked else _LOCK
+    return _read(connection, _select(RELEASE, "id", lock), release_ids, _release)
+
+
+def lock_amendments(connection: Connection, amendment_ids: Sequence[UUID]) -> list[Amendment]:
+    """Lock amendments."""
+    return _read(connection, _select(AMENDMENT, "id", _LOCK), amendment_ids, _amendment)
+
+
+def list_lots(connection: Connection, slot_ids: Sequence[UUID]) -> dict[UUID, list[Lot]]:
+    """The lots of these slots, by slot, oldest first; the slot's lock covers them."""
+    found: dict[UUID, list[Lot]] = {}
+    for lot in _read(connection, _select(LOT, "slot_id", "", "slot_id, seq"), slot_ids, _lot):
+        found.setdefault(lot.slot_id, []).append(lot)
+    return found
+
+
+def list_open_fundings(connection: Connection, slot_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the slots for which a payment is under way."""
+    rows = connection.exec_driver_sql(_LIST_OPEN_FUNDINGS, (list(slot_ids),))
+    return set(rows.scalars())
+
+
+def list_unsettled(connection: Connection, contract_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the contracts that hold money or have money on its way."""
+    return set(connection.exec_driver_sql(_LIST_UNSETTLED, (list(contract_ids),)).scalars())
+
+
+def list_taken(connection: Connection, table: Table, ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the ids that a row has already."""
+    statement = f"SELECT id FROM {table.name} WHERE id = ANY (%s)"  # noqa: S608
+    return set(connection.exec_driver_sql(statement, (list(ids),)).scalars())
+
+
+def list_held(connection: Connection) -> list[tuple[str, str, int]]:
+    """(slot, currency, held minor units) of every slot that holds money, for the proof."""
+    return [(row[0], row[1], row[2]) for row in connection.exec_driver_sql(_LIST_HELD)]

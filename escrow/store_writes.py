@@ -1,0 +1,234 @@
+"""What escrow writes: new rows and moved rows, one array statement for any number of them.
+
+A save names version and state as the lock showed them and is Broken if a row is no longer so.
+"""
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql
+
+from escrow.model import Amendment, Contract, Funding, Lot, Refund, Release, Slot, Submission
+from escrow.tables import AMENDMENT, CONTRACT, FUNDING, LOT, REFUND, RELEASE, SLOT, TERM
+from kernel.errors import Broken
+
+_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+def _names(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns)
+
+
+def _given(table: Table, names: Sequence[str]) -> str:
+    """`unnest` of one array for each named column, in order."""
+    kinds = (table.columns[name].type.compile(_DIALECT) for name in names)
+    return f"unnest({', '.join(f'%s::{kind}[]' for kind in kinds)})"
+
+
+def _insert(table: Table) -> str:
+    names = _names(table)
+    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM {_given(table, names)}"  # noqa: S608
+
+
+def _update(table: Table, keys: Sequence[str], changed: Sequence[str], same: Sequence[str]) -> str:
+    """Set `changed` where the keys match and the columns of `same` still hold their old value."""
+    old = [f"old_{name}" for name in same]
+    given = ", ".join([*keys, *changed, *old])
+    return (
+        f"UPDATE {table.name} SET {', '.join(f'{name} = given.{name}' for name in changed)}"  # noqa: S608
+        f" FROM {_given(table, [*keys, *changed, *same])} AS given ({given}) WHERE "
+        + " AND ".join(
+            [f"{table.name}.{name} = given.{name}" for name in keys]
+            + [f"{table.name}.{name} = given.old_{name}" for name in same]
+        )
+    )
+
+
+_ADD_CONTRACTS: Final = _insert(CONTRACT)
+_ADD_TERMS: Final = _insert(TERM)
+_ADD_SLOTS: Final = _insert(SLOT)
+_ADD_FUNDINGS: Final = _insert(FUNDING)
+_ADD_LOTS: Final = _insert(LOT)
+_ADD_RELEASES: Final = _insert(RELEASE)
+_ADD_REFUNDS: Final = _insert(REFUND)
+_ADD_AMENDMENTS: Final = _insert(AMENDMENT)
+_ADD_SUBMISSIONS: Final = """
+INSERT INTO submission (slot_id, submission_no, message_ref, artefact_refs, submitted_at)
+SELECT slot_id, submission_no, message_ref,
+    ARRAY(SELECT jsonb_array_elements_text(refs::jsonb)), submitted_at
+FROM unnest(%s::uuid[], %s::integer[], %s::text[], %s::text[], %s::timestamptz[])
+    AS given (slot_id, submission_no, message_ref, refs, submitted_at)
+"""
+
+_CONTRACT_CHANGES: Final = ("state", "version", "accepted_at")
+_SLOT_CHANGES: Final = (
+    *("state", "version", "amount_minor", "active_at", "funded_minor", "rolled_in_minor"),
+    *("held_minor", "released_minor", "refunded_minor", "rolled_out_minor", "uncleared_minor"),
+    *("fee_deferred_minor", "lot_count", "submission_no", "submission_count", "change_rounds"),
+    *("confirmed_by", "notices"),
+)
+_FUNDING_CHANGES: Final = (
+    *("state", "version", "captured_minor", "refunded_minor", "rail_fee_minor", "rail_ref"),
+    *("code", "release_id"),
+)
+_REFUND_CHANGES: Final = ("state", "version", "rail_ref", "code")
+
+_SAVE_CONTRACTS: Final = _update(CONTRACT, ("id",), _CONTRACT_CHANGES, ("version", "state"))
+_SAVE_SLOTS: Final = _update(SLOT, ("id",), _SLOT_CHANGES, ("version", "state"))
+_SAVE_FUNDINGS: Final = _update(FUNDING, ("id",), _FUNDING_CHANGES, ("version", "state"))
+_SAVE_LOTS: Final = _update(
+    LOT, ("slot_id", "seq"), ("gone_minor", "fee_gone_minor"), ("gone_minor",)
+)
+_SAVE_RELEASES: Final = _update(RELEASE, ("id",), ("state",), ("state",))
+_SAVE_REFUNDS: Final = _update(REFUND, ("id",), _REFUND_CHANGES, ("version", "state"))
+_SAVE_AMENDMENTS: Final = _update(AMENDMENT, ("id",), ("state",), ("state",))
+
+
+def _cells(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Reads the named fields of a row, always as a tuple."""
+    if len(names) == 1:
+        (name,) = names
+        return lambda row: (getattr(row, name),)
+    return attrgetter(*names)
+
+
+_SLOT_CELLS: Final = _cells(_names(SLOT))
+_FUNDING_CELLS: Final = _cells(_names(FUNDING))
+_LOT_CELLS: Final = _cells(_names(LOT))
+_RELEASE_CELLS: Final = _cells(_names(RELEASE))
+_REFUND_CELLS: Final = _cells(_names(REFUND))
+_AMENDMENT_CELLS: Final = _cells(_names(AMENDMENT))
+
+
+def _contract_cells(contract: Contract) -> tuple[Any, ...]:
+    terms = contract.terms
+    return (
+        *(contract.id, contract.client_id, contract.payee_id, contract.currency, contract.state),
+        *(contract.version, contract.proposed_by, terms.commission_bps, terms.client_fee_bps),
+        *(terms.security_hold_days, terms.auto_release_after, terms.release_rule),
+        *(terms.refund_reply_after, terms.dormant_after, terms.dormant_limit_minor),
+        *(terms.free_change_rounds, contract.created_at, contract.accepted_at),
+    )
+
+
+def add_contracts(connection: Connection, contracts: Sequence[Contract]) -> None:
+    """Write new contracts."""
+    _write(connection, _ADD_CONTRACTS, [_contract_cells(each) for each in contracts])
+
+
+def add_slots(connection: Connection, slots: Sequence[Slot], titles: Sequence[str]) -> None:
+    """Write new milestones, each with its term."""
+    terms = [
+        (slot.term_id, slot.contract_id, "milestone", title, slot.created_at)
+        for slot, title in zip(slots, titles, strict=True)
+    ]
+    _write(connection, _ADD_TERMS, terms)
+    _write(connection, _ADD_SLOTS, [_SLOT_CELLS(slot) for slot in slots])
+
+
+def add_submissions(connection: Connection, submissions: Sequence[Submission]) -> None:
+    """Write what was shown."""
+    rows = [
+        (s.slot_id, s.submission_no, s.message_ref, _json(s.artefact_refs), s.submitted_at)
+        for s in submissions
+    ]
+    _write(connection, _ADD_SUBMISSIONS, rows)
+
+
+def add_fundings(connection: Connection, fundings: Sequence[Funding]) -> None:
+    """Write new fundings."""
+    _write(connection, _ADD_FUNDINGS, [_FUNDING_CELLS(each) for each in fundings])
+
+
+def add_lots(connection: Connection, lots: Sequence[Lot]) -> None:
+    """Write what fundings put into slots."""
+    _write(connection, _ADD_LOTS, [_LOT_CELLS(each) for each in lots])
+
+
+def add_releases(connection: Connection, releases: Sequence[Release]) -> None:
+    """Write new releases."""
+    _write(connection, _ADD_RELEASES, [_RELEASE_CELLS(each) for each in releases])
+
+
+def add_refunds(connection: Connection, refunds: Sequence[Refund]) -> None:
+    """Write new refunds."""
+    _write(connection, _ADD_REFUNDS, [_REFUND_CELLS(each) for each in refunds])
+
+
+def add_amendments(connection: Connection, amendments: Sequence[Amendment]) -> None:
+    """Write offered amendments."""
+    _write(connection, _ADD_AMENDMENTS, [_AMENDMENT_CELLS(each) for each in amendments])
+
+
+def save_contracts(connection: Connection, moves: Sequence[tuple[Contract, Contract]]) -> None:
+    """Move contracts on."""
+    _save(connection, _SAVE_CONTRACTS, moves, _CONTRACT_CHANGES, ("version", "state"))
+
+
+def save_slots(connection: Connection, moves: Sequence[tuple[Slot, Slot]]) -> None:
+    """Move slots on, with their money."""
+    _save(connection, _SAVE_SLOTS, moves, _SLOT_CHANGES, ("version", "state"))
+
+
+def save_fundings(connection: Connection, moves: Sequence[tuple[Funding, Funding]]) -> None:
+    """Move fundings on."""
+    _save(connection, _SAVE_FUNDINGS, moves, _FUNDING_CHANGES, ("version", "state"))
+
+
+def save_lots(connection: Connection, moves: Sequence[tuple[Lot, Lot]]) -> None:
+    """Take from lots."""
+    rows = [
+        (old.slot_id, old.seq, new.gone_minor, new.fee_gone_minor, old.gone_minor)
+        for old, new in moves
+    ]
+    _write(connection, _SAVE_LOTS, rows, must_change=True)
+
+
+def save_releases(connection: Connection, moves: Sequence[tuple[Release, Release]]) -> None:
+    """Move releases on."""
+    _save(connection, _SAVE_RELEASES, moves, ("state",), ("state",))
+
+
+def save_refunds(connection: Connection, moves: Sequence[tuple[Refund, Refund]]) -> None:
+    """Move refunds on."""
+    _save(connection, _SAVE_REFUNDS, moves, _REFUND_CHANGES, ("version", "state"))
+
+
+def save_amendments(connection: Connection, moves: Sequence[tuple[Amendment, Amendment]]) -> None:
+    """Move amendments on."""
+    _save(connection, _SAVE_AMENDMENTS, moves, ("state",), ("state",))
+
+
+def _json(refs: Sequence[str]) -> str:
+    return orjson.dumps(list(refs)).decode()
+
+
+def _save(
+    connection: Connection,
+    statement: str,
+    moves: Sequence[tuple[Any, Any]],
+    changed: Sequence[str],
+    same: Sequence[str],
+) -> None:
+    new, old = _cells(changed), _cells(same)
+    rows = [(before.id, *new(after), *old(before)) for before, after in moves]
+    _write(connection, statement, rows, must_change=True)
+
+
+def _write(
+    connection: Connection,
+    statement: str,
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    must_change: bool = False,
+) -> None:
+    """Run a statement whose parameters are one array per cell of the rows."""
+    if not rows:
+        return
+    arrays = tuple(list(cells) for cells in zip(*rows, strict=True))
+    changed = connection.exec_driver_sql(statement, arrays).rowcount
+    if must_change and changed != len(rows):
+        raise Broken("a row moved under its lock", statement=statement[:30], ids=rows[0][:1])
