@@ -5,6 +5,7 @@ Packing with `struct` costs a third of what the driver's per-value dumpers cost 
 
 import struct
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -22,6 +23,8 @@ _TEXT_OID: Final = 25
 _TEXT_ARRAY_OID: Final = 1009
 _INT8_ARRAY_OID: Final = 1016
 _LENGTH: Final = struct.Struct(">i")
+
+_PG_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 PG_EPOCH_US: Final = 946_684_800_000_000
 """Microseconds from 1970 to 2000-01-01, from which PostgreSQL counts its timestamps."""
@@ -101,3 +104,7 @@ def copy_in(
     with connection.cursor().copy(statement) as copy:
         copy.write(COPY_HEADER + b"".join(rows) + COPY_TRAILER)
 
+
+def pack_timestamp(at: datetime) -> bytes:
+    """An aware time as PostgreSQL counts it: microseconds since 2000-01-01, eight bytes."""
+    return struct.pack(">q", (at - _PG_EPOCH) // timedelta(microseconds=1))

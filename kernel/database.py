@@ -125,5 +125,7 @@ def driver(connection: Connection) -> psycopg.Connection[Any]:
     """The psycopg connection underneath, for COPY and array statements of the hot paths."""
     raw = connection.connection.driver_connection
     if not isinstance(raw, psycopg.Connection):
-        raise Broken("Holdfast speaks to PostgreSQL through psycopg only", driver=type(raw).__name__)
+        raise Broken(
+            "Holdfast speaks to PostgreSQL through psycopg only", driver=type(raw).__name__
+        )
     return raw

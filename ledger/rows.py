@@ -47,10 +47,27 @@ def pack_lines(accepted: Sequence[Accepted]) -> list[bytes]:
             for line_no in range(1, len(entry.lines) + 1):
                 s, amount, seq, after = next(at)
                 rows.append(
-                    # fmt: off
-                    pack(9, 8, s.account_id, 8, seq, 8, event_id, 8, amount, 8, after,
-                         8, effective, 8, recorded, 2, entry_no, 2, line_no)
-                    # fmt: on
+                    pack(
+                        9,
+                        8,
+                        s.account_id,
+                        8,
+                        seq,
+                        8,
+                        event_id,
+                        8,
+                        amount,
+                        8,
+                        after,
+                        8,
+                        effective,
+                        8,
+                        recorded,
+                        2,
+                        entry_no,
+                        2,
+                        line_no,
+                    )
                 )
     return rows
 
@@ -146,11 +163,7 @@ def _entry_fields(draft: Draft, moves: Sequence[Move], codes: dict[str, str]) ->
     at = iter(moves)
     for entry_no, entry in enumerate(draft.entries, 1):
         reverses = entry.reverses
-        back = (
-            "-,-,"
-            if reverses is None
-            else field(reverses.event_id) + field(reverses.entry_no)
-        )
+        back = "-,-," if reverses is None else field(reverses.event_id) + field(reverses.entry_no)
         fields += (
             f"{field(entry_no)}{field(entry.book.value)}{field(entry.currency)}{back}"
             f"{field(len(entry.lines))}"

@@ -81,11 +81,11 @@ class Standing:
     lowest_minor: int
     highest_minor: int
     is_open: bool
-    was_line_count: int
+    was_line_count: int = 0
 
 
 class Move(NamedTuple):
-    """One line of an accepted draft on its account: its place in the chain and what stands after."""
+    """One line of an accepted draft: its place in its account's chain and what stands after."""
 
     standing: Standing
     amount_minor: int
@@ -131,7 +131,7 @@ def check_draft(draft: Draft) -> None:
 
 def _check_entry(entry: Entry) -> None:
     lines = entry.lines
-    if not 2 <= len(lines) <= MAX_LINES:  # noqa: PLR2004  two sides make an entry
+    if not 2 <= len(lines) <= MAX_LINES:
         raise BadEntry(lines=len(lines))
     total = 0
     for key, amount_minor in lines:

@@ -80,6 +80,7 @@ SELECT n.at FROM unnest(%s::timestamptz[]) AS n (at)
 WHERE NOT EXISTS (SELECT FROM period p WHERE p.during @> n.at AND p.state = 'open')
 """
 
+
 def lock_accounts(connection: Connection, keys: Collection[AccountKey]) -> dict[str, Standing]:
     """Lock the accounts in the order of their ids, and see them as they stand under the lock.
 
@@ -111,7 +112,7 @@ def lock_accounts(connection: Connection, keys: Collection[AccountKey]) -> dict[
 def _lock(raw: psycopg.Connection[Any], keys: Collection[AccountKey]) -> dict[str, Standing]:
     teach(raw)
     cursor = raw.execute(_LOCK_ACCOUNTS, (TextArray(keys),), binary=True)
-    return {row[0]: Standing(*row, row[3]) for row in cursor.fetchall()}
+    return {row[0]: Standing(*row) for row in cursor.fetchall()}
 
 
 def open_months(connection: Connection, months: Sequence[datetime]) -> None:

@@ -82,9 +82,7 @@ def create_tenant(owner_url: str, tenant: Tenant) -> None:
         )
         if not list(known):
             connection.exec_driver_sql(f"CREATE ROLE {tenant.role} NOLOGIN")
-            connection.exec_driver_sql(
-                f"GRANT {tenant.role} TO {APP} WITH INHERIT FALSE, SET TRUE"
-            )
+            connection.exec_driver_sql(f"GRANT {tenant.role} TO {APP} WITH INHERIT FALSE, SET TRUE")
         connection.exec_driver_sql(f"CREATE SCHEMA {tenant.schema}")
         connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {tenant.schema} TO {tenant.role}")
         connection.execute(
@@ -95,15 +93,13 @@ def create_tenant(owner_url: str, tenant: Tenant) -> None:
 
 
 def upgrade_tenants(owner_url: str) -> list[str]:
-    """Bring every tenant's schema to this version, each in a transaction of its own; their names."""
+    """Bring every tenant's schema to this version, each in its own transaction; their names."""
     engine = create_engine(owner_url, poolclass=NullPool)
     with engine.connect() as connection:
         names = list_tenants(connection)
     for name in names:
         with engine.begin() as connection:
-            connection.execute(
-                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
-            )
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             _upgrade_schema(connection, Tenant(name))
     return names
 

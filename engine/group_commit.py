@@ -1,0 +1,283 @@
+"""Group commit: concurrent commands of one tenant share transactions, without waiting for it.
+
+Callers put commands into a queue and hold a future; one writer thread takes whatever arrived
+while its previous transaction ran. There is no timer and no added wait: one command alone is a
+batch of one. A transaction runs one service once, so its locks are taken in the one order of
+design.md section 4 (decision 0003). A subject appears once in a batch; its next command waits for
+the next one. Twins of one idempotency key share one result.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+import structlog
+from psycopg import errors as pg
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from kernel import clock, idempotency
+from kernel.commands import Command, Outcome
+from kernel.database import Tenant, transaction
+from kernel.errors import Broken
+from kernel.idempotency import IdempotencyKey
+
+logger = structlog.get_logger()
+
+MAX_BATCH: Final = 8_000
+"""Commands of one transaction. More gain nothing and keep the first of them waiting."""
+
+_TRIES: Final = 5
+_PAUSES_S: Final = (0.0, 0.05, 0.2, 1.0, 3.0)
+
+
+class Service(Protocol):
+    """A use case: takes a list of commands inside a transaction, answers each in order."""
+
+    def __call__(
+        self, connection: Connection, commands: Sequence[Any], *, at: datetime
+    ) -> list[Outcome]:
+        """Never commits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One service as the group commit knows it, and what each of its commands is about."""
+
+    service: Service
+    subjects: Callable[[Any], Iterable[Hashable]]
+
+
+class Closed(Exception):  # noqa: N818  a state, not an error
+    """The group commit has been closed and takes no more commands."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """One command in the queue, and whoever waits for its outcome."""
+
+    command: Command
+    key: IdempotencyKey | None
+    future: "Future[Outcome] | asyncio.Future[Outcome]"
+    loop: asyncio.AbstractEventLoop | None
+
+
+class GroupCommit:
+    """The door to all services of one tenant. Close it to end its thread."""
+
+    def __init__(self, engine: Engine, tenant: Tenant, doors: Mapping[str, Door]) -> None:
+        """Start the writer thread; it ends with `close()`, or with the program."""
+        self._engine = engine
+        self._tenant = tenant
+        self._doors = doors
+        self._queues: dict[str, deque[_Waiting]] = {name: deque() for name in doors}
+        self._arrived = threading.Condition()
+        self._is_closed = False
+        self._turn = 0
+        self._writer = threading.Thread(
+            target=self._run, name=f"group-commit-{tenant.name}", daemon=True
+        )
+        self._writer.start()
+
+    def submit(
+        self, service: str, command: Command, *, key: IdempotencyKey | None = None
+    ) -> Future[Outcome]:
+        """Queue a command; the future gives its outcome once it is durable, or what broke."""
+        future: Future[Outcome] = Future()
+        self._add(service, _Waiting(command, key, future, None))
+        return future
+
+    def submit_async(
+        self, service: str, command: Command, *, key: IdempotencyKey | None = None
+    ) -> asyncio.Future[Outcome]:
+        """The same for a coroutine: one wake-up of the loop settles a whole batch."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
+        self._add(service, _Waiting(command, key, future, loop))
+        return future
+
+    def close(self) -> None:
+        """Take no more commands, finish those that wait, and end the thread."""
+        with self._arrived:
+            self._is_closed = True
+            self._arrived.notify()
+        self._writer.join()
+
+    def _add(self, service: str, waiting: _Waiting) -> None:
+        with self._arrived:
+            if self._is_closed:
+                raise Closed
+            self._queues[service].append(waiting)
+            self._arrived.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._arrived:
+                while not (name := self._next_service()):
+                    if self._is_closed:
+                        return
+                    self._arrived.wait()
+                batch = _take(self._queues[name], self._doors[name].subjects)
+            self._commit(self._doors[name].service, batch)
+
+    def _next_service(self) -> str:
+        """Services take turns, so that a busy one does not starve its neighbours."""
+        names = list(self._queues)
+        for step in range(len(names)):
+            name = names[(self._turn + step) % len(names)]
+            if self._queues[name]:
+                self._turn = (self._turn + step + 1) % len(names)
+                return name
+        return ""
+
+    def _commit(self, service: Service, batch: Sequence[_Waiting]) -> None:
+        """Run a batch as one transaction; if it breaks, each command alone."""
+        try:
+            outcomes = self._try(service, batch)
+        except Exception as error:  # noqa: BLE001  the outermost frame: whatever broke is answered
+            if len(batch) > 1:
+                logger.warning("group_commit.one_by_one", commands=len(batch), error=repr(error))
+                for waiting in batch:
+                    self._commit(service, [waiting])
+                return
+            logger.error("group_commit.broken", error=repr(error))  # noqa: TRY400  repr is enough
+            _settle(batch, error)
+            return
+        _settle(batch, outcomes)
+
+    def _try(self, service: Service, batch: Sequence[_Waiting]) -> list[Outcome]:
+        """Run a batch, again where the world was in the way: a deadlock, a twin, a lost server.
+
+        After a lost connection only commands with a key run again: their stored answer tells
+        whether they took effect. A command without one is answered with the error.
+        """
+        for attempt in range(_TRIES):
+            threading.Event().wait(_PAUSES_S[attempt]) if attempt else None
+            try:
+                return self._run_once(service, batch)
+            except DBAPIError as error:
+                lost = isinstance(error, OperationalError | InterfaceError)
+                keyed = all(waiting.key is not None for waiting in batch)
+                if attempt == _TRIES - 1 or not _is_worth_again(error, lost=lost, keyed=keyed):
+                    raise
+                logger.info("group_commit.again", attempt=attempt + 1, error=repr(error.orig))
+        raise Broken("a loop of tries ended without an answer")
+
+    def _run_once(self, service: Service, batch: Sequence[_Waiting]) -> list[Outcome]:
+        with transaction(self._engine, self._tenant) as connection:
+            at = clock.now(connection)
+            keyed = [waiting.key for waiting in batch if waiting.key is not None]
+            answers = idempotency.find_answers(connection, keyed)
+            fresh = _fresh(batch, answers)
+            given = (
+                service(connection, [waiting.command for waiting in fresh], at=at) if fresh else []
+            )
+            if len(given) != len(fresh):
+                raise Broken("a service answered other commands than it was given")
+            by_waiting = dict(zip(map(id, fresh), given, strict=True))
+            first = {w.key[:2]: w for w in fresh if w.key is not None}
+            idempotency.add_answers(
+                connection,
+                [(w.key, by_waiting[id(w)]) for w in fresh if w.key is not None],
+                at=at,
+            )
+        return [_outcome(waiting, answers, by_waiting, first) for waiting in batch]
+
+
+def _take(queue: deque[_Waiting], subjects: Callable[[Any], Iterable[Hashable]]) -> list[_Waiting]:
+    """The next batch: in order of arrival, each subject once; the others keep their places."""
+    taken: list[_Waiting] = []
+    left: list[_Waiting] = []
+    seen: set[Hashable] = set()
+    keys: set[tuple[Any, str]] = set()
+    while queue and len(taken) < MAX_BATCH:
+        waiting = queue.popleft()
+        about = list(subjects(waiting.command))
+        is_twin = waiting.key is not None and waiting.key[:2] in keys
+        if not is_twin and not seen.isdisjoint(about):
+            # A later command on the same subject must not overtake this one either.
+            left.append(waiting)
+            seen.update(about)
+            continue
+        seen.update(about)
+        if waiting.key is not None:
+            keys.add(waiting.key[:2])
+        taken.append(waiting)
+    queue.extendleft(reversed(left))
+    return taken
+
+
+def _fresh(batch: Sequence[_Waiting], answers: Mapping[IdempotencyKey, Outcome]) -> list[_Waiting]:
+    """The commands that have no answer yet; of twins with one key only the first."""
+    fresh = []
+    seen: set[tuple[Any, str]] = set()
+    for waiting in batch:
+        key = waiting.key
+        if key is not None:
+            if key in answers or key[:2] in seen:
+                continue
+            seen.add(key[:2])
+        fresh.append(waiting)
+    return fresh
+
+
+def _outcome(
+    waiting: _Waiting,
+    answers: Mapping[IdempotencyKey, Outcome],
+    by_waiting: Mapping[int, Outcome],
+    first: Mapping[tuple[Any, str], _Waiting],
+) -> Outcome:
+    own = by_waiting.get(id(waiting))
+    if own is not None:
+        return own
+    key = waiting.key
+    if key is None:
+        raise Broken("a command without a key was left out")
+    if key in answers:
+        return answers[key]
+    twin = first[key[:2]]
+    if twin.key != key:
+        return idempotency.mismatch(key)
+    shared = by_waiting[id(twin)]
+    return Outcome(shared.code, shared.facts, replayed=True)
+
+
+def _is_worth_again(error: DBAPIError, *, lost: bool, keyed: bool) -> bool:
+    if isinstance(error.orig, pg.DeadlockDetected | pg.SerializationFailure):
+        return True
+    if isinstance(error.orig, pg.UniqueViolation):
+        return error.orig.diag.constraint_name == "idempotency_pkey"
+    return lost and keyed
+
+
+def _settle(batch: Sequence[_Waiting], answer: Sequence[Outcome] | BaseException) -> None:
+    """Hand the outcomes out: futures of threads one by one, those of a loop in one call."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Any]]] = {}
+    answers = [answer] * len(batch) if isinstance(answer, BaseException) else answer
+    for waiting, one in zip(batch, answers, strict=True):
+        if waiting.loop is None:
+            _fill(waiting.future, one)
+        else:
+            by_loop.setdefault(waiting.loop, []).append((waiting.future, one))
+    for loop, pairs in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_fill_all, pairs)
+
+
+def _fill_all(pairs: Iterable[tuple[Any, Any]]) -> None:
+    for future, one in pairs:
+        _fill(future, one)
+
+
+def _fill(future: Any, one: Any) -> None:  # noqa: ANN401  two kinds of futures, two of answers
+    if future.done():
+        return
+    if isinstance(one, BaseException):
+        future.set_exception(one)
+    else:
+        future.set_result(one)

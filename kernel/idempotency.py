@@ -1,0 +1,96 @@
+"""One effect per key, for ever: the answer to a key is stored with its effect and given again.
+
+A key belongs to a principal. Its row is written once, with the answer's bytes, as the last
+statement of the transaction that had the effect; the unique index settles twins of other
+processes: the second is rolled back whole, runs again, and finds the answer (decision 0003).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection
+
+from kernel.commands import Outcome
+from kernel.copying import TextArray, bytes_cell, copy_in, pack_timestamp, teach, text_cell
+from kernel.database import driver
+from kernel.errors import Refusal
+
+
+class IdempotencyMismatch(Refusal):
+    """The key was used before for another request."""
+
+    code = "idempotency_mismatch"
+
+
+class IdempotencyKey(NamedTuple):
+    """A caller's key: whose it is, its text, and the SHA-256 of the request it stands for."""
+
+    principal_id: UUID
+    key: str
+    request_hash: bytes
+
+
+_FIND: Final = """
+SELECT i.principal_id, i.key, i.request_hash, i.code, i.answer
+FROM unnest(%s::uuid[], %s::text[]) AS n (principal_id, key)
+JOIN idempotency i ON i.principal_id = n.principal_id AND i.key = n.key
+"""
+
+_COLUMNS: Final = ("principal_id", "key", "answered_at", "request_hash", "code", "answer")
+
+
+def find_answers(
+    connection: Connection, keys: Sequence[IdempotencyKey]
+) -> dict[IdempotencyKey, Outcome]:
+    """The stored answers to these keys, marked replayed; a refusal where the request differs."""
+    if not keys:
+        return {}
+    raw = driver(connection)
+    teach(raw)
+    rows = raw.execute(
+        _FIND, ([key.principal_id for key in keys], TextArray([key.key for key in keys]))
+    )
+    stored: dict[tuple[UUID, str], tuple[bytes, str, bytes]] = {
+        (principal_id, key): rest for principal_id, key, *rest in rows
+    }
+    found = {}
+    for key in keys:
+        row = stored.get((key.principal_id, key.key))
+        if row is not None:
+            found[key] = _answer(key, *row)
+    return found
+
+
+def add_answers(
+    connection: Connection, answers: Sequence[tuple[IdempotencyKey, Outcome]], *, at: datetime
+) -> None:
+    """Store answers, in the order of their keys; a twin's unique violation rolls everything back."""
+    if not answers:
+        return
+    answered = pack_timestamp(at)
+    rows = [
+        b"\x00\x06"
+        + bytes_cell(key.principal_id.bytes)
+        + text_cell(key.key)
+        + bytes_cell(answered)
+        + bytes_cell(key.request_hash)
+        + text_cell(outcome.code)
+        + bytes_cell(orjson.dumps(outcome.facts))
+        for key, outcome in sorted(answers, key=lambda pair: pair[0][:2])
+    ]
+    copy_in(driver(connection), table="idempotency", columns=_COLUMNS, rows=rows)
+
+
+def mismatch(key: IdempotencyKey) -> Outcome:
+    """The answer to a key that was used for another request."""
+    return Outcome(IdempotencyMismatch.code, {"key": key.key}, replayed=False)
+
+
+def _answer(key: IdempotencyKey, request_hash: bytes, code: str, answer: bytes) -> Outcome:
+    if request_hash != key.request_hash:
+        return mismatch(key)
+    facts: dict[str, Any] = orjson.loads(answer)
+    return Outcome(code, facts, replayed=True)

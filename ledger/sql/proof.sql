@@ -1,0 +1,124 @@
+-- The promises of the books, each as a query that finds what breaks it. The first column is a
+-- sentence for the reader. Limited, since one row is enough to be wrong.
+
+-- name: every entry has as many lines as its header says, and they sum to zero
+SELECT 'entry ' || coalesce(e.event_id, n.event_id) || '/' || coalesce(e.entry_no, n.entry_no)
+       || ' has ' || coalesce(n.lines, 0) || ' of ' || coalesce(e.line_count, 0)
+       || ' lines, which sum to ' || coalesce(n.total, 0)
+FROM entry e
+FULL JOIN (
+    SELECT event_id, entry_no, count(*) AS lines, sum(amount_minor) AS total
+    FROM line
+    GROUP BY event_id, entry_no
+) n ON n.event_id = e.event_id AND n.entry_no = e.entry_no
+WHERE e.line_count IS DISTINCT FROM n.lines OR n.total <> 0
+LIMIT 1000;
+
+-- name: every event has as many entries as its header says
+SELECT 'event ' || coalesce(v.id, n.event_id) || ' has ' || coalesce(n.entries, 0) || ' of '
+       || coalesce(v.entry_count, 0) || ' entries'
+FROM event v
+FULL JOIN (SELECT event_id, count(*) AS entries FROM entry GROUP BY event_id) n
+    ON n.event_id = v.id
+WHERE coalesce(v.entry_count, -1) <> coalesce(n.entries, 0)
+LIMIT 1000;
+
+-- name: every batch holds as many events, entries and lines as its control totals say
+SELECT 'batch ' || coalesce(b.id, v.batch_id) || ' holds ' || coalesce(v.events, 0) || ' events, '
+       || coalesce(e.entries, 0) || ' entries, ' || coalesce(l.lines, 0) || ' lines'
+FROM batch b
+FULL JOIN (SELECT id >> 14 AS batch_id, count(*) AS events FROM event GROUP BY 1) v
+    ON v.batch_id = b.id
+LEFT JOIN (SELECT event_id >> 14 AS batch_id, count(*) AS entries FROM entry GROUP BY 1) e
+    ON e.batch_id = coalesce(b.id, v.batch_id)
+LEFT JOIN (SELECT event_id >> 14 AS batch_id, count(*) AS lines FROM line GROUP BY 1) l
+    ON l.batch_id = coalesce(b.id, v.batch_id)
+WHERE coalesce(b.event_count, 0) <> coalesce(v.events, 0)
+   OR coalesce(b.entry_count, 0) <> coalesce(e.entries, 0)
+   OR coalesce(b.line_count, 0) <> coalesce(l.lines, 0)
+LIMIT 1000;
+
+-- name: every account's chain has no hole, carries its balance, and rises in time
+SELECT 'account ' || c.account_id || ' line ' || c.account_seq
+FROM (
+    SELECT account_id, account_seq, event_id, recorded_at,
+           balance_after_minor - amount_minor AS before_minor,
+           lag(account_seq, 1, 0::bigint) OVER chain AS seq_before,
+           lag(balance_after_minor, 1, 0::bigint) OVER chain AS after_before,
+           lag(recorded_at) OVER chain AS recorded_before,
+           lag(event_id) OVER chain AS event_before
+    FROM line
+    WINDOW chain AS (PARTITION BY account_id ORDER BY account_seq)
+) c
+WHERE c.account_seq <> c.seq_before + 1 OR c.before_minor <> c.after_before
+   OR (c.recorded_at <= c.recorded_before AND c.event_id <> c.event_before)
+LIMIT 1000;
+
+-- name: every account stands at the sum of its lines, within its bounds
+SELECT a.code || ' stands at ' || a.balance_minor || ' after ' || a.line_count
+       || ' lines, its lines sum to ' || coalesce(n.total, 0) || ' in ' || coalesce(n.lines, 0)
+FROM account a
+FULL JOIN (
+    SELECT account_id, sum(amount_minor) AS total, count(*) AS lines
+    FROM line
+    GROUP BY account_id
+) n ON n.account_id = a.id
+WHERE a.id IS NULL
+   OR a.balance_minor <> coalesce(n.total, 0) OR a.line_count <> coalesce(n.lines, 0)
+   OR a.balance_minor NOT BETWEEN a.lowest_minor AND a.highest_minor
+LIMIT 1000;
+
+-- name: every line is of its entry's book and currency and carries its event's times
+SELECT 'line ' || l.event_id || '/' || l.entry_no || '/' || l.line_no
+FROM line l
+JOIN account a ON a.id = l.account_id
+LEFT JOIN entry e ON e.event_id = l.event_id AND e.entry_no = l.entry_no
+LEFT JOIN event v ON v.id = l.event_id
+WHERE e.event_id IS NULL OR v.id IS NULL OR a.book <> e.book OR a.currency <> e.currency
+   OR l.effective_at <> v.effective_at OR l.recorded_at <> v.recorded_at
+LIMIT 1000;
+
+-- name: both books balance in every currency
+SELECT book || ' ' || currency || ' is off by ' || sum(balance_minor)
+FROM account
+GROUP BY book, currency
+HAVING sum(balance_minor) <> 0;
+
+-- name: debts between the books show the same in both, per event
+SELECT 'event ' || l.event_id || ' is off by ' || sum(l.amount_minor) || ' ' || a.currency
+FROM line l
+JOIN account a ON a.id = l.account_id
+WHERE a.mirror > 0
+GROUP BY l.event_id, a.mirror, a.currency
+HAVING sum(l.amount_minor) <> 0
+LIMIT 1000;
+
+-- name: conversion accounts are at zero
+SELECT code || ' stands at ' || balance_minor
+FROM account
+WHERE kind = 'custody.fx' AND balance_minor <> 0
+LIMIT 1000;
+
+-- name: a reversal mirrors its original line by line, once
+SELECT 'entry ' || r.event_id || '/' || r.entry_no || ' does not mirror '
+       || r.reverses_event_id || '/' || r.reverses_entry_no
+FROM entry r
+WHERE r.reverses_event_id IS NOT NULL
+  AND EXISTS (
+      SELECT
+      FROM (SELECT line_no, account_id, amount_minor FROM line
+            WHERE event_id = r.event_id AND entry_no = r.entry_no) n
+      FULL JOIN (SELECT line_no, account_id, amount_minor FROM line
+                 WHERE event_id = r.reverses_event_id AND entry_no = r.reverses_entry_no) o
+          ON o.line_no = n.line_no
+      WHERE n.account_id IS DISTINCT FROM o.account_id
+         OR n.amount_minor IS DISTINCT FROM -o.amount_minor
+  )
+LIMIT 1000;
+
+-- name: nothing counts in a time without a period
+SELECT 'event ' || v.id || ' counts at ' || v.effective_at
+FROM event v
+WHERE v.entry_count > 0
+  AND NOT EXISTS (SELECT FROM period p WHERE p.during @> v.effective_at)
+LIMIT 1000;
