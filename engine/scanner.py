@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -19,7 +19,7 @@ from psycopg import errors
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from kernel import clock, timers
+from kernel import clock, due, jobs, timers
 from kernel.database import Tenant, transaction
 from kernel.timers import DueTimer
 
@@ -39,12 +39,14 @@ class Scanner:
     """Walks the tenants; several may run, on any machine: each tenant is walked by one at a time.
 
     `tenants` says whose timers may be due; `handlers` names a handler for each kind. A timer of
-    a kind that nobody knows stays where it is. `chunk_size` timers share one transaction.
+    a kind that nobody knows stays where it is. `chunk_size` timers share one transaction, after
+    whose commit `ring` tells the workers, because a handler may have written jobs.
     """
 
     engine: Engine
     tenants: Callable[[], Sequence[Tenant]]
     handlers: Mapping[str, TimerHandler]
+    ring: Callable[[Tenant], None] | None = None
     grace: timedelta = timers.GRACE
     chunk_size: int = 1_000
     page_size: int = 10_000
@@ -70,6 +72,7 @@ class Scanner:
                 with self._only_one(tenant) as is_ours:
                     if is_ours:
                         fired += self.fire_due(tenant, stop)
+                        self._plan_next(tenant)
             except SQLAlchemyError as trouble:
                 _log.warning("timers.scan_failed", tenant=tenant.name, trouble=_name(trouble))
         return fired
@@ -84,22 +87,38 @@ class Scanner:
             fired += round_fired
         return fired
 
+    def _plan_next(self, tenant: Tenant) -> None:
+        """Move the tenant's hint to when something will be due; a sandbox stands still until told.
+
+        What is due already and was skipped or left alone keeps the tenant awake.
+        """
+        with transaction(self.engine, tenant) as connection:
+            now = clock.now(connection)
+            timer_at = timers.find_next_due_at(connection)
+            job_at = jobs.find_next_run_at(connection)
+            is_live = clock.get_mode(connection) is clock.Mode.LIVE
+        due_at = None if timer_at is None else timer_at + self.grace
+        if due_at is not None and not is_live:
+            due_at = datetime.now(UTC) if due_at <= now else None
+        with self.engine.begin() as connection:
+            due.move_hint(connection, tenant, to=min(filter(None, (due_at, job_at)), default=None))
+
     def _go_over(self, tenant: Tenant, stop: threading.Event | None) -> Counter[str]:
         """One round, page by page; what a handler skips is not seen again in this round."""
         fired: Counter[str] = Counter()
         for page in self._pages(tenant):
             by_kind: dict[str, list[DueTimer]] = {}
-            for due in page:
-                by_kind.setdefault(due.kind, []).append(due)
-            for kind, due_of_kind in by_kind.items():
+            for timer in page:
+                by_kind.setdefault(timer.kind, []).append(timer)
+            for kind, of_kind in by_kind.items():
                 handler = self.handlers.get(kind)
                 if handler is None:
                     _log.error("timer.no_handler", tenant=tenant.name, kind=kind)
                     continue
-                for start in range(0, len(due_of_kind), self.chunk_size):
+                for start in range(0, len(of_kind), self.chunk_size):
                     if stop is not None and stop.is_set():
                         return fired
-                    chunk = due_of_kind[start : start + self.chunk_size]
+                    chunk = of_kind[start : start + self.chunk_size]
                     fired[kind] += self._fire(tenant, handler, chunk)
         return +fired
 
@@ -142,7 +161,7 @@ class Scanner:
         while True:
             try:
                 with transaction(self.engine, tenant) as connection:
-                    return handler(connection, chunk, clock.now(connection))
+                    fired = handler(connection, chunk, clock.now(connection))
             except DBAPIError as failure:
                 tries += 1
                 if not isinstance(failure.orig, errors.DeadlockDetected):
@@ -150,17 +169,21 @@ class Scanner:
                 self.deadlocks[chunk[0].kind] += 1
                 if tries == _DEADLOCK_TRIES:
                     raise
+            else:
+                if fired and self.ring is not None:
+                    self.ring(tenant)
+                return fired
 
-    def _push_back(self, tenant: Tenant, due: DueTimer) -> None:
+    def _push_back(self, tenant: Tenant, timer: DueTimer) -> None:
         _log.exception(
             "timer.failed",
             tenant=tenant.name,
-            kind=due.kind,
-            subject=due.subject,
-            due_at=due.due_at.isoformat(),
+            kind=timer.kind,
+            subject=timer.subject,
+            due_at=timer.due_at.isoformat(),
         )
         with transaction(self.engine, tenant) as connection:
-            timers.push_back(connection, [due])
+            timers.push_back(connection, [timer])
 
     def _list_tenants(self) -> Sequence[Tenant]:
         try:

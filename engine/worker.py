@@ -9,13 +9,19 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import FrameType
 from typing import Final
 
 import dramatiq
 import structlog
+from sqlalchemy import Engine
 
+from engine.scanner import Scanner, TimerHandler
+from kernel import relay
+from kernel.broker import BROKER
+from kernel.due import DueTenants
 from kernel.settings import CannotStart
 
 Loop = Callable[[threading.Event], None]
@@ -27,6 +33,37 @@ _IDLE_MS: Final = 1_000
 _FINISH_WITHIN_S: Final = 60.0
 
 _log = structlog.get_logger(__name__)
+
+
+def work(
+    engine: Engine,
+    handlers: Mapping[str, TimerHandler],
+    *,
+    loops: Sequence[Loop] = (),
+    broker_url: str | None = None,
+    worker_threads: int = 8,
+) -> None:
+    """The whole worker: jobs and timers of all tenants until a signal comes.
+
+    Args:
+        engine: the program's own login; its pool must feed the threads and the loops.
+        handlers: what fires timers of each kind (`engine/handlers.py`).
+        loops: what else runs beside, such as the caller of rails.
+        broker_url: RabbitMQ or Redis, to which the jobs are then drained; None: our own table.
+        worker_threads: how many actors run beside one another.
+    """
+    scanner = Scanner(
+        engine=engine, tenants=DueTenants(engine), handlers=handlers, ring=BROKER.ring
+    )
+    everything: list[Loop] = [scanner.run_forever, *loops]
+    BROKER.open(engine, DueTenants(engine))
+    broker: dramatiq.Broker = BROKER
+    if broker_url is not None:
+        broker = relay.outside_broker(broker_url, lambda: engine)
+        drain = partial(relay.relay_forever, engine, DueTenants(engine), broker)
+        everything.append(drain)
+    run(broker, loops=everything, worker_threads=worker_threads)
+    BROKER.close()
 
 
 def run(

@@ -168,7 +168,7 @@ class TableBroker(dramatiq.Broker):
         self._prefetch = prefetch
 
     def ring(self, tenant: Tenant) -> None:
-        """Wake the workers of all processes; call it after the commit that added jobs."""
+        """Wake the workers of all processes; call it after a commit with new jobs or timers."""
         self._open_parts[2].ring(tenant)
 
     def close(self) -> None:

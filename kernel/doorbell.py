@@ -1,8 +1,8 @@
 """The doorbell: after a commit, tell the workers of all processes which tenant has new jobs.
 
 NOTIFY takes a lock that all commits of a database share, so it never stands in a posting's
-transaction: it is sent afterwards, on its own, at most once in 10 ms per process. A lost ring
-costs at most one poll of the worker.
+transaction: it is sent afterwards, on its own, at most once in 10 ms per process. The hint for
+the scanner (`kernel.due`) goes with it. A lost ring costs at most one poll of the worker.
 """
 
 import threading
@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from kernel import due
 from kernel.database import BadTenantName, Tenant
 from kernel.errors import Broken
 
@@ -38,7 +39,7 @@ class Doorbell:
         self._thread: threading.Thread | None = None
 
     def ring(self, tenant: Tenant) -> None:
-        """Say that a tenant has new jobs; call it after the commit."""
+        """Say that a tenant has new jobs or timers; call it after the commit."""
         with self._change:
             self._rung.add(tenant.name)
             self._change.notify()
@@ -63,6 +64,7 @@ class Doorbell:
                 return
             try:
                 with self._engine.begin() as connection:
+                    due.hint_now(connection, names)
                     connection.exec_driver_sql(_RING, (CHANNEL, names))
             except SQLAlchemyError as trouble:
                 _log.warning("doorbell.lost", trouble=type(trouble).__name__)

@@ -7,7 +7,7 @@ holds no facts: a job may run twice, and what it must do is found in the tables 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -85,6 +85,14 @@ _REVIVE: Final = """
 WITH risen AS (DELETE FROM job_dead WHERE id = ANY (%s) RETURNING queue, actor, priority, body)
 INSERT INTO job (queue, actor, priority, body, run_at)
 SELECT queue, actor, priority, body, now() FROM risen
+"""
+
+# A backlog is noticed at its first row; only when all jobs wait are all of them read.
+_NEXT_RUN_AT: Final = """
+SELECT CASE
+    WHEN EXISTS (SELECT FROM job WHERE run_at <= now()) THEN now()
+    ELSE (SELECT min(run_at) FROM job)
+END
 """
 
 
@@ -181,6 +189,12 @@ def count_waiting(connection: Connection, queue: str) -> int:
     statement = "SELECT count(*) FROM job WHERE queue = %s"
     count: int = connection.exec_driver_sql(statement, (queue,)).scalar_one()
     return count
+
+
+def find_next_run_at(connection: Connection) -> datetime | None:
+    """When the next job may run, or the next lease ends (real time); None without a job."""
+    found: datetime | None = connection.exec_driver_sql(_NEXT_RUN_AT).scalar_one()
+    return found
 
 
 def drop(connection: Connection, queue: str) -> None:

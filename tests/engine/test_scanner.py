@@ -312,3 +312,56 @@ def test_the_scanner_runs_until_it_is_told_to_stop(
         running.result(DEADLINE_S)
 
     assert bells.subjects() == ["bell:1"]
+
+
+def test_a_chunk_rings_after_its_commit(bells: Bells, own_engine: Engine, tenant: Tenant) -> None:
+    """When the workers are told, what the handler wrote is there to be seen."""
+    seen: list[list[str]] = []
+    arm(own_engine, tenant, {"bell:1": NOON - timedelta(hours=1)})
+    scanner = Scanner(
+        engine=own_engine,
+        tenants=lambda: [tenant],
+        handlers={KIND: bells.fire},
+        ring=lambda _tenant: seen.append(bells.subjects()),
+    )
+
+    scanner.run_once()
+
+    assert seen == [["bell:1"]]
+
+
+def test_a_scan_leaves_a_hint_for_the_next(own_engine: Engine, tenant: Tenant) -> None:
+    """A live tenant's hint moves to its soonest timer plus grace; without timers it goes."""
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    scanner = build(own_engine, tenant, {})
+    arm(own_engine, tenant, {"bell:1": soon})
+    scanner.run_once()
+    planned = _hints(own_engine)
+    with transaction(own_engine, tenant) as connection:
+        timers.cancel(connection, [("bell:1", KIND)])
+    scanner.run_once()
+
+    assert planned == [soon + timers.GRACE]
+    assert _hints(own_engine) == []
+
+
+def test_a_sandbox_is_awake_only_while_something_is_due(
+    scanner: Scanner, bells: Bells, own_engine: Engine, tenant: Tenant
+) -> None:
+    """Time does not pass in a sandbox: a later timer needs no hint, a skipped one keeps it."""
+    arm(own_engine, tenant, {"bell:1": NOON + timedelta(hours=1)})
+    scanner.run_once()
+    asleep = _hints(own_engine)
+    advance(own_engine, tenant, NOON + timedelta(hours=2))
+    with transaction(own_engine, tenant) as busy:
+        busy.exec_driver_sql("SELECT FROM bell WHERE name = 'bell:1' FOR UPDATE")
+        scanner.run_once()
+
+    assert asleep == []
+    assert len(_hints(own_engine)) == 1
+    assert bells.fired() == []
+
+
+def _hints(engine: Engine) -> list[datetime]:
+    with engine.begin() as connection:
+        return list(connection.exec_driver_sql("SELECT due_at FROM holdfast.tenant_due").scalars())
