@@ -67,7 +67,7 @@ def find_answers(
 def add_answers(
     connection: Connection, answers: Sequence[tuple[IdempotencyKey, Outcome]], *, at: datetime
 ) -> None:
-    """Store answers, in the order of their keys; a twin's unique violation rolls everything back."""
+    """Store answers, in the order of their keys; a twin's unique violation undoes everything."""
     if not answers:
         return
     answered = pack_timestamp(at)

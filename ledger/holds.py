@@ -4,45 +4,36 @@ Placing or lifting a hold locks its subject first, so that an outflow that holds
 SHARE is either before it or sees it (design.md section 4).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from kernel.commands import Command, Outcome, done, refused
-from kernel.database import driver
 from kernel.errors import Refusal
 from kernel.ids import new_id
 from ledger.model import Draft
+from ledger.model_parties import Hold, HoldKind
 from ledger.parties import OperatorOnly
 from ledger.service import post
+from ledger.store_parties import add_holds, list_open, lock_open, lock_subjects, save_lifted
 
-
-class HoldKind(StrEnum):
-    """Why money must not leave."""
-
-    DISPUTE = "dispute"
-    CHARGEBACK = "chargeback"
-    COMPLIANCE = "compliance"
-    PROCESSOR = "processor"
-    TAX = "tax"
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """One hold; open while `lifted_at` is None. `subject` is `slot:<uuid>`, `party:<uuid>`, ..."""
-
-    id: UUID
-    subject: str
-    kind: HoldKind
-    reason: str
-    placed_by: UUID
-    placed_at: datetime
-    lifted_at: datetime | None
+__all__ = [
+    "Hold",
+    "HoldKind",
+    "LiftHold",
+    "PlaceHold",
+    "ReasonMissing",
+    "UnknownHold",
+    "UnknownSubject",
+    "as_json",
+    "lift",
+    "list_open",
+    "place",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,27 +71,9 @@ class ReasonMissing(Refusal):
     code = "hold.reason_missing"
 
 
-_COLUMNS: Final = "id, subject, kind, reason, placed_by, placed_at, lifted_at"
-
-_SUBJECT_TABLES: Final = {"party": "party", "contract": "contract", "slot": "slot"}
-
-
-def list_open(connection: Connection, subjects: Iterable[str]) -> dict[str, list[Hold]]:
-    """The open holds on these subjects, oldest first; a subject without one is missing."""
-    rows = driver(connection).execute(
-        f"SELECT {_COLUMNS} FROM hold WHERE subject = ANY(%s) AND lifted_at IS NULL ORDER BY id",
-        (list(subjects),),
-    )
-    found: dict[str, list[Hold]] = {}
-    for row in rows:
-        hold = _hold(row)
-        found.setdefault(hold.subject, []).append(hold)
-    return found
-
-
 def place(connection: Connection, commands: Sequence[PlaceHold], *, at: datetime) -> list[Outcome]:
     """Place holds; refuses `hold.unknown_subject`, `hold.reason_missing`, `party.operator_only`."""
-    there = _lock_subjects(connection, {command.subject for command in commands})
+    there = lock_subjects(connection, {command.subject for command in commands})
     outcomes: list[Outcome] = []
     drafts: list[Draft] = []
     holds: list[Hold] = []
@@ -131,23 +104,14 @@ def place(connection: Connection, commands: Sequence[PlaceHold], *, at: datetime
             )
         )
         outcomes.append(done(**as_json(hold)))
-    driver(connection).cursor().executemany(
-        "INSERT INTO hold (id, subject, kind, reason, placed_by, placed_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s)",
-        [(h.id, h.subject, h.kind, h.reason, h.placed_by, h.placed_at) for h in holds],
-    )
+    add_holds(connection, holds)
     post(connection, drafts)
     return outcomes
 
 
 def lift(connection: Connection, commands: Sequence[LiftHold], *, at: datetime) -> list[Outcome]:
     """Lift holds; refuses `hold.unknown` and `party.operator_only`."""
-    rows = driver(connection).execute(
-        f"SELECT {_COLUMNS} FROM hold WHERE id = ANY(%s) AND lifted_at IS NULL"
-        " ORDER BY id FOR UPDATE",
-        ([command.hold_id for command in commands],),
-    )
-    known = {hold.id: hold for hold in map(_hold, rows)}
+    known = lock_open(connection, [command.hold_id for command in commands])
     outcomes: list[Outcome] = []
     drafts: list[Draft] = []
     lifted: list[tuple[UUID, datetime, UUID]] = []
@@ -171,9 +135,7 @@ def lift(connection: Connection, commands: Sequence[LiftHold], *, at: datetime) 
             )
         )
         outcomes.append(done(**as_json(hold), lifted_at=at.isoformat()))
-    driver(connection).cursor().executemany(
-        "UPDATE hold SET lifted_by = %s, lifted_at = %s WHERE id = %s", lifted
-    )
+    save_lifted(connection, lifted)
     post(connection, drafts)
     return outcomes
 
@@ -196,28 +158,3 @@ def _check_place(command: PlaceHold, there: set[str]) -> None:
         raise UnknownSubject(subject=command.subject[:80])
     if not command.reason.strip():
         raise ReasonMissing(subject=command.subject)
-
-
-def _lock_subjects(connection: Connection, subjects: Iterable[str]) -> set[str]:
-    """Lock the rows that the subjects name, parties before contracts before slots, each by id."""
-    by_kind: dict[str, list[UUID]] = {}
-    for subject in sorted(subjects):
-        kind, _, text = subject.partition(":")
-        try:
-            by_kind.setdefault(kind, []).append(UUID(text))
-        except ValueError:
-            continue
-    there: set[str] = set()
-    for kind, table in _SUBJECT_TABLES.items():
-        ids = sorted(by_kind.get(kind, []))
-        if ids:
-            rows = driver(connection).execute(
-                f"SELECT id FROM {table} WHERE id = ANY(%s) ORDER BY id FOR UPDATE".encode(),
-                (ids,),
-            )
-            there |= {f"{kind}:{found}" for (found,) in rows}
-    return there
-
-
-def _hold(row: tuple[Any, ...]) -> Hold:
-    return Hold(row[0], row[1], HoldKind(row[2]), *row[3:])

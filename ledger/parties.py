@@ -1,67 +1,48 @@
-"""The parties of a tenant: clients, freelancers, agencies and operators, as ids and states.
+"""Use cases of parties: add one, set what an operator found out about it."""
 
-No names, addresses or tax numbers here: personal data lives outside the books (design.md 7).
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from kernel.commands import Command, Outcome, done, refused
-from kernel.database import driver
 from kernel.errors import Refusal
 from kernel.ids import new_id
 from ledger.model import Draft
+from ledger.model_parties import KycState, Party, PartyKind, SanctionState
 from ledger.service import post
+from ledger.store_parties import (
+    add_parties,
+    find_many,
+    list_parties,
+    list_taken,
+    lock,
+    lock_share,
+    save_parties,
+)
 
-
-class PartyKind(StrEnum):
-    """What a party is in the marketplace."""
-
-    CLIENT = "client"
-    FREELANCER = "freelancer"
-    AGENCY = "agency"
-    OPERATOR = "operator"
-
-
-class KycState(StrEnum):
-    """How far the check of a party's identity has come; money leaves only to VERIFIED."""
-
-    NONE = "none"
-    PENDING = "pending"
-    VERIFIED = "verified"
-    REJECTED = "rejected"
-
-
-class SanctionState(StrEnum):
-    """Whether a sanctions list names the party."""
-
-    CLEAR = "clear"
-    HIT = "hit"
-
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """One party as the database shows it."""
-
-    id: UUID
-    kind: PartyKind
-    kyc_state: KycState
-    sanction_state: SanctionState
-    country: str | None
-    reference: str
-    version: int
-    created_at: datetime
-
-    @property
-    def subject(self) -> str:
-        """The party as events and holds name it."""
-        return f"party:{self.id}"
+__all__ = [
+    "BadCountry",
+    "ChangeParty",
+    "CreateParty",
+    "KycState",
+    "OperatorOnly",
+    "Party",
+    "PartyExists",
+    "PartyKind",
+    "SanctionState",
+    "UnknownParty",
+    "as_json",
+    "change",
+    "create",
+    "find_many",
+    "list_parties",
+    "lock",
+    "lock_share",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,45 +89,13 @@ class OperatorOnly(Refusal):
     code = "party.operator_only"
 
 
-_COLUMNS: Final = "id, kind, kyc_state, sanction_state, country, reference, version, created_at"
-
-
-def find_many(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Party]:
-    """The parties with these ids; unknown ids are missing."""
-    return _fetch(connection, f"SELECT {_COLUMNS} FROM party WHERE id = ANY(%s)", list(ids))
-
-
-def lock_share(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Party]:
-    """The same, locked FOR SHARE in the order of their ids: no hold is placed meanwhile."""
-    statement = f"SELECT {_COLUMNS} FROM party WHERE id = ANY(%s) ORDER BY id FOR SHARE"
-    return _fetch(connection, statement, sorted(set(ids)))
-
-
-def lock(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Party]:
-    """The same, locked FOR UPDATE in the order of their ids, to change them or place a hold."""
-    statement = f"SELECT {_COLUMNS} FROM party WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
-    return _fetch(connection, statement, sorted(set(ids)))
-
-
-def list_parties(
-    connection: Connection, *, after: UUID | None, limit: int, kind: PartyKind | None = None
-) -> list[Party]:
-    """Parties in the order of their ids, from the one behind `after` on."""
-    rows = driver(connection).execute(
-        f"SELECT {_COLUMNS} FROM party WHERE (%(after)s::uuid IS NULL OR id > %(after)s)"
-        " AND (%(kind)s::text IS NULL OR kind = %(kind)s) ORDER BY id LIMIT %(limit)s",
-        {"after": after, "kind": kind, "limit": limit},
-    )
-    return [_party(row) for row in rows]
-
-
 def create(
     connection: Connection, commands: Sequence[CreateParty], *, at: datetime
 ) -> list[Outcome]:
     """Add parties; refuses `party.exists` for a taken reference and `party.bad_country`."""
     outcomes: list[Outcome | None] = [None] * len(commands)
     parties: list[tuple[int, Party]] = []
-    taken = _taken(connection, [c.reference for c in commands if c.reference])
+    taken = list_taken(connection, [c.reference for c in commands if c.reference])
     for i, command in enumerate(commands):
         try:
             party = _new_party(command, taken, at)
@@ -155,13 +104,7 @@ def create(
             continue
         taken.add(party.reference)
         parties.append((i, party))
-    driver(connection).cursor().executemany(
-        f"INSERT INTO party ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        [
-            (p.id, p.kind, p.kyc_state, p.sanction_state, p.country, p.reference, p.version, at)
-            for _, p in parties
-        ],
-    )
+    add_parties(connection, [party for _, party in parties])
     post(
         connection,
         [
@@ -207,23 +150,9 @@ def change(
             )
         )
         outcomes.append(done(**as_json(party)))
-    _save(connection, known.values())
+    save_parties(connection, known.values())
     post(connection, drafts)
     return outcomes
-
-
-def as_json(party: Party) -> dict[str, Any]:
-    """The party as the API shows it."""
-    return {
-        "id": str(party.id),
-        "kind": party.kind.value,
-        "kyc_state": party.kyc_state.value,
-        "sanction_state": party.sanction_state.value,
-        "country": party.country,
-        "reference": party.reference,
-        "version": party.version,
-        "created_at": party.created_at.isoformat(),
-    }
 
 
 def _new_party(command: CreateParty, taken: set[str], at: datetime) -> Party:
@@ -250,24 +179,15 @@ def _new_party(command: CreateParty, taken: set[str], at: datetime) -> Party:
     )
 
 
-def _taken(connection: Connection, references: Sequence[str]) -> set[str]:
-    rows = driver(connection).execute(
-        "SELECT reference FROM party WHERE reference = ANY(%s)", (list(references),)
-    )
-    return {reference for (reference,) in rows}
-
-
-def _save(connection: Connection, parties: Iterable[Party]) -> None:
-    driver(connection).cursor().executemany(
-        "UPDATE party SET kyc_state = %s, sanction_state = %s, version = %s WHERE id = %s",
-        [(p.kyc_state, p.sanction_state, p.version, p.id) for p in parties],
-    )
-
-
-def _fetch(connection: Connection, statement: str, ids: Sequence[UUID]) -> dict[UUID, Party]:
-    rows = driver(connection).execute(statement.encode(), (list(ids),))
-    return {row[0]: _party(row) for row in rows}
-
-
-def _party(row: tuple[Any, ...]) -> Party:
-    return Party(row[0], PartyKind(row[1]), KycState(row[2]), SanctionState(row[3]), *row[4:])
+def as_json(party: Party) -> dict[str, Any]:
+    """The party as the API shows it."""
+    return {
+        "id": str(party.id),
+        "kind": party.kind.value,
+        "kyc_state": party.kyc_state.value,
+        "sanction_state": party.sanction_state.value,
+        "country": party.country,
+        "reference": party.reference,
+        "version": party.version,
+        "created_at": party.created_at.isoformat(),
+    }

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from kernel.database import driver
+from ledger.store_audit import count_rows, list_broken
 
 _SQL: Final = Path(__file__).parent / "sql" / "proof.sql"
 _SHOWN: Final = 10
@@ -60,21 +60,11 @@ def queries() -> dict[str, str]:
 
 def prove(connection: Connection) -> Proof:
     """Recount the books of the tenant; run it in `kernel.database.snapshot`."""
-    raw = driver(connection)
-    counts = {
-        table: int(_one(raw.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()))
-        for table in ("account", "event", "entry", "line")
-    }
-    findings = []
     known = queries()
+    counts = count_rows(connection)
+    findings = []
     for promise, sql in known.items():
-        rows = raw.execute(sql.encode()).fetchall()
-        if rows:
-            examples = tuple(str(row[0]) for row in rows[:_SHOWN])
-            findings.append(Finding(promise, len(rows), examples))
+        broken = list_broken(connection, sql)
+        if broken:
+            findings.append(Finding(promise, len(broken), tuple(broken[:_SHOWN])))
     return Proof(counts, tuple(known), tuple(findings))
-
-
-def _one(row: tuple[Any, ...] | None) -> Any:  # noqa: ANN401  one column of one row
-    assert row is not None
-    return row[0]

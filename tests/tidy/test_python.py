@@ -23,10 +23,15 @@ BANNED_NAMES: Final = frozenset(
 MONEY: Final = ("commissions", "escrow", "ledger", "payouts", "reconciliation", "tax")
 
 # The outermost frames of worker and API, which answer for whatever comes up from below.
-MAY_CATCH_ALL: Final = frozenset({"engine/scanner.py", "engine/worker.py"})
+MAY_CATCH_ALL: Final = frozenset(
+    {"engine/group_commit.py", "engine/scanner.py", "engine/worker.py"}
+)
 
-# Called everywhere, and read aloud in this order: (amount, currency), (amount, rate).
-PLAIN_IN_ORDER: Final = frozenset({"kernel/money.py parse_minor", "kernel/money.py share_bps"})
+# Called everywhere, and read aloud in this order: (amount, currency), (amount, rate),
+# (kind, currency).
+PLAIN_IN_ORDER: Final = frozenset(
+    {"kernel/money.py parse_minor", "kernel/money.py share_bps", "ledger/chart.py account"}
+)
 
 _TODO: Final = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b(?!\(#\d+\))")
 
