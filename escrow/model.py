@@ -334,15 +334,17 @@ class Alarm(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """What a rail shall be asked for, once this transaction is committed."""
+    """What a rail shall be asked for, once this transaction is committed.
+
+    `kind` is fund or refund; `method` the rail's own name for the means of payment.
+    """
 
     id: UUID
     kind: str
     subject: str
     amount_minor: int
     currency: str
-    method: Method
-    rail_account: str
+    method: str
     facts: Mapping[str, Any]
 
 

@@ -37,7 +37,7 @@ Row = TypeVar("Row")
 
 def _select(table: Table, key: str, lock: str = "", order: str = "id") -> str:
     names = ", ".join(column.name for column in table.columns)
-    return f"SELECT {names} FROM {table.name} WHERE {key} = ANY (%s) ORDER BY {order} {lock}"  # noqa: S608
+    return f"SELECT {names} FROM {table.name} WHERE {key} = ANY (%s) ORDER BY {order} {lock}"
 
 
 _FIND_PARENTS: Final = """
@@ -238,7 +238,7 @@ def list_unsettled(connection: Connection, contract_ids: Sequence[UUID]) -> set[
 
 def list_taken(connection: Connection, table: Table, ids: Sequence[UUID]) -> set[UUID]:
     """Those of the ids that a row has already."""
-    statement = f"SELECT id FROM {table.name} WHERE id = ANY (%s)"  # noqa: S608
+    statement = f"SELECT id FROM {table.name} WHERE id = ANY (%s)"
     return set(connection.exec_driver_sql(statement, (list(ids),)).scalars())
 
 

@@ -30,7 +30,7 @@ def _given(table: Table, names: Sequence[str]) -> str:
 
 def _insert(table: Table) -> str:
     names = _names(table)
-    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM {_given(table, names)}"  # noqa: S608
+    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM {_given(table, names)}"
 
 
 def _update(table: Table, keys: Sequence[str], changed: Sequence[str], same: Sequence[str]) -> str:
@@ -38,7 +38,7 @@ def _update(table: Table, keys: Sequence[str], changed: Sequence[str], same: Seq
     old = [f"old_{name}" for name in same]
     given = ", ".join([*keys, *changed, *old])
     return (
-        f"UPDATE {table.name} SET {', '.join(f'{name} = given.{name}' for name in changed)}"  # noqa: S608
+        f"UPDATE {table.name} SET {', '.join(f'{name} = given.{name}' for name in changed)}"
         f" FROM {_given(table, [*keys, *changed, *same])} AS given ({given}) WHERE "
         + " AND ".join(
             [f"{table.name}.{name} = given.{name}" for name in keys]

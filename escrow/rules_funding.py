@@ -1,0 +1,364 @@
+"""Decisions on money coming in: pay for a slot or a tip, and what a rail says became of it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from escrow.commands import Fund, FundingCommand, Tip
+from escrow.machine import FUNDINGS, Timer, Trigger
+from escrow.machine_slot import SLOTS
+from escrow.maths import commission_minor
+from escrow.model import (
+    Alarm,
+    Ask,
+    Contract,
+    Funding,
+    FundingState,
+    Lot,
+    Method,
+    Plan,
+    Purpose,
+    Release,
+    Slot,
+    SlotState,
+)
+from escrow.movements import (
+    Entries,
+    p05_fund_from_wallet,
+    p06_credit_wallet,
+    p25_tip,
+)
+from escrow.refusals import Held, PartyNotClear
+from escrow.rules import Deal, check_amount, clocks, roles, slot_step, step, subject_of
+from escrow.rules_deal import acted, event, moved, slot_facts
+from escrow.rules_release import new_release, security_alarm
+from kernel.commands import Command
+from kernel.money import share_bps, to_json
+from ledger.chart import account
+from ledger.model import Draft
+
+INTERACTIVE: Final = timedelta(minutes=15)
+BANK_DAYS: Final = 5
+NEEDS_ACTION: Final = "requires_action"
+"""Code of a pending result that waits for the client himself (3-D Secure, a redirect)."""
+
+GONE_FUNDING: Final = (FundingState.FAILED, FundingState.CANCELED, FundingState.EXPIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A funding with its contract and, unless it is a tip, its slot; as locked."""
+
+    funding: Funding
+    contract: Contract
+    slot: Slot | None
+    held_by: tuple[str, ...] = ()
+
+
+def funding_facts(funding: Funding, **more: object) -> dict[str, object]:
+    """What an answer says of a funding."""
+    return {
+        "funding_id": str(funding.id),
+        "funding_state": funding.state.value,
+        "funding_version": funding.version,
+        "client_pays": to_json(funding.asked_minor, funding.currency),
+        **more,
+    }
+
+
+def fund(deal: Deal, command: Fund, at: datetime) -> Plan:
+    """The client pays for the slot, or for what an amendment added to it (rows 3 and 20)."""
+    is_new = deal.slot.state is SlotState.AWAITING_FUNDING
+    slot = deal.slot
+    funding = Funding(
+        command.funding_id,
+        slot.contract_id,
+        slot.id,
+        Purpose.SLOT if is_new else Purpose.TOP_UP,
+        command.method,
+        command.rail_account,
+        slot.currency,
+        slot.unpaid_minor,
+        share_bps(slot.unpaid_minor, deal.contract.terms.client_fee_bps),
+        FundingState.CREATED,
+        1,
+        at,
+    )
+    if command.method is Method.WALLET:
+        trigger = Trigger.FUND_FROM_WALLET if is_new else Trigger.TOP_UP_FROM_WALLET
+        return _fund_from_wallet(deal, funding, trigger, command, at)
+    trigger = Trigger.START_FUNDING if is_new else Trigger.START_TOP_UP
+    row, _ = slot_step(SLOTS, deal, trigger, command, at)
+    after = acted(slot, at, state=SlotState(row.to))
+    kind = "slot.funding_started" if is_new else "slot.top_up_started"
+    detail = {"funding_id": str(funding.id)}
+    return Plan(
+        drafts=(
+            event(kind, subject_of(slot), command, at, detail=detail),
+            _created(funding, command, at),
+        ),
+        facts=slot_facts(after, **funding_facts(funding)),
+        moved_slots=((slot, after),),
+        fundings=(funding,),
+        alarms=(fund_alarm(funding, at),),
+        asks=(_ask(funding, command.method_token),),
+    )
+
+
+def tip(
+    contract: Contract,
+    *,
+    unclear_parties: tuple[UUID, ...],
+    held_by: tuple[str, ...],
+    command: Tip,
+    release_id: UUID,
+    at: datetime,
+) -> Plan:
+    """The client gives something on top, by a rail or from his wallet (P25)."""
+    check_amount(command.amount_minor)
+    funding = Funding(
+        command.funding_id,
+        contract.id,
+        None,
+        Purpose.TIP,
+        command.method,
+        command.rail_account,
+        contract.currency,
+        command.amount_minor,
+        share_bps(command.amount_minor, contract.terms.client_fee_bps),
+        FundingState.CREATED,
+        1,
+        at,
+    )
+    is_wallet = command.method is Method.WALLET
+    trigger = Trigger.FUND_FROM_WALLET if is_wallet else Trigger.CREATE
+    row, _ = step(FUNDINGS, None, trigger, roles(command.actor, contract))
+    if unclear_parties:
+        raise PartyNotClear(party_ids=[str(each) for each in unclear_parties])
+    if not is_wallet:
+        return Plan(
+            drafts=(_created(funding, command, at),),
+            facts=funding_facts(funding),
+            fundings=(funding,),
+            alarms=(fund_alarm(funding, at),),
+            asks=(_ask(funding, command.method_token),),
+        )
+    if held_by:
+        raise Held(contract_id=str(contract.id), holds=list(held_by))
+    paid = replace(
+        funding,
+        state=FundingState(row.to),
+        captured_minor=funding.asked_minor,
+        release_id=release_id,
+    )
+    release = tip_release(paid, contract, release_id, at)
+    return Plan(
+        drafts=(tipped_event(paid, contract, release, command, at),),
+        facts=funding_facts(paid, release_id=str(release_id)),
+        fundings=(paid,),
+        releases=(release,),
+        alarms=(security_alarm(release),),
+    )
+
+
+def cancel_funding(payment: Payment, command: FundingCommand, at: datetime) -> Plan:
+    """The client gives up a payment; money that still comes goes to his wallet."""
+    return end_funding(payment, Trigger.CANCEL, command, at, code="")
+
+
+def expire_funding(payment: Payment, command: FundingCommand, at: datetime) -> Plan:
+    """A payment that nobody completed in its time."""
+    return end_funding(payment, Trigger.EXPIRE, command, at, code="")
+
+
+def credit_receipt(payment: Payment, command: FundingCommand, at: datetime) -> Plan:
+    """An operator matched money in suspense to its client: it goes to his wallet (P06)."""
+    funding, contract = payment.funding, payment.contract
+    row, _ = step(FUNDINGS, funding.state, Trigger.CREDIT, roles(command.actor, contract))
+    if payment.held_by:
+        raise Held(funding_id=str(funding.id), holds=list(payment.held_by))
+    after = moved_on(funding, state=FundingState(row.to))
+    entries = p06_credit_wallet(
+        client_id=contract.client_id,
+        currency=funding.currency,
+        amount_minor=funding.captured_minor,
+    )
+    subject = f"funding:{funding.id}"
+    return Plan(
+        drafts=(event("funding.credited", subject, command, at, entries=entries),),
+        facts=funding_facts(after),
+        moved_fundings=((funding, after),),
+    )
+
+
+def moved_on(funding: Funding, **changes: object) -> Funding:
+    """The funding one version on."""
+    return replace(funding, version=funding.version + 1, **changes)  # type: ignore[arg-type]
+
+
+def _fund_from_wallet(
+    deal: Deal, funding: Funding, trigger: Trigger, command: Fund, at: datetime
+) -> Plan:
+    row, _ = slot_step(SLOTS, deal, trigger, command, at)
+    paid = replace(
+        funding, state=FundingState.SUCCEEDED, captured_minor=funding.asked_minor, rail_account=""
+    )
+    after, lot = filled(deal.slot, paid, SlotState(row.to), is_cleared=True)
+    after = replace(after, active_at=at, notices=0)
+    entries = p05_fund_from_wallet(
+        slot_id=deal.slot.id,
+        client_id=deal.contract.client_id,
+        currency=paid.currency,
+        amount_minor=paid.amount_minor,
+        client_fee_minor=paid.client_fee_minor,
+    )
+    set_to, cancelled, _ = clocks(row, after, deal.contract, at)
+    return Plan(
+        drafts=(funded_event(paid, after, entries, command, at),),
+        facts=slot_facts(after, **funding_facts(paid)),
+        moved_slots=((deal.slot, after),),
+        fundings=(paid,),
+        lots=(lot,),
+        alarms=set_to,
+        cancelled=cancelled,
+    )
+
+
+def filled(slot: Slot, funding: Funding, state: SlotState, *, is_cleared: bool) -> tuple[Slot, Lot]:
+    """The slot with a funding's money in it, and the lot that says whose it is."""
+    amount, fee = funding.amount_minor, funding.client_fee_minor
+    number = slot.lot_count + 1
+    after = moved(
+        slot,
+        state=state,
+        funded_minor=slot.funded_minor + amount,
+        held_minor=slot.held_minor + amount,
+        uncleared_minor=slot.uncleared_minor + (0 if is_cleared else amount),
+        fee_deferred_minor=slot.fee_deferred_minor + fee,
+        lot_count=number,
+    )
+    return after, Lot(slot.id, number, funding.id, amount, fee, slot.released_minor)
+
+
+def end_funding(
+    payment: Payment, trigger: Trigger, command: Command, at: datetime, *, code: str
+) -> Plan:
+    """The payment came to nothing: the slot awaits funding again."""
+    funding = payment.funding
+    mine = roles(command.actor, payment.contract)
+    row, _ = step(FUNDINGS, funding.state, trigger, mine, funding_id=str(funding.id))
+    after = moved_on(funding, state=FundingState(row.to), code=code)
+    slots = freed(payment)
+    detail = {"code": code} if code else {}
+    kind = f"funding.{after.state.value}"
+    return Plan(
+        drafts=(
+            event(kind, f"funding:{funding.id}", command, at, detail=detail),
+            *(event("slot.funding_ended", subject_of(new), command, at) for _, new in slots),
+        ),
+        facts=funding_facts(after, is_news=True, code=code),
+        moved_slots=slots,
+        moved_fundings=((funding, after),),
+        cancelled=(fund_timer(funding),),
+    )
+
+
+def freed(payment: Payment) -> tuple[tuple[Slot, Slot], ...]:
+    """The slot that waited for this payment awaits another; nothing for a top-up or a tip."""
+    slot = payment.slot
+    if slot is None or slot.state is not SlotState.FUNDING:
+        return ()
+    return ((slot, moved(slot, state=SlotState.AWAITING_FUNDING)),)
+
+
+def _created(funding: Funding, command: Command, at: datetime) -> Draft:
+    detail = {
+        "purpose": funding.purpose.value,
+        "method": funding.method.value,
+        "amount_minor": funding.amount_minor,
+        "client_fee_minor": funding.client_fee_minor,
+        "currency": funding.currency,
+    }
+    return event("funding.created", f"funding:{funding.id}", command, at, detail=detail)
+
+
+def funded_event(
+    paid: Funding, slot: Slot, entries: Entries, command: Command, at: datetime
+) -> Draft:
+    """What happened to the slot, with the entries of P01 or P05."""
+    kind = "slot.funded" if paid.purpose is Purpose.SLOT else "slot.topped_up"
+    detail = {
+        "funding_id": str(paid.id),
+        "funding_state": paid.state.value,
+        "method": paid.method.value,
+        "state": slot.state.value,
+    }
+    return event(kind, subject_of(slot), command, at, entries=entries, detail=detail)
+
+
+def tip_release(funding: Funding, contract: Contract, release_id: UUID, at: datetime) -> Release:
+    """The payee's money of a tip, in its security hold."""
+    ours = commission_minor(
+        funding.amount_minor,
+        released_before_minor=0,
+        rate_bps=contract.terms.commission_bps,
+    )
+    return new_release(
+        release_id, contract, None, gross_minor=funding.amount_minor, ours_minor=ours, at=at
+    )
+
+
+def tipped_event(
+    paid: Funding, contract: Contract, release: Release, command: Command, at: datetime
+) -> Draft:
+    """What happened to the tip, with the entries of P25."""
+    source = account("custody.processor_pending", paid.currency, paid.rail_account or "-")
+    if paid.method is Method.WALLET:
+        source = account("custody.wallet", paid.currency, contract.client_id)
+    entries = p25_tip(
+        source=source,
+        payee_id=contract.payee_id,
+        currency=paid.currency,
+        amount_minor=paid.amount_minor,
+        commission_minor=release.commission_minor,
+        client_fee_minor=paid.client_fee_minor,
+        rail_fee_minor=paid.rail_fee_minor,
+    )
+    detail = {"contract_id": str(contract.id), "release_id": str(release.id)}
+    return event(
+        "funding.tipped", f"funding:{paid.id}", command, at, entries=entries, detail=detail
+    )
+
+
+def fund_timer(funding: Funding) -> tuple[str, str]:
+    """(subject, kind) of the funding's clock."""
+    kind = Timer.FUND_INTERACTIVE if funding.method is Method.CARD else Timer.FUND_BANK
+    return f"funding:{funding.id}", kind
+
+
+def fund_alarm(funding: Funding, at: datetime) -> Alarm:
+    """When the payment expires if nobody completes it."""
+    subject, kind = fund_timer(funding)
+    due = at + INTERACTIVE if kind is Timer.FUND_INTERACTIVE else business_days_after(at, BANK_DAYS)
+    return Alarm(subject, kind, due, 0)
+
+
+def business_days_after(at: datetime, days: int) -> datetime:
+    """The same time of day so many Mondays to Fridays later, in UTC; holidays are not known."""
+    while days:
+        at += timedelta(days=1)
+        days -= at.weekday() < 5
+    return at
+
+
+def _ask(funding: Funding, method_token: str) -> Ask:
+    return Ask(
+        funding.id,
+        "fund",
+        f"funding:{funding.id}",
+        funding.asked_minor,
+        funding.currency,
+        method_token or funding.method.value,
+        {"rail_account": funding.rail_account, "contract_id": str(funding.contract_id)},
+    )

@@ -1,0 +1,189 @@
+"""Decisions that let money go to the payee: approve, in part, by both, by the clock, dormant."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from escrow.commands import ReleaseCommand, ReleasePart, SlotCommand
+from escrow.machine import RELEASES, Timer, Trigger
+from escrow.machine_slot import SLOTS
+from escrow.maths import commission_minor
+from escrow.model import Alarm, Contract, Plan, Release, ReleaseState, SlotState
+from escrow.movements import p07_release, p09_end_security_hold
+from escrow.refusals import Held
+from escrow.rules import Deal, clocks, roles, slot_step, step, subject_of
+from escrow.rules_deal import acted, event, slot_facts
+from kernel.money import to_json
+
+
+def approve(deal: Deal, command: SlotCommand, at: datetime, release_id: UUID) -> Plan:
+    """The client lets all go (row 6)."""
+    return _release_all(deal, Trigger.APPROVE, command, at, release_id)
+
+
+def auto_release(deal: Deal, command: SlotCommand, at: datetime, release_id: UUID) -> Plan:
+    """The review ran out in silence (row 8)."""
+    return _release_all(deal, Trigger.AUTO_RELEASE, command, at, release_id)
+
+
+def confirm(deal: Deal, command: SlotCommand, at: datetime, release_id: UUID) -> Plan:
+    """One side says the work is done; the second to say so lets all go (row 8b)."""
+    if deal.slot.confirmed_by is not None:
+        return _release_all(deal, Trigger.CONFIRM_SECOND, command, at, release_id)
+    _, role = slot_step(SLOTS, deal, Trigger.CONFIRM_FIRST, command, at)
+    after = acted(deal.slot, at, confirmed_by=role)
+    detail = {"by": role.value, "submission_no": after.submission_no}
+    return Plan(
+        drafts=(event("slot.confirmed", subject_of(after), command, at, detail=detail),),
+        facts=slot_facts(after, confirmed_by=role.value),
+        moved_slots=((deal.slot, after),),
+    )
+
+
+def release_dormant(deal: Deal, command: SlotCommand, at: datetime, release_id: UUID) -> Plan:
+    """A dormant slot whose work was shown goes to the payee (row 18)."""
+    return _release_all(deal, Trigger.RELEASE_DORMANT, command, at, release_id)
+
+
+def release_part(deal: Deal, command: ReleasePart, at: datetime, release_id: UUID) -> Plan:
+    """The client lets a part go; the slot stays as it is with less money (row 7, P10)."""
+    return _release(deal, Trigger.RELEASE_PART, command, command.amount_minor, at, release_id)
+
+
+def end_security_hold(
+    release: Release,
+    contract: Contract,
+    held_by: tuple[str, ...],
+    command: ReleaseCommand,
+    at: datetime,
+) -> Plan:
+    """The payee may withdraw what was released to him (P09)."""
+    step(
+        RELEASES,
+        release.state,
+        Trigger.HOLD_ENDS,
+        roles(command.actor, contract),
+        release_id=str(release.id),
+    )
+    if held_by:
+        raise Held(release_id=str(release.id), holds=list(held_by))
+    after = Release(
+        release.id,
+        release.contract_id,
+        release.slot_id,
+        release.payee_id,
+        release.currency,
+        release.gross_minor,
+        release.commission_minor,
+        release.available_at,
+        ReleaseState.AVAILABLE,
+    )
+    entries = p09_end_security_hold(
+        payee_id=release.payee_id, currency=release.currency, amount_minor=release.net_minor
+    )
+    subject = f"release:{release.id}"
+    detail = {"slot_id": str(release.slot_id)} if release.slot_id else {}
+    return Plan(
+        drafts=(event("release.available", subject, command, at, entries=entries, detail=detail),),
+        facts={
+            "release_id": str(release.id),
+            "state": after.state.value,
+            "available": to_json(release.net_minor, release.currency),
+        },
+        moved_releases=((release, after),),
+    )
+
+
+def _release_all(
+    deal: Deal, trigger: Trigger, command: SlotCommand, at: datetime, release_id: UUID
+) -> Plan:
+    return _release(deal, trigger, command, deal.slot.held_minor, at, release_id)
+
+
+def _release(
+    deal: Deal,
+    trigger: Trigger,
+    command: SlotCommand,
+    amount_minor: int,
+    at: datetime,
+    release_id: UUID,
+) -> Plan:
+    """P07 or P10: the payee's net waits in its security hold, the client's whole fee is earned."""
+    row, _ = slot_step(SLOTS, deal, trigger, command, at)
+    slot, terms = deal.slot, deal.contract.terms
+    ours = commission_minor(
+        amount_minor, released_before_minor=slot.released_minor, rate_bps=terms.commission_bps
+    )
+    entries = p07_release(
+        slot_id=slot.id,
+        payee_id=deal.contract.payee_id,
+        currency=slot.currency,
+        amount_minor=amount_minor,
+        commission_minor=ours,
+        fee_earned_minor=slot.fee_deferred_minor,
+    )
+    after = acted(
+        slot,
+        at,
+        state=SlotState(row.to),
+        held_minor=slot.held_minor - amount_minor,
+        released_minor=slot.released_minor + amount_minor,
+        fee_deferred_minor=0,
+    )
+    release = new_release(
+        release_id, deal.contract, slot.id, gross_minor=amount_minor, ours_minor=ours, at=at
+    )
+    set_to, cancelled, paused = clocks(row, after, deal.contract, at)
+    detail = {
+        "by": trigger.value,
+        "release_id": str(release_id),
+        "submission_no": slot.submission_no,
+        "state": after.state.value,
+    }
+    kind = "slot.partly_released" if after.held_minor else "slot.released"
+    return Plan(
+        drafts=(event(kind, subject_of(slot), command, at, entries=entries, detail=detail),),
+        facts=slot_facts(after, **release_facts(release)),
+        moved_slots=((slot, after),),
+        releases=(release,),
+        alarms=(*set_to, security_alarm(release)),
+        cancelled=cancelled,
+        paused=paused,
+    )
+
+
+def new_release(
+    release_id: UUID,
+    contract: Contract,
+    slot_id: UUID | None,
+    *,
+    gross_minor: int,
+    ours_minor: int,
+    at: datetime,
+) -> Release:
+    """Money released now, available when the contract's security hold ends."""
+    return Release(
+        release_id,
+        contract.id,
+        slot_id,
+        contract.payee_id,
+        contract.currency,
+        gross_minor,
+        ours_minor,
+        at + timedelta(days=contract.terms.security_hold_days),
+    )
+
+
+def security_alarm(release: Release) -> Alarm:
+    """The clock of a security hold."""
+    return Alarm(f"release:{release.id}", Timer.SECURITY_HOLD, release.available_at, 0)
+
+
+def release_facts(release: Release) -> dict[str, object]:
+    """What an answer says of a release."""
+    return {
+        "release_id": str(release.id),
+        "released": to_json(release.gross_minor, release.currency),
+        "commission": to_json(release.commission_minor, release.currency),
+        "payee_gets": to_json(release.net_minor, release.currency),
+        "available_at": release.available_at.isoformat(),
+    }

@@ -1,0 +1,96 @@
+"""Decisions on the work: submit, withdraw, ask for changes, ask for a refund, fall silent."""
+
+from datetime import datetime
+
+from escrow.commands import SlotCommand, Submit
+from escrow.machine import Transition, Trigger
+from escrow.machine_slot import SLOTS
+from escrow.model import Alarm, Plan, Slot, SlotState, Submission
+from escrow.rules import Deal, clocks, dormant_at, slot_step, subject_of
+from escrow.rules_deal import acted, event, moved, slot_facts
+
+
+def submit(deal: Deal, command: Submit, at: datetime) -> Plan:
+    """The payee shows work; the review starts, or starts anew (row 4, edge case 17)."""
+    row, _ = slot_step(SLOTS, deal, Trigger.SUBMIT, command, at)
+    number = deal.slot.submission_count + 1
+    after = acted(
+        deal.slot,
+        at,
+        state=SlotState(row.to),
+        submission_no=number,
+        submission_count=number,
+        confirmed_by=None,
+    )
+    shown = Submission(after.id, number, command.message_ref, command.artefact_refs, at)
+    return _plan(deal, row, after, "slot.submitted", command, at, submissions=(shown,))
+
+
+def withdraw_submission(deal: Deal, command: SlotCommand, at: datetime) -> Plan:
+    """The payee takes back what he showed; the review stops (edge case 16)."""
+    row, _ = slot_step(SLOTS, deal, Trigger.WITHDRAW_SUBMISSION, command, at)
+    after = acted(deal.slot, at, state=SlotState(row.to), submission_no=0, confirmed_by=None)
+    return _plan(deal, row, after, "slot.submission_withdrawn", command, at)
+
+
+def request_changes(deal: Deal, command: SlotCommand, at: datetime) -> Plan:
+    """The client sends the work back with a reason; the review stops (row 5)."""
+    row, _ = slot_step(SLOTS, deal, Trigger.REQUEST_CHANGES, command, at)
+    after = acted(
+        deal.slot,
+        at,
+        state=SlotState(row.to),
+        submission_no=0,
+        confirmed_by=None,
+        change_rounds=deal.slot.change_rounds + 1,
+    )
+    return _plan(deal, row, after, "slot.changes_requested", command, at)
+
+
+def ask_refund(deal: Deal, command: SlotCommand, at: datetime) -> Plan:
+    """The client asks for what is not released; silence will grant it (row 9)."""
+    row, _ = slot_step(SLOTS, deal, Trigger.ASK_REFUND, command, at)
+    after = acted(deal.slot, at, state=SlotState(row.to))
+    return _plan(deal, row, after, "slot.refund_requested", command, at)
+
+
+def fall_silent(deal: Deal, command: SlotCommand, at: datetime) -> Plan:
+    """The dormancy clock rang: look again later, send a notice, or fall dormant (row 18)."""
+    slot, terms = deal.slot, deal.contract.terms
+    due = dormant_at(slot, terms)
+    if due > at:
+        alarm = Alarm(subject_of(slot), "dormant", due, 0)
+        return Plan(drafts=(), facts=slot_facts(slot), alarms=(alarm,))
+    if slot.notices < 3:
+        row, _ = slot_step(SLOTS, deal, Trigger.REMIND, command, at)
+        after = moved(slot, notices=slot.notices + 1)
+        return _plan(deal, row, after, "slot.dormancy_notice", command, at)
+    row, _ = slot_step(SLOTS, deal, Trigger.FALL_DORMANT, command, at)
+    after = moved(slot, state=SlotState(row.to))
+    return _plan(deal, row, after, "slot.dormant", command, at)
+
+
+def _plan(
+    deal: Deal,
+    row: Transition,
+    after: Slot,
+    kind: str,
+    command: SlotCommand,
+    at: datetime,
+    *,
+    submissions: tuple[Submission, ...] = (),
+) -> Plan:
+    set_to, cancelled, paused = clocks(row, after, deal.contract, at)
+    detail = {"submission_no": deal.slot.submission_no or after.submission_no}
+    facts = slot_facts(after)
+    for alarm in set_to:
+        facts[f"{alarm.kind}_at"] = alarm.due_at.isoformat()
+    return Plan(
+        drafts=(event(kind, subject_of(after), command, at, detail=detail),),
+        facts=facts,
+        moved_slots=((deal.slot, after),),
+        submissions=submissions,
+        alarms=set_to,
+        cancelled=cancelled,
+        paused=paused,
+    )
