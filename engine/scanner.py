@@ -9,14 +9,13 @@ back and logged, its neighbours fire.
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
 from psycopg import errors
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kernel import clock, due, jobs, timers
@@ -27,9 +26,6 @@ TimerHandler = Callable[[Connection, Sequence[DueTimer], datetime], int]
 """Fires what it can of the due timers, all of its own kind, and says how many those were."""
 
 _DEADLOCK_TRIES: Final = 3
-
-_TRY_LOCK: Final = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
-_UNLOCK: Final = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 
 _log = structlog.get_logger(__name__)
 
@@ -69,7 +65,7 @@ class Scanner:
             if stop is not None and stop.is_set():
                 break
             try:
-                with self._only_one(tenant) as is_ours:
+                with timers.sole_scanner(self.engine, tenant) as is_ours:
                     if is_ours:
                         fired += self.fire_due(tenant, stop)
                         self._plan_next(tenant)
@@ -191,19 +187,6 @@ class Scanner:
         except SQLAlchemyError as trouble:
             _log.warning("timers.tenants_unknown", trouble=_name(trouble))
             return ()
-
-    @contextmanager
-    def _only_one(self, tenant: Tenant) -> Iterator[bool]:
-        """Hold the tenant's own lock on a connection that is in no transaction meanwhile."""
-        name = {"name": f"holdfast.timers.{tenant.name}"}
-        with self.engine.connect() as plain:
-            guard = plain.execution_options(isolation_level="AUTOCOMMIT")
-            is_ours = bool(guard.execute(_TRY_LOCK, name).scalar_one())
-            try:
-                yield is_ours
-            finally:
-                if is_ours:
-                    guard.execute(_UNLOCK, name)
 
 
 def _name(trouble: SQLAlchemyError) -> str:

@@ -6,14 +6,16 @@ in order, and only then claims the timers, which deletes them in the same transa
 work: the other order deadlocks against a command that cancels a timer of its subject.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
+from kernel.database import Tenant
 from kernel.errors import Broken
 
 GRACE: Final = timedelta(seconds=60)
@@ -149,6 +151,10 @@ ORDER BY subject, due_at, kind
 """
 
 
+_TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+_UNLOCK: Final = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
+
+
 def arm(connection: Connection, arms: Sequence[Arm]) -> None:
     """Set timers; one that is set already starts anew, also if it was paused.
 
@@ -268,6 +274,24 @@ def find_next_due_at(connection: Connection) -> datetime | None:
     statement = "SELECT min(due_at) FROM timer WHERE paused_remaining IS NULL"
     found: datetime | None = connection.exec_driver_sql(statement).scalar_one()
     return found
+
+
+@contextmanager
+def sole_scanner(engine: Engine, tenant: Tenant) -> Iterator[bool]:
+    """Whether we may walk this tenant's timers: False while another scanner does, anywhere.
+
+    The lock spares work; what keeps a timer from firing twice is `claim`. It is held on a
+    connection that is in no transaction meanwhile.
+    """
+    name = (f"holdfast.timers.{tenant.name}",)
+    with engine.connect() as plain:
+        guard = plain.execution_options(isolation_level="AUTOCOMMIT")
+        is_ours = bool(guard.exec_driver_sql(_TRY_LOCK, name).scalar_one())
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                guard.exec_driver_sql(_UNLOCK, name)
 
 
 def _columns(timers: Sequence[Arm] | Sequence[DueTimer]) -> tuple[list[object], ...]:

@@ -1,9 +1,8 @@
 """The timer scanner: each due timer fires once, none early, and a poisonous one fails alone."""
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -12,12 +11,12 @@ from sqlalchemy import Connection, Engine
 
 from engine.scanner import Scanner, TimerHandler
 from kernel import clock, timers
-from kernel.database import Tenant, connect, transaction
+from kernel.database import Tenant, transaction
 from kernel.timers import Arm, DueTimer
 from tests.fixtures.databases import TestDatabase
+from tests.kernel.broker_at_work import DEADLINE_S, as_admin, until
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-DEADLINE_S = 30.0
 KIND, OTHER = "test.ring", "test.other"
 
 
@@ -59,18 +58,14 @@ class Bells:
 @pytest.fixture
 def bells(own_database: TestDatabase, own_engine: Engine, tenant: Tenant) -> Bells:
     """Two hundred subjects in a sandbox at noon, and a table of what fired."""
-    owner = connect(own_database.admin_url)
-    with owner.begin() as connection:
-        connection.exec_driver_sql("SELECT set_config('search_path', %s, true)", (tenant.schema,))
-        connection.exec_driver_sql("CREATE TABLE bell (name text PRIMARY KEY)")
-        connection.exec_driver_sql(
-            "CREATE TABLE fired (subject text, due_at timestamptz, at timestamptz)"
-        )
-        connection.exec_driver_sql(
-            "INSERT INTO bell SELECT 'bell:' || n FROM generate_series(0, 199) n"
-        )
-        connection.exec_driver_sql(f"GRANT SELECT, INSERT, UPDATE ON bell, fired TO {tenant.role}")
-    owner.dispose()
+    as_admin(
+        own_database,
+        f"SET LOCAL search_path TO {tenant.schema}",
+        "CREATE TABLE bell (name text PRIMARY KEY)",
+        "CREATE TABLE fired (subject text, due_at timestamptz, at timestamptz)",
+        "INSERT INTO bell SELECT 'bell:' || n FROM generate_series(0, 199) n",
+        f"GRANT SELECT, INSERT, UPDATE ON bell, fired TO {tenant.role}",
+    )
     with transaction(own_engine, tenant) as connection:
         clock.make_sandbox(connection, at=NOON)
     return Bells(own_engine, tenant)
@@ -105,14 +100,6 @@ def advance(engine: Engine, tenant: Tenant, to: datetime) -> None:
 
 def bell_names(count: int = 200) -> list[str]:
     return [f"bell:{number}" for number in range(count)]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for something that another thread brings about."""
-    ends_at = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < ends_at, "it did not come about in time"
-        time.sleep(0.01)
 
 
 def test_each_due_timer_fires_once(
@@ -211,6 +198,51 @@ def test_a_poisonous_timer_fails_alone_and_is_never_lost(
         (left,) = timers.list_of(connection, names)
     assert (left.subject, left.due_at) == ("bell:7", NOON - timedelta(hours=1))
     assert left.failed_times == 1
+
+
+@pytest.mark.slow
+def test_a_deadlock_is_tried_again_and_counted(
+    bells: Bells, own_engine: Engine, tenant: Tenant
+) -> None:
+    """The chunk that PostgreSQL chose as the victim fires on its second try."""
+    arm(own_engine, tenant, {"bell:1": NOON - timedelta(hours=1)})
+    first_is_locked, second_is_locked = threading.Event(), threading.Event()
+
+    def tangle(connection: Connection, chunk: Sequence[DueTimer], at: datetime) -> int:
+        if not first_is_locked.is_set():
+            lock(connection, "bell:1")
+            first_is_locked.set()
+            assert second_is_locked.wait(DEADLINE_S)
+            lock(connection, "bell:2")
+        return bells.fire(connection, chunk, at)
+
+    scanner = build(own_engine, tenant, {KIND: tangle})
+    with ThreadPoolExecutor(1) as pool, transaction(own_engine, tenant) as command:
+        lock(command, "bell:2")
+        scanning = pool.submit(scanner.run_once)
+        assert first_is_locked.wait(DEADLINE_S)
+        second_is_locked.set()
+        # The handler waits first, so its wait is the first to be found in a circle.
+        until(lambda: is_someone_waiting(own_engine))
+        lock(command, "bell:1")
+        command.commit()
+        fired = scanning.result(DEADLINE_S)
+
+    assert (fired, scanner.deadlocks) == (Counter({KIND: 1}), Counter({KIND: 1}))
+
+
+def lock(connection: Connection, name: str) -> None:
+    connection.exec_driver_sql("SELECT FROM bell WHERE name = %s FOR UPDATE", (name,))
+
+
+def is_someone_waiting(engine: Engine) -> bool:
+    """Whether a transaction of this database waits for another's lock."""
+    statement = (
+        "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND datname = current_database())"
+    )
+    with engine.connect() as connection:
+        return bool(connection.exec_driver_sql(statement).scalar_one())
 
 
 def test_a_held_subject_waits_and_stops_nobody(

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +16,10 @@ from kernel import jobs, timers
 from kernel.database import Tenant, transaction
 from kernel.timers import Arm
 from tests.fixtures.databases import TestDatabase
+from tests.kernel.broker_at_work import DEADLINE_S, until
 
 # As in tests/engine/worker_process.py, whose import would declare its actor in this process too.
 RING, RUNG = "test.ring", "test.rung"
-DEADLINE_S = 30.0
 
 
 @pytest.mark.slow
@@ -96,11 +95,3 @@ def is_running(process_id: int) -> bool:
         return stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for something that another process brings about."""
-    ends_at = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < ends_at, "it did not come about in time"
-        time.sleep(0.02)
