@@ -1,0 +1,1 @@
+"""Load tests: what the engine does per second, and that the books are whole afterwards."""

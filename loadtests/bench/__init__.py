@@ -1,0 +1,1 @@
+"""The bench: ratios of our posting and releasing to the same work done by others."""
