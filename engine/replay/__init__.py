@@ -1,0 +1,1 @@
+"""Job postings turned into contracts and run through the engine, day by day, ending in a proof."""

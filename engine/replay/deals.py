@@ -1,0 +1,109 @@
+"""A posting as a deal: its parties, one to four milestones, and how both sides will behave.
+
+Pure. Everything follows from the seed and the posting, so that two replays are the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from engine.replay.behaviour import ContractConduct, SlotConduct, conduct_of, slot_conduct
+from engine.replay.dice import Dice
+from engine.replay.postings import CURRENCY, Posting
+from kernel.money import allocate
+
+MOST_MILESTONES: Final = 4
+LEAST_MINOR: Final = 500
+"""No milestone is below this; a smaller budget is one milestone."""
+
+_ONE_MORE_FROM_MINOR: Final = (5_000, 20_000, 100_000)
+_PARTIES_SINCE: Final = datetime(2020, 1, 1, tzinfo=UTC)
+_LONG: Final = frozenset({"1 to 3 months", "3 to 6 months", "More than 6 months"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotPlan:
+    """One milestone of a deal: its id, its price, and what becomes of it."""
+
+    id: UUID
+    no: int
+    amount_minor: int
+    conduct: SlotConduct
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deal:
+    """One posting on its way through the engine. `payee_no` names a freelancer of the pool."""
+
+    dice: Dice
+    posting: Posting
+    contract_id: UUID
+    client_id: UUID
+    payee_id: UUID
+    payee_no: int
+    currency: str
+    slots: tuple[SlotPlan, ...]
+    conduct: ContractConduct
+
+
+def milestone_count(budget_minor: int, duration: str) -> int:
+    """One to four: one more from 50, 200 and 1,000 on, and one more for work over a month."""
+    steps = sum(budget_minor >= limit for limit in _ONE_MORE_FROM_MINOR)
+    longer = duration in _LONG
+    return min(1 + steps + longer, MOST_MILESTONES, max(1, budget_minor // LEAST_MINOR))
+
+
+def milestone_amounts(dice: Dice, *, budget_minor: int, duration: str) -> list[int]:
+    """The budget split in uneven parts that sum to it."""
+    count = milestone_count(budget_minor, duration)
+    weights = [dice.between(f"weight{no}", lowest=7, highest=13) for no in range(count)]
+    return allocate(budget_minor, weights)
+
+
+def deal_of(seed: int, posting: Posting, *, payee_count: int) -> Deal:
+    """The deal that comes of a posting with a fixed budget.
+
+    Some freelancers of the pool get far more work than others, as everywhere.
+    """
+    assert posting.budget_minor is not None
+    dice = Dice(seed, posting.job_id)
+    amounts = milestone_amounts(dice, budget_minor=posting.budget_minor, duration=posting.duration)
+    payee_no = dice.below("payee_a", payee_count) * dice.below("payee_b", payee_count)
+    payee_no //= payee_count
+    return Deal(
+        dice=dice,
+        posting=posting,
+        contract_id=dice.new_id("contract", posting.posted_at),
+        client_id=party_id(seed, posting.client),
+        payee_id=party_id(seed, payee_name(payee_no)),
+        payee_no=payee_no,
+        currency=CURRENCY,
+        slots=_slots(dice, posting, amounts),
+        conduct=conduct_of(dice),
+    )
+
+
+def payee_name(payee_no: int) -> str:
+    """The reference of a freelancer of the pool."""
+    return f"freelancer-{payee_no + 1:05d}"
+
+
+def party_id(seed: int, reference: str) -> UUID:
+    """The same party has the same id, whichever posting names it."""
+    return Dice(seed, f"party|{reference}").new_id("party", _PARTIES_SINCE)
+
+
+def _slots(dice: Dice, posting: Posting, amounts: Sequence[int]) -> tuple[SlotPlan, ...]:
+    return tuple(
+        SlotPlan(
+            id=dice.new_id(f"slot{no}", posting.posted_at),
+            no=no,
+            amount_minor=amount,
+            conduct=slot_conduct(
+                dice, slot_no=no, slot_count=len(amounts), duration=posting.duration
+            ),
+        )
+        for no, amount in enumerate(amounts, start=1)
+    )
