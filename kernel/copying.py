@@ -4,8 +4,9 @@ Packing with `struct` costs a third of what the driver's per-value dumpers cost 
 """
 
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 import psycopg
@@ -17,6 +18,8 @@ from psycopg.pq import Format
 COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 COPY_TRAILER: Final = b"\xff\xff"
 NULL: Final = b"\xff\xff\xff\xff"
+
+_ROWS_PER_BLOCK: Final = 500
 
 _INT8_OID: Final = 20
 _TEXT_OID: Final = 25
@@ -95,14 +98,26 @@ def bytes_cell(value: bytes | None) -> bytes:
 
 
 def copy_in(
-    connection: psycopg.Connection[Any], *, table: str, columns: Sequence[str], rows: list[bytes]
+    connection: psycopg.Connection[Any],
+    *,
+    table: str,
+    columns: Sequence[str],
+    rows: Iterable[bytes],
 ) -> None:
-    """COPY packed rows into a table of the current search path."""
+    """COPY packed rows into a table of the current search path.
+
+    Rows are sent in blocks as they are packed, so that the server works on one block while the
+    next is packed.
+    """
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
+    waiting = iter(rows)
     with connection.cursor().copy(statement) as copy:
-        copy.write(COPY_HEADER + b"".join(rows) + COPY_TRAILER)
+        copy.write(COPY_HEADER)
+        while block := b"".join(islice(waiting, _ROWS_PER_BLOCK)):
+            copy.write(block)
+        copy.write(COPY_TRAILER)
 
 
 def pack_timestamp(at: datetime) -> bytes:

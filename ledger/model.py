@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from kernel.principals import Actor
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Book(StrEnum):
@@ -96,7 +98,12 @@ class Draft:
 
 
 class Posted(NamedTuple):
-    """An accepted draft: its event's number and the time at which the books knew it."""
+    """An accepted draft: its event's number, and when the books knew it (microseconds of 1970)."""
 
     event_id: int
-    recorded_at: datetime
+    recorded_us: int
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When the books knew it, in UTC."""
+        return _EPOCH + timedelta(microseconds=self.recorded_us)

@@ -5,7 +5,7 @@ Pure. Every line of a batch passes here, so the loops are plain and the packing 
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import orjson
@@ -36,54 +36,31 @@ _LINE: Final = struct.Struct(">hiqiqiqiqiqiqiqihih")
 _HASH_LENGTH: Final = struct.pack(">i", 32)
 
 
-def pack_lines(accepted: Sequence[Accepted]) -> list[bytes]:
+def pack_lines(accepted: Sequence[Accepted]) -> Iterator[bytes]:
     """The rows of table `line`, in the order of LINE_COLUMNS."""
     pack = _LINE.pack
-    rows = []
     for draft, event_id, effective_us, recorded_us, moves in accepted:
         effective, recorded = effective_us - PG_EPOCH_US, recorded_us - PG_EPOCH_US
         at = iter(moves)
         for entry_no, entry in enumerate(draft.entries, 1):
             for line_no in range(1, len(entry.lines) + 1):
-                s, amount, seq, after = next(at)
-                rows.append(
-                    pack(
-                        9,
-                        8,
-                        s.account_id,
-                        8,
-                        seq,
-                        8,
-                        event_id,
-                        8,
-                        amount,
-                        8,
-                        after,
-                        8,
-                        effective,
-                        8,
-                        recorded,
-                        2,
-                        entry_no,
-                        2,
-                        line_no,
-                    )
+                standing, amount, seq, after = next(at)
+                yield pack(  # length and value of each of the nine cells
+                    *(9, 8, standing.account_id, 8, seq, 8, event_id, 8, amount, 8, after),
+                    *(8, effective, 8, recorded, 2, entry_no, 2, line_no),
                 )
-    return rows
 
 
-def pack_entries(accepted: Sequence[Accepted]) -> list[bytes]:
+def pack_entries(accepted: Sequence[Accepted]) -> Iterator[bytes]:
     """The rows of table `entry`, in the order of ENTRY_COLUMNS."""
     tails: dict[tuple[str, str], bytes] = {}
-    rows = []
-    for taken in accepted:
-        for entry_no, entry in enumerate(taken.draft.entries, 1):
-            name = (entry.book.value, entry.currency)
+    for draft, event_id, _, _, _ in accepted:
+        for entry_no, entry in enumerate(draft.entries, 1):
+            name = (entry.book, entry.currency)
             tail = tails.get(name)
             if tail is None:
-                tail = tails[name] = text_cell(name[0]) + text_cell(name[1])
-            rows.append(_pack_entry(entry, taken.event_id, entry_no, tail))
-    return rows
+                tail = tails[name] = text_cell(entry.book.value) + text_cell(entry.currency)
+            yield _pack_entry(entry, event_id, entry_no, tail)
 
 
 def _pack_entry(entry: Entry, event_id: int, entry_no: int, tail: bytes) -> bytes:
@@ -104,8 +81,7 @@ def pack_events(accepted: Sequence[Accepted], tenant: str) -> list[bytes]:
     actors: dict[int, tuple[str, bytes]] = {}
     codes: dict[str, str] = {}
     rows = []
-    for taken in accepted:
-        draft, event_id, effective_us, recorded_us, moves = taken
+    for draft, event_id, effective_us, recorded_us, moves in accepted:
         known = actors.get(id(draft.actor))
         if known is None:
             known = actors[id(draft.actor)] = _name_actor(draft.actor)
@@ -169,10 +145,10 @@ def _entry_fields(draft: Draft, moves: Sequence[Move], codes: dict[str, str]) ->
             f"{field(len(entry.lines))}"
         )
         for key, _ in entry.lines:
-            move = next(at)
+            _, amount, seq, after = next(at)
             code = codes.get(key)
             if code is None:
                 code = codes[key] = field(key)
-            a, b, c = str(move[1]), str(move[2]), str(move[3])
+            a, b, c = str(amount), str(seq), str(after)
             fields += f"{code}{len(a)}:{a},{len(b)}:{b},{len(c)}:{c},"
     return fields

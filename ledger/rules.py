@@ -84,23 +84,13 @@ class Standing:
     was_line_count: int = 0
 
 
-class Move(NamedTuple):
-    """One line of an accepted draft: its place in its account's chain and what stands after."""
+Move = tuple[Standing, int, int, int]
+"""One line of an accepted draft: account, amount_minor, account_seq, balance_after_minor."""
 
-    standing: Standing
-    amount_minor: int
-    account_seq: int
-    balance_after_minor: int
-
-
-class Accepted(NamedTuple):
-    """One accepted draft. Times are microseconds since 1970; the moves are in line order."""
-
-    draft: Draft
-    event_id: int
-    effective_us: int
-    recorded_us: int
-    moves: list[Move]
+Accepted = tuple[Draft, int, int, int, list[Move]]
+"""One accepted draft: it, its event id, effective and recorded time in microseconds since 1970,
+and its moves in line order. A bare tuple, since every event of a batch makes one (decision 0002).
+"""
 
 
 class Batch(NamedTuple):
@@ -114,11 +104,6 @@ class Batch(NamedTuple):
 def microseconds(at: datetime) -> int:
     """Whole microseconds since 1970 of an aware time."""
     return (at - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(us: int) -> datetime:
-    """The aware UTC time of whole microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=us)
 
 
 def check_draft(draft: Draft) -> None:
@@ -165,7 +150,7 @@ def decide(
         if isinstance(moves, Refusal):
             answers.append(moves)
             continue
-        accepted.append(Accepted(draft, event_id, effective_us, recorded_us, moves))
+        accepted.append((draft, event_id, effective_us, recorded_us, moves))
         answers.append(event_id)
         event_id += 1
         recorded_us += 1
@@ -183,15 +168,15 @@ def _move(
             after = standing.balance_minor + amount
             if not (standing.lowest_minor <= after <= standing.highest_minor and standing.is_open):
                 refusal = _why(standing, amount)
-                for move in moves:
-                    move.standing.balance_minor -= move.amount_minor
-                    move.standing.line_count -= 1
+                for moved, taken, _, _ in moves:
+                    moved.balance_minor -= taken
+                    moved.line_count -= 1
                 return refusal
             standing.balance_minor = after
             standing.line_count = seq = standing.line_count + 1
-            moves.append(Move(standing, amount, seq, after))
-    for move in moves:
-        move.standing.newest_us = recorded_us
+            moves.append((standing, amount, seq, after))
+    for moved, _, _, _ in moves:
+        moved.newest_us = recorded_us
     return moves
 
 

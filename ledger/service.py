@@ -19,7 +19,6 @@ from ledger.rules import (
     Standing,
     check_draft,
     decide,
-    from_microseconds,
 )
 
 TENANT_PREFIX = "tenant_"
@@ -76,11 +75,9 @@ def _post_batch(
     if accepted:
         store.add_batch(connection, batch, accepted)
         store.save_accounts(connection, standings.values())
-    recorded_us = iter([taken.recorded_us for taken in accepted])
+    recorded_us = iter([taken[3] for taken in accepted])
     return [
-        answer
-        if isinstance(answer, Refusal)
-        else Posted(answer, from_microseconds(next(recorded_us)))
+        answer if isinstance(answer, Refusal) else Posted(answer, next(recorded_us))
         for answer in answers
     ]
 
