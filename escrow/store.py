@@ -4,6 +4,7 @@ Rows become the dataclasses of `escrow.model` at once.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -70,6 +71,50 @@ SELECT id::text, currency, held_minor FROM slot WHERE held_minor > 0 ORDER BY id
 
 _LOCK: Final = "FOR NO KEY UPDATE"
 
+
+_LIST_CLOCK_SUBJECTS: Final = """
+WITH named AS (SELECT unnest(%s::text[]) AS subject),
+concerned AS (
+    SELECT slot.id, slot.contract_id
+    FROM slot JOIN named ON named.subject = 'slot:' || slot.id
+    UNION
+    SELECT slot.id, slot.contract_id
+    FROM slot JOIN contract ON contract.id = slot.contract_id
+    JOIN named ON named.subject IN ('contract:' || contract.id, 'party:' || contract.client_id,
+        'party:' || contract.payee_id)
+)
+SELECT 'slot:' || id FROM concerned
+UNION
+SELECT 'release:' || release.id FROM release JOIN concerned ON release.slot_id = concerned.id
+WHERE release.state = 'pending'
+UNION
+SELECT 'release:' || release.id
+FROM release JOIN contract ON contract.id = release.contract_id
+JOIN named ON named.subject IN ('contract:' || contract.id, 'party:' || contract.client_id,
+    'party:' || contract.payee_id)
+WHERE release.state = 'pending'
+ORDER BY 1
+"""
+
+_LIST_HELD_SUBJECTS: Final = """
+WITH concerned AS (
+    SELECT 'slot:' || slot.id AS subject, slot.id AS slot_id, slot.contract_id
+    FROM slot WHERE 'slot:' || slot.id = ANY (%s)
+    UNION ALL
+    SELECT 'release:' || release.id, release.slot_id, release.contract_id
+    FROM release WHERE 'release:' || release.id = ANY (%s)
+)
+SELECT DISTINCT concerned.subject
+FROM concerned JOIN contract ON contract.id = concerned.contract_id
+JOIN hold ON hold.lifted_at IS NULL AND hold.subject IN ('slot:' || concerned.slot_id,
+    'contract:' || contract.id, 'party:' || contract.client_id, 'party:' || contract.payee_id)
+"""
+
+_LIST_REVIEW_LENGTHS: Final = """
+SELECT 'slot:' || slot.id, contract.auto_release_after
+FROM slot JOIN contract ON contract.id = slot.contract_id
+WHERE 'slot:' || slot.id = ANY (%s) AND slot.state = 'submitted'
+"""
 
 _ROLES: Final = MappingProxyType({role.value: role for role in Role})
 _SLOT_STATES: Final = MappingProxyType({state.value: state for state in SlotState})
@@ -245,3 +290,21 @@ def list_taken(connection: Connection, table: Table, ids: Sequence[UUID]) -> set
 def list_held(connection: Connection) -> list[tuple[str, str, int]]:
     """(slot, currency, held minor units) of every slot that holds money, for the proof."""
     return [(row[0], row[1], row[2]) for row in connection.exec_driver_sql(_LIST_HELD)]
+
+
+def list_clock_subjects(connection: Connection, subjects: Sequence[str]) -> list[str]:
+    """The slots and pending releases of these slots, contracts and parties, as timers name them."""
+    rows = connection.exec_driver_sql(_LIST_CLOCK_SUBJECTS, (list(subjects),))
+    return list(rows.scalars())
+
+
+def list_held_subjects(connection: Connection, subjects: Sequence[str]) -> set[str]:
+    """Those of the slots and releases that an open hold still blocks."""
+    rows = connection.exec_driver_sql(_LIST_HELD_SUBJECTS, (list(subjects),) * 2)
+    return set(rows.scalars())
+
+
+def list_review_lengths(connection: Connection, subjects: Sequence[str]) -> dict[str, timedelta]:
+    """The full length of the review of those of the slots that are under review."""
+    rows = connection.exec_driver_sql(_LIST_REVIEW_LENGTHS, (list(subjects),))
+    return {row[0]: row[1] for row in rows}

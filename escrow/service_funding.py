@@ -1,0 +1,213 @@
+"""Use cases of money coming in: pay for a slot, tip, cancel, expire, and what rails report."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from escrow import rules_funding, rules_rail, store
+from escrow.commands import Fund, FundingCommand, Tip
+from escrow.model import Contract, Plan
+from escrow.refusals import IdTaken, UnknownContract, UnknownFunding
+from escrow.rules import Deal
+from escrow.rules_funding import Payment
+from escrow.rules_rail import Heard
+from escrow.service_batch import (
+    get_deal,
+    held_by,
+    list_holds,
+    lock_deals,
+    once_each,
+    run,
+    share_people,
+    unclear_of,
+)
+from escrow.tables import FUNDING
+from kernel.commands import Outcome
+from kernel.ids import new_id
+from kernel.principals import RAIL
+from rails.model import RailResult
+
+
+def fund(connection: Connection, commands: Sequence[Fund], *, at: datetime) -> list[Outcome]:
+    """Pay for slots, or for what an amendment added; by the client. From the wallet it is at once.
+
+    Refuses: `escrow.party_not_clear`, `escrow.contract_not_running`, `escrow.nothing_unpaid`,
+    `ledger.insufficient_funds` for a wallet that holds less.
+    """
+
+    def serve(alone: Sequence[Fund]) -> list[Outcome]:
+        deals = lock_deals(connection, [command.slot_id for command in alone])
+        open_fundings = store.list_open_fundings(connection, list(deals))
+        taken = store.list_taken(connection, FUNDING, [c.funding_id for c in alone])
+
+        def decide(command: Fund) -> Plan:
+            deal = get_deal(deals, command.slot_id)
+            if command.funding_id in taken:
+                raise IdTaken(id=str(command.funding_id))
+            looked_at = Deal(
+                deal.slot,
+                deal.contract,
+                held_by=deal.held_by,
+                unclear_parties=deal.unclear_parties,
+                has_open_funding=command.slot_id in open_fundings,
+            )
+            return rules_funding.fund(looked_at, command, at)
+
+        return run(connection, alone, decide, at=at)
+
+    return once_each(commands, lambda command: (command.slot_id, command.funding_id), serve)
+
+
+def tip(connection: Connection, commands: Sequence[Tip], *, at: datetime) -> list[Outcome]:
+    """Give the payees something on top; by the client (P25)."""
+
+    def serve(alone: Sequence[Tip]) -> list[Outcome]:
+        known = store.find_contracts(connection, [command.contract_id for command in alone])
+        unclear = share_people(connection, known)
+        contracts = {
+            each.id: each for each in store.share_contracts(connection, [c.id for c in known])
+        }
+        open_holds = list_holds(connection, contracts.values(), ())
+        taken = store.list_taken(connection, FUNDING, [c.funding_id for c in alone])
+
+        def decide(command: Tip) -> Plan:
+            contract = contracts.get(command.contract_id)
+            if contract is None:
+                raise UnknownContract(contract_id=str(command.contract_id))
+            if command.funding_id in taken:
+                raise IdTaken(id=str(command.funding_id))
+            return rules_funding.tip(
+                contract,
+                unclear_parties=unclear_of(contract, unclear),
+                held_by=held_by(open_holds, contract),
+                command=command,
+                release_id=new_id(),
+                at=at,
+            )
+
+        return run(connection, alone, decide, at=at)
+
+    return once_each(commands, lambda command: (command.contract_id, command.funding_id), serve)
+
+
+def cancel_funding(
+    connection: Connection, commands: Sequence[FundingCommand], *, at: datetime
+) -> list[Outcome]:
+    """Give up payments that are not made yet; by the client."""
+    return _on_fundings(connection, commands, rules_funding.cancel_funding, at=at)
+
+
+def credit_receipt(
+    connection: Connection, commands: Sequence[FundingCommand], *, at: datetime
+) -> list[Outcome]:
+    """Move money of another amount from suspense to the client's wallet; by an operator."""
+    return _on_fundings(connection, commands, rules_funding.credit_receipt, at=at)
+
+
+def expire_funding(
+    connection: Connection, commands: Sequence[FundingCommand], *, at: datetime
+) -> list[Outcome]:
+    """Give up payments whose time is over; by the engine."""
+    return _on_fundings(connection, commands, rules_funding.expire_funding, at=at)
+
+
+def funding_results(
+    connection: Connection, results: Sequence[RailResult], *, at: datetime
+) -> list[Outcome]:
+    """Take in what a rail says of fundings, in the order given; one outcome each.
+
+    A result may come twice, late or out of order: what is no news is done with
+    `is_news` false and writes nothing. Refuses `escrow.unknown_funding`, and
+    `escrow.wrong_state` for money taken back after it was paid in.
+    """
+    known = store.find_fundings(connection, [each.operation_id for each in results])
+    subject_of = {each.id: each.slot_id or each.id for each in known}
+    outcomes: list[Outcome | None] = [None] * len(results)
+    for group in rounds([subject_of.get(r.operation_id, r.operation_id) for r in results]):
+        some = [Heard(actor=RAIL, result=results[i]) for i in group]
+        payments = lock_payments(connection, [c.result.operation_id for c in some])
+
+        def decide(command: Heard, payments: Mapping[UUID, Payment] = payments) -> Plan:
+            payment = _get_payment(payments, command.result.operation_id)
+            return rules_rail.hear(payment, command, new_id(), at)
+
+        for i, outcome in zip(group, run(connection, some, decide, at=at), strict=True):
+            outcomes[i] = outcome
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def rounds(subjects: Sequence[object]) -> list[list[int]]:
+    """Positions in as few groups as hold each subject at most once, each subject in its order."""
+    groups: list[list[int]] = []
+    seen: dict[object, int] = {}
+    for i, subject in enumerate(subjects):
+        number = seen.get(subject, 0)
+        seen[subject] = number + 1
+        if number == len(groups):
+            groups.append([])
+        groups[number].append(i)
+    return groups
+
+
+def lock_payments(
+    connection: Connection, funding_ids: Sequence[UUID], *, skip_locked: bool = False
+) -> dict[UUID, Payment]:
+    """Fundings with contract, slot and the holds on the contract, locked in order."""
+    known = store.find_fundings(connection, funding_ids)
+    contracts = _share_contracts(connection, [each.contract_id for each in known])
+    slot_ids = [each.slot_id for each in known if each.slot_id]
+    slots = {
+        each.id: each for each in store.lock_slots(connection, slot_ids, skip_locked=skip_locked)
+    }
+    free = [each.id for each in known if each.slot_id is None or each.slot_id in slots]
+    open_holds = list_holds(connection, contracts.values(), ())
+    return {
+        each.id: Payment(
+            each,
+            contracts[each.contract_id],
+            slots[each.slot_id] if each.slot_id else None,
+            held_by(open_holds, contracts[each.contract_id]),
+        )
+        for each in store.lock_fundings(connection, free)
+    }
+
+
+def _share_contracts(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Contract]:
+    share_people(connection, store.find_contracts(connection, ids))
+    return {each.id: each for each in store.share_contracts(connection, ids)}
+
+
+def _get_payment(payments: Mapping[UUID, Payment], funding_id: UUID) -> Payment:
+    payment = payments.get(funding_id)
+    if payment is None:
+        raise UnknownFunding(funding_id=str(funding_id))
+    return payment
+
+
+def _on_fundings(
+    connection: Connection,
+    commands: Sequence[FundingCommand],
+    decide: Callable[[Payment, FundingCommand, datetime], Plan],
+    *,
+    at: datetime,
+) -> list[Outcome]:
+    def serve(alone: Sequence[FundingCommand]) -> list[Outcome]:
+        outcomes: list[Outcome | None] = [None] * len(alone)
+        known = store.find_fundings(connection, [command.funding_id for command in alone])
+        subject_of = {each.id: each.slot_id or each.id for each in known}
+        for group in rounds([subject_of.get(c.funding_id, c.funding_id) for c in alone]):
+            some = [alone[i] for i in group]
+            payments = lock_payments(connection, [command.funding_id for command in some])
+
+            def choose(
+                command: FundingCommand, payments: Mapping[UUID, Payment] = payments
+            ) -> Plan:
+                return decide(_get_payment(payments, command.funding_id), command, at)
+
+            for i, outcome in zip(group, run(connection, some, choose, at=at), strict=True):
+                outcomes[i] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    return once_each(commands, lambda command: (command.funding_id,), serve)

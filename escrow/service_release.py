@@ -1,0 +1,137 @@
+"""Use cases that let money go to the payee: approve, in part, by both, and the security hold."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from escrow import rules_release, store
+from escrow.commands import ReleaseCommand, ReleasePart, SlotCommand
+from escrow.model import Contract, Plan, Release
+from escrow.refusals import UnknownRelease
+from escrow.rules import Deal
+from escrow.service_batch import get_deal, held_by, list_holds, once_each, run, share_people
+from escrow.service_work import on_slots
+from kernel.commands import Outcome
+from kernel.ids import new_id
+
+
+def approve(
+    connection: Connection, commands: Sequence[SlotCommand], *, at: datetime
+) -> list[Outcome]:
+    """Release all that the slots hold; by the client. Name the submission that was looked at."""
+    return on_slots(
+        connection,
+        commands,
+        lambda deal, command, at: rules_release.approve(deal, command, at, new_id()),
+        at=at,
+    )
+
+
+def release_part(
+    connection: Connection, commands: Sequence[ReleasePart], *, at: datetime
+) -> list[Outcome]:
+    """Release a part; by the client."""
+    return on_slots(
+        connection,
+        commands,
+        lambda deal, command, at: rules_release.release_part(deal, command, at, new_id()),
+        at=at,
+    )
+
+
+def confirm(
+    connection: Connection, commands: Sequence[SlotCommand], *, at: datetime
+) -> list[Outcome]:
+    """Confirm the submission; by either party. The second confirmation releases all."""
+    return on_slots(
+        connection,
+        commands,
+        lambda deal, command, at: rules_release.confirm(deal, command, at, new_id()),
+        at=at,
+    )
+
+
+def auto_release(
+    connection: Connection, commands: Sequence[SlotCommand], *, at: datetime
+) -> list[Outcome]:
+    """Release what nobody spoke against; by the engine, for the submission it names."""
+    return on_slots(
+        connection,
+        commands,
+        lambda deal, command, at: rules_release.auto_release(deal, command, at, new_id()),
+        at=at,
+    )
+
+
+def auto_release_locked(
+    connection: Connection,
+    deals: Mapping[UUID, Deal],
+    commands: Sequence[SlotCommand],
+    *,
+    at: datetime,
+) -> list[Outcome]:
+    """The same on deals that the caller has locked, each named once."""
+    return run(
+        connection,
+        commands,
+        lambda command: rules_release.auto_release(
+            get_deal(deals, command.slot_id), command, at, new_id()
+        ),
+        at=at,
+    )
+
+
+def end_security_hold(
+    connection: Connection, commands: Sequence[ReleaseCommand], *, at: datetime
+) -> list[Outcome]:
+    """Make released money available to its payee; by the engine, when the hold is over (P09)."""
+
+    def serve(alone: Sequence[ReleaseCommand]) -> list[Outcome]:
+        locked = lock_releases(connection, [command.release_id for command in alone])
+        return end_security_hold_locked(connection, locked, alone, at=at)
+
+    return once_each(commands, lambda command: (command.release_id,), serve)
+
+
+def end_security_hold_locked(
+    connection: Connection,
+    locked: Mapping[UUID, tuple[Release, Contract, tuple[str, ...]]],
+    commands: Sequence[ReleaseCommand],
+    *,
+    at: datetime,
+) -> list[Outcome]:
+    """The same on releases that the caller has locked, each named once."""
+
+    def decide(command: ReleaseCommand) -> Plan:
+        found = locked.get(command.release_id)
+        if found is None:
+            raise UnknownRelease(release_id=str(command.release_id))
+        return rules_release.end_security_hold(*found, command, at)
+
+    return run(connection, commands, decide, at=at)
+
+
+def lock_releases(
+    connection: Connection, release_ids: Sequence[UUID], *, skip_locked: bool = False
+) -> dict[UUID, tuple[Release, Contract, tuple[str, ...]]]:
+    """Releases with their contract and the holds on both and on the slot, locked in order."""
+    found = store.find_releases(connection, release_ids)
+    known = store.find_contracts(connection, [each.contract_id for each in found])
+    share_people(connection, known)
+    contracts = {
+        each.id: each
+        for each in store.share_contracts(connection, [contract.id for contract in known])
+    }
+    releases = store.lock_releases(connection, [each.id for each in found], skip_locked=skip_locked)
+    slots = [f"slot:{each.slot_id}" for each in releases if each.slot_id]
+    open_holds = list_holds(connection, contracts.values(), slots)
+    return {
+        each.id: (
+            each,
+            contracts[each.contract_id],
+            held_by(open_holds, contracts[each.contract_id], f"slot:{each.slot_id}"),
+        )
+        for each in releases
+    }

@@ -1,0 +1,88 @@
+"""Use cases on a slot that move no money: cancel, submit, withdraw, ask for changes or a refund."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from escrow import rules_deal, rules_work
+from escrow.commands import SlotCommand, Submit
+from escrow.model import Plan
+from escrow.rules import Deal
+from escrow.service_batch import TIMER_ROOM, get_deal, lock_deals, once_each, run
+from kernel import timers
+from kernel.commands import Outcome
+
+S = TypeVar("S", bound=SlotCommand)
+
+
+def cancel(
+    connection: Connection, commands: Sequence[SlotCommand], *, at: datetime
+) -> list[Outcome]:
+    """Drop slots that hold no money; by either party."""
+    return on_slots(connection, commands, rules_deal.cancel, at=at)
+
+
+def submit(connection: Connection, commands: Sequence[Submit], *, at: datetime) -> list[Outcome]:
+    """Show work; by the payee. The answer names the submission and when it releases by itself."""
+    return on_slots(connection, commands, rules_work.submit, at=at)
+
+
+def withdraw_submission(
+    connection: Connection, commands: Sequence[SlotCommand], *, at: datetime
+) -> list[Outcome]:
+    """Take back the submission that lies before the client; by the payee."""
+    return on_slots(connection, commands, rules_work.withdraw_submission, at=at)
+
+
+def ask_refund(
+    connection: Connection, commands: Sequence[SlotCommand], *, at: datetime
+) -> list[Outcome]:
+    """Ask for all that is not released; by the client. Silence will grant it."""
+    return on_slots(connection, commands, rules_work.ask_refund, at=at)
+
+
+def request_changes(
+    connection: Connection, commands: Sequence[SlotCommand], *, at: datetime
+) -> list[Outcome]:
+    """Send work back with a reason, while the review runs; by the client."""
+
+    def serve(alone: Sequence[SlotCommand]) -> list[Outcome]:
+        deals = lock_deals(connection, [command.slot_id for command in alone])
+        ends = {
+            timer.subject: timer.due_at
+            for timer in timers.list_of(connection, [f"slot:{each}" for each in deals])
+            if timer.kind == f"{TIMER_ROOM}auto_release" and timer.paused_remaining is None
+        }
+
+        def decide(command: SlotCommand) -> Plan:
+            deal = get_deal(deals, command.slot_id)
+            timed = replace(deal, review_ends_at=ends.get(f"slot:{command.slot_id}"))
+            return rules_work.request_changes(timed, command, at)
+
+        return run(connection, alone, decide, at=at)
+
+    return once_each(commands, lambda command: (command.slot_id,), serve)
+
+
+def on_slots(
+    connection: Connection,
+    commands: Sequence[S],
+    decide: Callable[[Deal, S, datetime], Plan],
+    *,
+    at: datetime,
+) -> list[Outcome]:
+    """Run commands that look at one slot each."""
+
+    def serve(alone: Sequence[S]) -> list[Outcome]:
+        deals = lock_deals(connection, [command.slot_id for command in alone])
+        return run(
+            connection,
+            alone,
+            lambda command: decide(get_deal(deals, command.slot_id), command, at),
+            at=at,
+        )
+
+    return once_each(commands, lambda command: (command.slot_id,), serve)
