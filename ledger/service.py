@@ -101,11 +101,10 @@ def _refuse_closed_periods(
     }
     if not times:
         return
-    months = {
-        datetime(at.year, at.month, 1, tzinfo=UTC) for at in (t.astimezone(UTC) for t in times)
-    }
-    store.open_months(connection, sorted(months))
-    not_open = store.list_not_open(connection, sorted(times))
+    not_open, unknown = store.list_not_open(connection, sorted(times))
+    if unknown:
+        store.open_months(connection, sorted({_month(at) for at in unknown}))
+        not_open, _ = store.list_not_open(connection, sorted(times))
     for i, draft in enumerate(drafts):
         if answers[i] is None and draft.entries and draft.effective_at in not_open:
             answers[i] = PeriodNotOpen(effective_at=draft.effective_at.isoformat())

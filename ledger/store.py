@@ -76,8 +76,10 @@ ON CONFLICT DO NOTHING
 """
 
 _PERIODS_OPEN: Final = """
-SELECT n.at FROM unnest(%s::timestamptz[]) AS n (at)
-WHERE NOT EXISTS (SELECT FROM period p WHERE p.during @> n.at AND p.state = 'open')
+SELECT n.at, p.id IS NULL
+FROM unnest(%s::timestamptz[]) AS n (at)
+LEFT JOIN period p ON p.during @> n.at
+WHERE p.id IS NULL OR p.state <> 'open'
 """
 
 
@@ -120,9 +122,12 @@ def open_months(connection: Connection, months: Sequence[datetime]) -> None:
     driver(connection).execute(_OPEN_MONTHS, (list(months),))
 
 
-def list_not_open(connection: Connection, times: Sequence[datetime]) -> set[datetime]:
-    """Those of the times that no open period covers."""
-    return {at for (at,) in driver(connection).execute(_PERIODS_OPEN, (list(times),))}
+def list_not_open(
+    connection: Connection, times: Sequence[datetime]
+) -> tuple[set[datetime], set[datetime]]:
+    """Those of the times that no open period covers, and of these those that none covers at all."""
+    rows = driver(connection).execute(_PERIODS_OPEN, (list(times),)).fetchall()
+    return {at for at, _ in rows}, {at for at, is_unknown in rows if is_unknown}
 
 
 def open_batch(connection: Connection) -> tuple[int, str, int]:
