@@ -1,1 +1,1 @@
-"""Money leaving us: payouts, settlement between the books, returns."""
+"""Money that leaves us, and the daily settlement between the books: payouts, returns, sweeps."""

@@ -4,6 +4,7 @@ Every step is two transactions with the rail's call between them. A worker that 
 leaves operations `sent`, which a later run reads from the rail: it never sends them unread.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -164,7 +165,7 @@ def _resolve(desk: _Desk, unresolved: Sequence[Unresolved]) -> None:
         desk.counts.sent_again += service.send_again(connection, absent)
         service.note_asked(connection, operations)
     proven = [r for r in results if r.outcome is not RailOutcome.UNKNOWN]
-    desk.counts.resolved += _store(desk, proven)
+    desk.counts.resolved += _store_by_handler(desk, operations, proven)
 
 
 def _send(desk: _Desk) -> None:
@@ -183,7 +184,7 @@ def _send(desk: _Desk) -> None:
         word = result.outcome.value
         desk.counts.outcomes[word] = desk.counts.outcomes.get(word, 0) + 1
     answered = {r.operation_id for r in results if r.outcome is not RailOutcome.UNKNOWN}
-    _store(desk, [r for r in results if r.operation_id in answered])
+    _store_by_handler(desk, operations, [r for r in results if r.operation_id in answered])
     _lose(desk, [operation for operation in operations if operation.id not in answered])
 
 
@@ -191,6 +192,17 @@ def _lose(desk: _Desk, operations: Sequence[RailOperation]) -> None:
     if operations:
         with transaction(desk.engine, desk.tenant) as connection:
             desk.counts.lost += service.lose_replies(connection, operations)
+
+
+def _store_by_handler(
+    desk: _Desk, operations: Sequence[RailOperation], results: Sequence[RailResult]
+) -> int:
+    """One transaction for each handler, so that none takes its locks after another's."""
+    handlers = {operation.id: operation.handler for operation in operations}
+    piles: dict[str, list[RailResult]] = defaultdict(list)
+    for result in results:
+        piles[handlers[result.operation_id]].append(result)
+    return sum(_store(desk, piles[name]) for name in sorted(piles))
 
 
 def _store(desk: _Desk, results: Sequence[RailResult]) -> int:
@@ -229,11 +241,24 @@ def _hear(desk: _Desk) -> None:
         _log.warning("rail.notices_failed", rail=desk.rail.name, trouble=str(trouble))
         return
     desk.counts.heard += len(page.notices)
-    _hear_all(desk, page.notices)
+    for pile in _by_handler(desk, page.notices):
+        _hear_all(desk, pile)
     if page.position != position:
         with transaction(desk.engine, desk.tenant) as connection:
             service.save_position(connection, rail=desk.rail.name, position=page.position)
     _retry_parked(desk)
+
+
+def _by_handler(desk: _Desk, notices: Sequence[Notice]) -> list[list[Notice]]:
+    """Notices in their order, apart for each handler of operations, else for each kind."""
+    ids = [notice.operation_id for notice in notices if notice.operation_id is not None]
+    with transaction(desk.engine, desk.tenant) as connection:
+        known = {each.id: each.handler for each in service.list_operations(connection, ids)}
+    piles: dict[str, list[Notice]] = defaultdict(list)
+    for notice in notices:
+        handler = known.get(notice.operation_id) if notice.operation_id else None
+        piles[handler or f"kind {notice.kind}"].append(notice)
+    return [piles[name] for name in sorted(piles)]
 
 
 def _hear_all(desk: _Desk, notices: Sequence[Notice]) -> None:

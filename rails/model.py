@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 
@@ -50,19 +50,22 @@ class RailAccount(StrEnum):
     PLATFORM_BANK = "platform_bank"
 
 
-NOT_FOUND = "rail.not_found"
+OWNER: Final = "owner"
+"""Source of a top-up that brings money from outside: the owner's capital."""
+
+NOT_FOUND: Final = "rail.not_found"
 """Code of an UNKNOWN result of a read: the rail has never seen this operation."""
 
-INSUFFICIENT_FUNDS = "rail.insufficient_funds"
+INSUFFICIENT_FUNDS: Final = "rail.insufficient_funds"
 """Code of a refusal: the account at the rail or bank that pays does not hold enough."""
 
-PAYOUT_RETURNED = "payout.returned"
+PAYOUT_RETURNED: Final = "payout.returned"
 """Code of a refusal that follows a payment: the money came back, less `fee_minor`."""
 
-FUNDS_AVAILABLE = "funds_available"
+FUNDS_AVAILABLE: Final = "funds_available"
 """Kind of a notice: `amount_minor` of the processor's pending money has become available."""
 
-OPERATION_CHANGED = "operation_changed"
+OPERATION_CHANGED: Final = "operation_changed"
 """Kind of a notice: an operation of ours has a new outcome."""
 
 

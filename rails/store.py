@@ -40,7 +40,7 @@ WHERE id = ANY (ARRAY(
     SELECT id FROM rail_operation WHERE state = 'created'
     ORDER BY intent_no LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
 RETURNING {_OPERATION}, intent_no
-"""  # noqa: S608  only column names are put in
+"""
 
 _LOCK: Final = """
 SELECT id, handler, kind, subject, amount_minor, currency, state, cleared
@@ -80,17 +80,17 @@ SELECT {_OPERATION}, attempts, sent_at FROM rail_operation
 WHERE state IN ('sent', 'unknown', 'pending')
   AND (state = 'unknown' OR leased_at < %(older_than)s)
 ORDER BY leased_at, intent_no LIMIT %(limit)s
-"""  # noqa: S608  only column names are put in
+"""
 
 _LIST_OPERATIONS: Final = f"""
 SELECT {_OPERATION} FROM rail_operation WHERE id = ANY (%(ids)s::uuid[]) ORDER BY intent_no
-"""  # noqa: S608  only column names are put in
+"""
 
 _LIST_OPEN: Final = f"""
 SELECT {_OPERATION} FROM rail_operation
 WHERE state IN ('created', 'sent', 'unknown', 'pending') AND handler = %(handler)s
 ORDER BY intent_no
-"""  # noqa: S608  only column names are put in
+"""
 
 _NOTICE: Final = """rail, notice_id, kind, rail_ref, operation_id, outcome, amount_minor, currency,
     fee_minor, code, cleared, occurred_at"""
@@ -105,7 +105,7 @@ FROM unnest(%(rails)s::text[], %(notice_ids)s::text[], %(kinds)s::text[], %(rail
 ORDER BY rail, notice_id
 ON CONFLICT ON CONSTRAINT notice_is_heard_once DO NOTHING
 RETURNING rail, notice_id
-"""  # noqa: S608  only column names are put in
+"""
 
 _SAVE_NOTICES: Final = """
 UPDATE notice SET state = %(state)s, trouble = %(trouble)s, retry_at = %(retry_at)s,
@@ -116,12 +116,12 @@ WHERE (rail, notice_id) IN (SELECT * FROM unnest(%(rails)s::text[], %(notice_ids
 _LOCK_PARKED: Final = f"""
 SELECT {_NOTICE}, tries FROM notice WHERE state = 'parked' AND retry_at <= %(at)s
 ORDER BY retry_at, rail, notice_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-"""  # noqa: S608  only column names are put in
+"""
 
 _LIST_EXCEPTIONS: Final = f"""
 SELECT {_NOTICE}, trouble FROM notice WHERE state = 'exception'
 ORDER BY received_at, rail, notice_id LIMIT %(limit)s
-"""  # noqa: S608  only column names are put in
+"""
 
 _FIND_POSITION: Final = "SELECT position FROM rail_cursor WHERE rail = %(rail)s"
 

@@ -24,7 +24,7 @@ CARD_FEE: Final = Fee(290, 3_000)
 BANK_FEE: Final = Fee(80, 0)
 """0.8 % of a bank debit."""
 
-DEFAULT_FEES: Final = MappingProxyType({"card": CARD_FEE, "bank": BANK_FEE})
+DEFAULT_FEES: Final = MappingProxyType({"card": CARD_FEE, "bank": BANK_FEE, "bank_debit": BANK_FEE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,8 @@ class Behaviour:
         settlement_days: until a cleared funding is available; days begin at midnight UTC.
         clearing_days: until a bank debit is cleared.
         return_charge_bps_of_unit: what the bank keeps of a returned payout; 5.00 units.
-        fees: by the family of a method (`card`, `bank`); a family without one is free.
+        fees: by the family of a method (`card`, `bank_debit` or `bank` for short); a family
+            without one is free, as `bank_transfer` is.
     """
 
     seed: str = "holdfast"

@@ -7,7 +7,7 @@ nothing for a kind of operation are passed over, so that a refund can use its fu
 |---|---|---|
 | `declined` | fund | refused, `card.declined` |
 | `slow` | fund, payout | pending for slow_days, then as otherwise |
-| `debit` (always with family `bank`) | fund | done but uncleared, cleared after clearing_days |
+| `debit` (so `bank`, `bank_debit`) | fund | done but uncleared, cleared clearing_days later |
 | `refund_slow` | refund | pending for slow_days, then as otherwise |
 | `refund_bounces` | refund | refused, `refund.bounced`; no money moves |
 | `fails` | payout | refused, `payout.failed`; no money moves |
@@ -28,6 +28,7 @@ from rails.model import (
     FUNDS_AVAILABLE,
     INSUFFICIENT_FUNDS,
     OPERATION_CHANGED,
+    OWNER,
     PAYOUT_RETURNED,
     OperationKind,
     RailAccount,
@@ -39,10 +40,7 @@ from rails.simulated.model import Announcement, Behaviour, Fact, Movement, Story
 BECAME_AVAILABLE: Final = "became_available"
 """Kind of the movement that leaves the processor's pending balance."""
 
-OWNER: Final = "owner"
-"""Source of a top-up that brings money from outside: the owner's capital."""
-
-_UNCLEARED_FAMILY: Final = "bank"
+_UNCLEARED_FAMILIES: Final = frozenset({"bank", "bank_debit"})
 
 
 def tell(behaviour: Behaviour, operation: RailOperation, at: datetime) -> Story:
@@ -127,7 +125,7 @@ def _fund(draw: _Draw, at: datetime) -> tuple[list[Fact], list[Movement]]:
         return [*facts, _refusal("card.declined", done_at)], []
     fee = fee_minor(draw.behaviour, draw.operation)
     cleared_at = done_at
-    clears_late = "debit" in draw.tokens or _family(draw.operation) == _UNCLEARED_FAMILY
+    clears_late = "debit" in draw.tokens or _family(draw.operation) in _UNCLEARED_FAMILIES
     facts.append(_done(done_at, fee_minor=fee, cleared=not clears_late))
     if clears_late:
         cleared_at = done_at + timedelta(days=draw.behaviour.clearing_days)

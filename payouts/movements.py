@@ -1,0 +1,212 @@
+"""All that moves cash at rails and banks: one function per money event, each giving its entries.
+
+P-numbers are those of domain/escrow.md 2.10. Amounts are minor units; parts of zero leave no
+line, and an entry without lines is left out. Every entry balances by itself, and what one book
+owes the other stands in both (`ledger.chart.MIRRORS`).
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ledger.chart import account
+from ledger.model import AccountKey, Book, Entry, Line
+from payouts.machine import Movement
+from payouts.model import Payout, Transfer
+from rails.model import OWNER, RailAccount
+
+Entries = tuple[Entry, ...]
+
+
+def p02_become_available(*, rail_account: str, currency: str, amount_minor: int) -> Entries:
+    """The processor's pending money has become available."""
+    return _custody(
+        currency,
+        (account("custody.processor_available", currency, rail_account), amount_minor),
+        (account("custody.processor_pending", currency, rail_account), -amount_minor),
+    )
+
+
+def p02_land_in_bank(*, rail_account: str, currency: str, amount_minor: int) -> Entries:
+    """The processor's available money has landed in the custody bank."""
+    return _custody(
+        currency,
+        (account("custody.bank", currency), amount_minor),
+        (account("custody.processor_available", currency, rail_account), -amount_minor),
+    )
+
+
+def top_up_processor(*, rail_account: str, currency: str, amount_minor: int) -> Entries:
+    """The other way round: client money goes back to the processor for refunds to be paid from."""
+    return p02_land_in_bank(
+        rail_account=rail_account, currency=currency, amount_minor=-amount_minor
+    )
+
+
+def p03_set_off(*, currency: str, amount_minor: int) -> Entries:
+    """What each book owes the other is set off; no money moves."""
+    return (
+        *_custody(
+            currency,
+            (account("custody.due_to_platform", currency), amount_minor),
+            (account("custody.due_from_platform", currency), -amount_minor),
+        ),
+        *_platform(
+            currency,
+            (account("platform.due_to_custody", currency), amount_minor),
+            (account("platform.due_from_custody", currency), -amount_minor),
+        ),
+    )
+
+
+def p03_top_up(*, currency: str, amount_minor: int) -> Entries:
+    """The platform paid what it owed into the custody bank."""
+    return (
+        *_custody(
+            currency,
+            (account("custody.bank", currency), amount_minor),
+            (account("custody.due_from_platform", currency), -amount_minor),
+        ),
+        *_platform(
+            currency,
+            (account("platform.due_to_custody", currency), amount_minor),
+            (account("platform.bank", currency), -amount_minor),
+        ),
+    )
+
+
+def p04_sweep(*, currency: str, amount_minor: int) -> Entries:
+    """Earned fees have left client money for the platform's own bank."""
+    return (
+        *_custody(
+            currency,
+            (account("custody.due_to_platform", currency), amount_minor),
+            (account("custody.bank", currency), -amount_minor),
+        ),
+        *_platform(
+            currency,
+            (account("platform.bank", currency), amount_minor),
+            (account("platform.due_from_custody", currency), -amount_minor),
+        ),
+    )
+
+
+def open_capital(*, currency: str, amount_minor: int) -> Entries:
+    """The owner paid capital into the platform's bank."""
+    return _platform(
+        currency,
+        (account("platform.bank", currency), amount_minor),
+        (account("platform.capital", currency), -amount_minor),
+    )
+
+
+def p37_request(payout: Payout) -> Entries:
+    """The payee's available money is on its way out; the payout fee is earned."""
+    currency = payout.currency
+    return (
+        *_custody(
+            currency,
+            (account("custody.earned_available", currency, payout.payee_id), payout.amount_minor),
+            (account("custody.payout_in_transit", currency, payout.id), -payout.net_minor),
+            (account("custody.due_to_platform", currency), -payout.fee_minor),
+        ),
+        *_platform(
+            currency,
+            (account("platform.due_from_custody", currency), payout.fee_minor),
+            (account("platform.revenue.payout_fee", currency), -payout.fee_minor),
+        ),
+    )
+
+
+def p38_pay(payout: Payout) -> Entries:
+    """The payout has left the custody bank."""
+    return _custody(
+        payout.currency,
+        (account("custody.payout_in_transit", payout.currency, payout.id), payout.net_minor),
+        (account("custody.bank", payout.currency), -payout.net_minor),
+    )
+
+
+def p39_give_back(payout: Payout) -> Entries:
+    """The payout did not reach the payee: his money is available again, our fee is given back."""
+    currency = payout.currency
+    return (
+        *_custody(
+            currency,
+            (account("custody.payout_in_transit", currency, payout.id), payout.net_minor),
+            (account("custody.due_from_platform", currency), payout.fee_minor),
+            (account("custody.earned_available", currency, payout.payee_id), -payout.amount_minor),
+        ),
+        *_platform(
+            currency,
+            (account("platform.revenue.payout_fee", currency), payout.fee_minor),
+            (account("platform.due_to_custody", currency), -payout.fee_minor),
+        ),
+    )
+
+
+def p40_return(payout: Payout) -> Entries:
+    """A paid payout came back to the custody bank; the platform bears what the bank kept of it."""
+    currency, charge_minor = payout.currency, payout.charge_minor
+    return (
+        *_custody(
+            currency,
+            (account("custody.bank", currency), payout.net_minor - charge_minor),
+            (account("custody.due_from_platform", currency), charge_minor),
+            (account("custody.payout_in_transit", currency, payout.id), -payout.net_minor),
+        ),
+        *_platform(
+            currency,
+            (account("platform.expense.payout", currency), charge_minor),
+            (account("platform.due_to_custody", currency), -charge_minor),
+        ),
+    )
+
+
+PAYOUT_MOVEMENTS: Final[Mapping[Movement, Callable[[Payout], Entries]]] = MappingProxyType(
+    {
+        Movement.P37_REQUEST: p37_request,
+        Movement.P38_PAY: p38_pay,
+        Movement.P39_GIVE_BACK: p39_give_back,
+        Movement.P40_RETURN: p40_return,
+    }
+)
+
+
+def book_transfer(transfer: Transfer, *, rail_account: str, currency: str) -> Entries:
+    """What a transfer between two accounts means in the books; KeyError for a way we never go."""
+    way = (transfer.source, transfer.target)
+    if way in _OF_THE_PROCESSOR:
+        return _OF_THE_PROCESSOR[way](
+            rail_account=rail_account, currency=currency, amount_minor=transfer.amount_minor
+        )
+    return _BETWEEN_BANKS[way](currency=currency, amount_minor=transfer.amount_minor)
+
+
+_OF_THE_PROCESSOR: Final = MappingProxyType(
+    {
+        (RailAccount.PROCESSOR_AVAILABLE.value, RailAccount.CUSTODY_BANK.value): p02_land_in_bank,
+        (RailAccount.CUSTODY_BANK.value, RailAccount.PROCESSOR_AVAILABLE.value): top_up_processor,
+    }
+)
+
+_BETWEEN_BANKS: Final = MappingProxyType(
+    {
+        (RailAccount.PLATFORM_BANK.value, RailAccount.CUSTODY_BANK.value): p03_top_up,
+        (RailAccount.CUSTODY_BANK.value, RailAccount.PLATFORM_BANK.value): p04_sweep,
+        (OWNER, RailAccount.PLATFORM_BANK.value): open_capital,
+    }
+)
+
+
+def _entry(book: Book, currency: str, lines: tuple[tuple[AccountKey, int], ...]) -> Entries:
+    kept = tuple(Line(key, amount_minor) for key, amount_minor in lines if amount_minor)
+    return (Entry(book, currency, kept),) if kept else ()
+
+
+def _custody(currency: str, *lines: tuple[AccountKey, int]) -> Entries:
+    return _entry(Book.CUSTODY, currency, lines)
+
+
+def _platform(currency: str, *lines: tuple[AccountKey, int]) -> Entries:
+    return _entry(Book.PLATFORM, currency, lines)

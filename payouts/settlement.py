@@ -1,0 +1,266 @@
+"""The daily settlement between the books and between the places where money lies (P02 to P04).
+
+What needs no money is booked at once. Real money is asked of the rail and booked when the rail
+has moved it, so that the books never show cash that is not there.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from kernel.commands import Outcome, done, refused
+from kernel.errors import Refusal
+from kernel.ids import new_id
+from kernel.money import MAX_MINOR, NotPositive, TooLarge, exponent, to_json
+from kernel.principals import RAIL, SYSTEM, PrincipalKind
+from ledger.model import Draft
+from ledger.service import kind_balances
+from payouts import movements, store
+from payouts.commands import OpenCapital
+from payouts.desk import post_facts
+from payouts.model import Position, Settlement, Transfer
+from payouts.refusals import OperatorOnly
+from payouts.rules import settle_currency
+from rails import service as rails
+from rails.model import (
+    OWNER,
+    Notice,
+    OperationKind,
+    RailAccount,
+    RailOperation,
+    RailOutcome,
+    RailResult,
+)
+
+HANDLER: Final = "payouts.settlement"
+"""The name under which rails report transfers to `hear_transfers`."""
+
+RAIL_ACCOUNT: Final = "simulated"
+"""Subject of `custody.processor_*` where nothing else is configured."""
+
+_METHOD: Final = "transfer"
+
+
+def settle(
+    connection: Connection, *, at: datetime, rail_account: str = RAIL_ACCOUNT
+) -> list[Settlement]:
+    """Settle every currency: set off, and ask the rail for the transfers that are needed.
+
+    One at a time per tenant; run again before the rail has answered it moves nothing twice. When
+    the rail has moved everything, nothing is due from the platform in any currency, unless its
+    own bank was short (`shortfall_minor`).
+    """
+    store.lock_settlement(connection)
+    settlements = [settle_currency(position) for position in _positions(connection)]
+    settlements = [settlement for settlement in settlements if not settlement.is_empty]
+    drafts: list[Draft] = []
+    operations: list[RailOperation] = []
+    for settlement in settlements:
+        subject = f"settlement:{new_id()}"
+        drafts.append(_draft(settlement, subject, at))
+        operations += [
+            _operation(transfer, settlement.currency, subject, rail_account)
+            for transfer in settlement.transfers
+        ]
+    post_facts(connection, drafts)
+    rails.intend(connection, operations, at=at)
+    return settlements
+
+
+def under_way(connection: Connection) -> dict[str, dict[tuple[str, str], int]]:
+    """What settlements asked of the rail and have no answer for: currency, (source, target)."""
+    open_minor: dict[str, dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
+    for operation in rails.list_open(connection, HANDLER):
+        way = (operation.facts["source"], operation.facts["target"])
+        open_minor[operation.currency][way] += operation.amount_minor
+    return open_minor
+
+
+def free_in_bank(connection: Connection) -> dict[str, int]:
+    """What may still leave the custody bank by currency: booked, less what is on its way out."""
+    purse: dict[str, int] = defaultdict(int, kind_balances(connection, "custody.bank"))
+    for currency, net_minor in store.sum_submitted(connection).items():
+        purse[currency] -= net_minor
+    for currency, ways in under_way(connection).items():
+        for (source, _), amount_minor in ways.items():
+            if source == RailAccount.CUSTODY_BANK.value:
+                purse[currency] -= amount_minor
+    return purse
+
+
+def hear_transfers(connection: Connection, results: Sequence[RailResult], at: datetime) -> None:
+    """Book transfers that the rail has made; a refused one leaves an event and no entries."""
+    outcomes = {result.operation_id: result for result in results if _is_answer(result.outcome)}
+    drafts = [
+        _transfer_draft(operation, outcomes[operation.id], at)
+        for operation in rails.list_operations(connection, list(outcomes))
+    ]
+    post_facts(connection, drafts)
+
+
+def hear_available(connection: Connection, notices: Sequence[Notice], at: datetime) -> None:
+    """Book what the processor says has become available (P02, first half)."""
+    drafts = [
+        Draft(
+            kind="settlement.available",
+            subject=f"rail_account:{notice.rail}",
+            actor=RAIL,
+            effective_at=at,
+            entries=movements.p02_become_available(
+                rail_account=notice.rail,
+                currency=notice.currency,
+                amount_minor=notice.amount_minor,
+            ),
+            detail={
+                "notice_id": notice.notice_id,
+                "occurred_at": notice.occurred_at.isoformat(),
+            },
+        )
+        for notice in notices
+    ]
+    post_facts(connection, drafts)
+
+
+def open_capital(
+    connection: Connection, commands: Sequence[OpenCapital], *, at: datetime
+) -> list[Outcome]:
+    """Ask the rail to bring the owner's capital into the platform's bank; booked when it is there.
+
+    Refuses with `payouts.operator_only`, `money.unknown_currency`, `money.not_positive`,
+    `money.too_large`.
+    """
+    outcomes: list[Outcome] = []
+    drafts: list[Draft] = []
+    operations: list[RailOperation] = []
+    for command in commands:
+        try:
+            _check_capital(command)
+        except Refusal as refusal:
+            outcomes.append(refused(refusal))
+            continue
+        subject = f"settlement:{new_id()}"
+        way = Transfer(OWNER, RailAccount.PLATFORM_BANK.value, command.amount_minor)
+        operations.append(_operation(way, command.currency, subject, RAIL_ACCOUNT))
+        amount = to_json(command.amount_minor, command.currency)
+        drafts.append(
+            Draft("capital.promised", subject, command.actor, at, detail={"amount": amount})
+        )
+        outcomes.append(done(subject=subject, amount=amount))
+    post_facts(connection, drafts)
+    rails.intend(connection, operations, at=at)
+    return outcomes
+
+
+def _positions(connection: Connection) -> list[Position]:
+    read: dict[str, Mapping[str, int]] = {
+        kind: kind_balances(connection, kind)
+        for kind in (
+            "custody.due_to_platform",
+            "custody.due_from_platform",
+            "custody.processor_available",
+            "custody.bank",
+            "platform.bank",
+            "custody.refund_in_transit",
+            "custody.payout_in_transit",
+        )
+    }
+    moving = under_way(connection)
+    return [
+        Position(
+            currency=currency,
+            due_to_platform_minor=-read["custody.due_to_platform"].get(currency, 0),
+            due_from_platform_minor=read["custody.due_from_platform"].get(currency, 0),
+            processor_minor=read["custody.processor_available"].get(currency, 0),
+            bank_minor=read["custody.bank"].get(currency, 0),
+            platform_bank_minor=read["platform.bank"].get(currency, 0),
+            refunds_minor=-read["custody.refund_in_transit"].get(currency, 0),
+            payouts_minor=-read["custody.payout_in_transit"].get(currency, 0),
+            under_way=moving.get(currency, {}),
+        )
+        for currency in sorted({currency for balances in read.values() for currency in balances})
+    ]
+
+
+def _draft(settlement: Settlement, subject: str, at: datetime) -> Draft:
+    currency = settlement.currency
+    return Draft(
+        kind="settlement.decided",
+        subject=subject,
+        actor=SYSTEM,
+        effective_at=at,
+        entries=movements.p03_set_off(currency=currency, amount_minor=settlement.set_off_minor),
+        detail={
+            "set_off": to_json(settlement.set_off_minor, currency),
+            "shortfall": to_json(settlement.shortfall_minor, currency),
+            "postponed": to_json(settlement.postponed_minor, currency),
+            "transfers": [
+                {
+                    "source": transfer.source,
+                    "target": transfer.target,
+                    **to_json(transfer.amount_minor, currency),
+                }
+                for transfer in settlement.transfers
+            ],
+        },
+    )
+
+
+def _operation(transfer: Transfer, currency: str, subject: str, rail_account: str) -> RailOperation:
+    from_our_own = transfer.source in {OWNER, RailAccount.PLATFORM_BANK.value}
+    return RailOperation(
+        id=new_id(),
+        kind=OperationKind.TOP_UP if from_our_own else OperationKind.BANK_TRANSFER,
+        handler=HANDLER,
+        subject=subject,
+        amount_minor=transfer.amount_minor,
+        currency=currency,
+        method=_METHOD,
+        facts={
+            "source": transfer.source,
+            "target": transfer.target,
+            "rail_account": rail_account,
+        },
+    )
+
+
+def _transfer_draft(operation: RailOperation, result: RailResult, at: datetime) -> Draft:
+    facts = operation.facts
+    is_done = result.outcome is RailOutcome.DONE
+    transfer = Transfer(facts["source"], facts["target"], operation.amount_minor)
+    detail: dict[str, Any] = {
+        "operation_id": str(operation.id),
+        "source": transfer.source,
+        "target": transfer.target,
+        **to_json(operation.amount_minor, operation.currency),
+        "rail_ref": result.rail_ref,
+        "code": result.code,
+        "occurred_at": result.occurred_at.isoformat(),
+    }
+    entries = movements.book_transfer(
+        transfer, rail_account=facts["rail_account"], currency=operation.currency
+    )
+    return Draft(
+        kind="settlement.moved" if is_done else "settlement.refused",
+        subject=operation.subject,
+        actor=RAIL,
+        effective_at=at,
+        entries=entries if is_done else (),
+        detail=detail,
+    )
+
+
+def _check_capital(command: OpenCapital) -> None:
+    if not (command.actor.is_operator or command.actor.kind is PrincipalKind.SYSTEM):
+        raise OperatorOnly(currency=command.currency)
+    exponent(command.currency)
+    if command.amount_minor <= 0:
+        raise NotPositive(amount_minor=command.amount_minor)
+    if command.amount_minor > MAX_MINOR:
+        raise TooLarge(amount_minor=command.amount_minor)
+
+
+def _is_answer(outcome: RailOutcome) -> bool:
+    return outcome in (RailOutcome.DONE, RailOutcome.REFUSED)
