@@ -1,0 +1,172 @@
+"""Every (state, trigger, role) of every machine: in the list it moves, outside it is refused.
+
+The lists here are written from domain/escrow.md 2.3, 2.4 and 2.9 and know nothing of the tables.
+"""
+
+from enum import StrEnum
+from itertools import product
+from typing import Any
+
+import pytest
+
+from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Guard, Machine, Trigger
+from escrow.machine_slot import SLOTS
+from escrow.model import (
+    ContractState,
+    FundingState,
+    RefundState,
+    ReleaseState,
+    Role,
+    SlotState,
+)
+from escrow.refusals import NotYours, WrongState
+from escrow.rules import GUARDS, step
+
+CONTRACT_ROWS = """
+- propose client payee -> draft
+draft accept client payee -> active
+active accept client payee -> active
+draft end client payee -> ended
+active pause client payee operator -> paused
+paused resume client payee operator -> active
+active,paused end client payee operator -> ending
+ending close client payee operator system -> ended
+"""
+
+WORKING = "funded,submitted,changes_requested"
+HOLDING = f"{WORKING},refund_requested,dormant"
+
+SLOT_ROWS = f"""
+- propose client payee -> proposed
+proposed accept client payee -> awaiting_funding
+proposed,awaiting_funding cancel client payee system -> cancelled
+awaiting_funding start_funding client -> funding
+awaiting_funding fund_from_wallet client -> funded
+funding fund rail -> funded
+funding funding_ended client system rail -> awaiting_funding
+{HOLDING} clear rail -> =
+{WORKING} start_top_up client -> =
+{WORKING} top_up_from_wallet client -> =
+{HOLDING} top_up rail -> =
+{WORKING} submit payee -> submitted
+submitted withdraw_submission payee -> funded
+submitted request_changes client -> changes_requested
+{WORKING},dormant approve client -> released
+{WORKING} release_part client -> =
+submitted auto_release system -> released
+submitted confirm_first client payee -> submitted
+submitted confirm_second client payee -> released
+{WORKING} ask_refund client system -> refund_requested
+refund_requested accept_refund payee -> refunded
+refund_requested refund_unanswered system -> refunded
+{HOLDING} give_back payee -> refunded
+{WORKING} remind system -> =
+{WORKING} fall_dormant system -> dormant
+dormant release_dormant system operator -> released
+dormant refund_dormant system operator -> refunded
+{WORKING} amend_up client payee -> =
+{WORKING} amend_down client payee -> =
+{WORKING} roll_rest client payee -> released
+{WORKING} roll_all client payee -> cancelled
+awaiting_funding roll_in client payee -> funded
+{WORKING} roll_in client payee -> =
+"""
+
+OPEN = "created,requires_action,processing,unknown"
+GONE = "failed,canceled,expired"
+
+FUNDING_ROWS = f"""
+- create client -> created
+- fund_from_wallet client -> succeeded
+created need_action rail -> requires_action
+created,requires_action,unknown pend rail -> processing
+created,requires_action,processing lose_sight rail -> unknown
+{OPEN} succeed rail -> succeeded
+{OPEN} succeed_uncleared rail -> succeeded_uncleared
+succeeded_uncleared clear rail -> succeeded
+{OPEN} fail rail -> failed
+created,requires_action,processing cancel client -> canceled
+created,requires_action,processing expire system -> expired
+{OPEN},{GONE} mismatch rail -> mismatch
+{OPEN},{GONE} arrive_late rail -> credited
+mismatch credit operator -> credited
+"""
+
+REFUND_ROWS = """
+- create client payee operator system -> approved
+- credit client payee operator system -> wallet_credited
+approved,unknown pend rail -> submitted
+approved,submitted lose_sight rail -> unknown
+approved,submitted,unknown succeed rail -> succeeded
+approved,submitted,unknown fail rail -> wallet_credited
+succeeded bounce rail -> wallet_credited
+"""
+
+RELEASE_ROWS = "pending hold_ends system -> available"
+
+
+def rows_of(text: str) -> dict[tuple[str, str, str], str]:
+    """(state, trigger, role) -> next state, as the text says."""
+    found = {}
+    for line in filter(None, text.splitlines()):
+        left, _, to = line.partition(" -> ")
+        states, trigger, *who = left.split()
+        for state, role in product(states.split(","), who):
+            found[state, trigger, role] = state if to == "=" else to
+    return found
+
+
+MACHINES = [
+    (CONTRACTS, ContractState, CONTRACT_ROWS),
+    (SLOTS, SlotState, SLOT_ROWS),
+    (FUNDINGS, FundingState, FUNDING_ROWS),
+    (REFUNDS, RefundState, REFUND_ROWS),
+    (RELEASES, ReleaseState, RELEASE_ROWS),
+]
+NAMES = ["contract", "slot", "funding", "refund", "release"]
+
+
+@pytest.mark.parametrize(("machine", "states", "text"), MACHINES, ids=NAMES)
+def test_every_state_trigger_and_role(machine: Machine, states: Any, text: str) -> None:
+    """In the list a step leads where it says; any other is refused, a stranger's always."""
+    expected = rows_of(text)
+
+    for state, trigger in product([None, *states], Trigger):
+        may = {role for at, what, role in expected if (at, what) == (state or "-", trigger)}
+        for role in Role:
+            if role in may:
+                row, _ = step(machine, state, trigger, (role,))
+                assert row.to == expected[state or "-", trigger, role]
+            else:
+                with pytest.raises(NotYours if may else WrongState):
+                    step(machine, state, trigger, (role,))
+        with pytest.raises(NotYours):
+            step(machine, state, trigger, ())
+    assert {(s or "-", t) for s, t in machine} == {(s, t) for s, t, _ in expected}
+
+
+@pytest.mark.parametrize(("machine", "states", "text"), MACHINES, ids=NAMES)
+def test_every_row_leads_to_a_state_of_its_machine(
+    machine: Machine, states: type[StrEnum], text: str
+) -> None:
+    """No row leads out of its machine."""
+    assert text
+    assert {type(row.to) for row in machine.values()} <= {states}
+
+
+def test_every_guard_of_a_slot_has_its_check() -> None:
+    """A row of the slot's table cannot name a guard that nobody checks."""
+    checked_before_it_is_a_slot = {Guard.AMOUNT_IN_RANGE}
+
+    named = {guard for row in SLOTS.values() for guard in row.guards}
+
+    assert named - checked_before_it_is_a_slot <= set(GUARDS)
+
+
+def test_money_leaves_only_where_no_hold_is_open() -> None:
+    """Each row whose movement takes money out of a slot or a hold asks for open holds."""
+    outflows = {"P05", "P07", "P09", "P10", "P11", "P14"}
+
+    rows = [row for table in (SLOTS, RELEASES) for row in table.values()]
+
+    assert all(Guard.NO_HOLD in row.guards for row in rows if outflows & set(row.movement))
