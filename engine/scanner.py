@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import psycopg
 import structlog
-from psycopg import errors
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -69,7 +69,7 @@ class Scanner:
                     if is_ours:
                         fired += self.fire_due(tenant, stop)
                         self._plan_next(tenant)
-            except SQLAlchemyError as trouble:
+            except (SQLAlchemyError, psycopg.Error) as trouble:
                 _log.warning("timers.scan_failed", tenant=tenant.name, trouble=_name(trouble))
         return fired
 
@@ -141,7 +141,7 @@ class Scanner:
             return self._fire_together(tenant, handler, chunk)
         except Exception as failure:
             # The outermost frame of a handler: whatever it raises must not stop its neighbours.
-            if isinstance(failure, DBAPIError) and failure.connection_invalidated:
+            if _is_server_gone(failure):
                 raise
             if len(chunk) == 1:
                 self._push_back(tenant, chunk[0])
@@ -158,10 +158,10 @@ class Scanner:
             try:
                 with transaction(self.engine, tenant) as connection:
                     fired = handler(connection, chunk, clock.now(connection))
-            except DBAPIError as failure:
-                tries += 1
-                if not isinstance(failure.orig, errors.DeadlockDetected):
+            except (DBAPIError, psycopg.Error) as failure:
+                if not _is_deadlock(failure):
                     raise
+                tries += 1
                 self.deadlocks[chunk[0].kind] += 1
                 if tries == _DEADLOCK_TRIES:
                     raise
@@ -189,5 +189,22 @@ class Scanner:
             return ()
 
 
-def _name(trouble: SQLAlchemyError) -> str:
+def _cause(failure: Exception) -> object:
+    """What PostgreSQL said, whether it came through SQLAlchemy or from psycopg itself."""
+    return failure.orig if isinstance(failure, DBAPIError) else failure
+
+
+def _is_deadlock(failure: Exception) -> bool:
+    return isinstance(_cause(failure), psycopg.errors.DeadlockDetected)
+
+
+def _is_server_gone(failure: Exception) -> bool:
+    """Whether the fault is the connection's or the server's, and no timer's."""
+    cause = _cause(failure)
+    return isinstance(cause, psycopg.OperationalError) and (
+        cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
+    )
+
+
+def _name(trouble: Exception) -> str:
     return type(trouble).__name__

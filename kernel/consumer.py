@@ -233,8 +233,7 @@ class TableConsumer(dramatiq.Consumer):
         self, tenant: Tenant, settled: _Settled, held: list[Key], *, keep: bool, limit: int
     ) -> list[jobs.Claimed]:
         with transaction(self._engine, tenant) as connection:
-            # What a crash of the server could lose here is only that a job runs once more.
-            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            jobs.settle_in(connection)
             if settled.done:
                 self._warn(tenant, len(settled.done) - jobs.finish(connection, settled.done))
             if settled.failed:

@@ -96,6 +96,22 @@ END
 """
 
 
+# Rows come by the thousand into a table that was empty when its statements were planned. A plan
+# of that moment reads the whole table for each job: 900 jobs/s instead of 11,000.
+_BY_INDEX: Final = """
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+    set_config('enable_mergejoin', 'off', true), set_config('synchronous_commit', 'off', true)
+"""
+
+
+def settle_in(connection: Connection) -> None:
+    """Fit this transaction for taking and settling jobs, and for nothing else.
+
+    What a crash of the server could lose of it is only that a job runs once more.
+    """
+    connection.exec_driver_sql(_BY_INDEX)
+
+
 def add(
     connection: Connection,
     messages: Sequence[dramatiq.Message[Any]],

@@ -58,6 +58,7 @@ def drain(
     worker = uuid4()
     for queue in queues:
         with transaction(engine, tenant) as connection:
+            jobs.settle_in(connection)
             claimed = jobs.claim(
                 connection, queue=queue, worker=worker, limit=limit, lease_for=LEASE_FOR
             )
@@ -74,6 +75,7 @@ def drain(
                 sent += 1
         finally:
             with transaction(engine, tenant) as connection:
+                jobs.settle_in(connection)
                 jobs.bury(connection, unreadable)
                 jobs.finish(connection, keys[:sent])
                 jobs.release(connection, keys[sent:])

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, LiteralString
 
+import psycopg
 from sqlalchemy import Connection, Engine
 
-from kernel.database import Tenant
+from kernel.database import Tenant, driver
 from kernel.errors import Broken
 
 GRACE: Final = timedelta(seconds=60)
@@ -172,7 +173,7 @@ def cancel(connection: Connection, timers: Sequence[tuple[str, str]]) -> int:
     if not timers:
         return 0
     subjects, kinds = zip(*timers, strict=True)
-    return connection.exec_driver_sql(_CANCEL, (list(subjects), list(kinds))).rowcount
+    return _run(connection, _CANCEL, (list(subjects), list(kinds))).rowcount
 
 
 def pause(
@@ -190,7 +191,7 @@ def pause(
     if not subjects:
         return 0
     given = (list(subjects), list(kinds or ()), kinds is None, at)
-    return connection.exec_driver_sql(_PAUSE, given).rowcount
+    return _run(connection, _PAUSE, given).rowcount
 
 
 def resume(
@@ -211,7 +212,7 @@ def resume(
     distinct = sorted(set(subjects))
     least = [floors.get(subject, timedelta()) for subject in distinct]
     given = (distinct, least, list(kinds or ()), kinds is None, at)
-    return connection.exec_driver_sql(_RESUME, given).rowcount
+    return _run(connection, _RESUME, given).rowcount
 
 
 def list_due(
@@ -239,7 +240,7 @@ def claim(connection: Connection, due: Sequence[DueTimer]) -> list[DueTimer]:
     """
     if not due:
         return []
-    rows = connection.exec_driver_sql(_CLAIM, _columns(due))
+    rows = _run(connection, _CLAIM, _columns(due))
     return sorted(DueTimer(*row) for row in rows)
 
 
@@ -292,6 +293,16 @@ def sole_scanner(engine: Engine, tenant: Tenant) -> Iterator[bool]:
         finally:
             if is_ours:
                 guard.exec_driver_sql(_UNLOCK, name)
+
+
+def _run(
+    connection: Connection, statement: LiteralString, given: Sequence[object]
+) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Run a statement with a plan of its own.
+
+    A plan kept from when the table was empty would read all of it for each timer of a batch.
+    """
+    return driver(connection).execute(statement, given, prepare=False)
 
 
 def _columns(timers: Sequence[Arm] | Sequence[DueTimer]) -> tuple[list[object], ...]:
