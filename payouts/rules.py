@@ -64,7 +64,7 @@ def check_payee(payee_id: UUID, standing: PayeeStanding) -> None:
         raise Paused(**facts, reason=standing.paused_for)
 
 
-def check_method(method_id: UUID, payee_id: UUID, method: PayoutMethod | None) -> PayoutMethod:
+def check_method(method: PayoutMethod | None, *, method_id: UUID, payee_id: UUID) -> PayoutMethod:
     """The method, if it is this payee's and active."""
     if method is None or method.party_id != payee_id:
         raise UnknownMethod(method_id=str(method_id))

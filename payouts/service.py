@@ -244,7 +244,8 @@ def _check_guards(transition: Transition, payout: Payout, desk: Desk) -> None:
             raise UnknownPayee(payee_id=str(payout.payee_id))
         check_payee(payout.payee_id, standing)
     if Guard.METHOD_ACTIVE in transition.guards:
-        check_method(payout.method_id, payout.payee_id, desk.methods.get(payout.method_id))
+        method = desk.methods.get(payout.method_id)
+        check_method(method, method_id=payout.method_id, payee_id=payout.payee_id)
     if Guard.BANK_HOLDS_IT in transition.guards:
         there_minor = desk.purse.get(payout.currency, 0)
         if payout.net_minor > there_minor:

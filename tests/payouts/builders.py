@@ -116,10 +116,14 @@ def get_payout(connection: Connection, payout_id: UUID) -> Payout:
 
 
 def earn(connection: Connection, results: Sequence[RailResult], at: datetime) -> None:
-    """A funding whose whole amount is the payee's at once; the rail's fee is the platform's."""
+    """A funding whose whole amount is the payee's at once; the rail's fee is the platform's.
+
+    It is told twice where it clears later; the money comes once.
+    """
     del at
     for result in results:
-        if result.outcome is not RailOutcome.DONE:
+        subject = f"funding:{result.operation_id}"
+        if result.outcome is not RailOutcome.DONE or _is_booked(connection, subject):
             continue
         currency, fee_minor = result.currency, result.fee_minor
         payee = result.subject.partition(":")[2]
@@ -137,6 +141,7 @@ def earn(connection: Connection, results: Sequence[RailResult], at: datetime) ->
             connection,
             Entry(Book.CUSTODY, currency, custody),
             Entry(Book.PLATFORM, currency, platform),
+            subject=subject,
         )
 
 
@@ -228,6 +233,11 @@ def _must(outcomes: Sequence[Outcome]) -> None:
     assert all(outcome.is_done for outcome in outcomes), outcomes
 
 
-def _post(connection: Connection, *entries: Entry) -> None:
-    (answer,) = post(connection, [Draft("test.given", "", RAIL, NOON, entries)])
+def _post(connection: Connection, *entries: Entry, subject: str = "") -> None:
+    (answer,) = post(connection, [Draft("test.given", subject, RAIL, NOON, entries)])
     assert not isinstance(answer, Exception), answer
+
+
+def _is_booked(connection: Connection, subject: str) -> bool:
+    found = connection.exec_driver_sql("SELECT 1 FROM event WHERE subject = %s", (subject,))
+    return found.first() is not None
