@@ -53,7 +53,6 @@ class Rates:
     lost_reply: int = 150  # fundings and payouts: the rail acts and its reply is lost
     notices_twice: int = 300  # fundings
     notices_reordered: int = 200  # fundings
-    refund_bounces: int = 400  # fundings: a refund to this card will fail
     late: int = 1_100  # milestones: submitted after one and a half times the agreed days
     gives_back: int = 250  # milestones
     never_delivers: int = 250  # milestones: the client asks for a refund
@@ -218,7 +217,6 @@ def _token(dice: Dice, family: str, rates: Rates) -> str:
         "lost_reply": rates.lost_reply,
         "twice": rates.notices_twice,
         "reordered": rates.notices_reordered,
-        "refund_bounces": rates.refund_bounces,
     }
     return ":".join([family, *(word for word, rate in words.items() if dice.happens(word, rate))])
 

@@ -19,7 +19,7 @@ LEAST_MINOR: Final = 500
 """No milestone is below this; a smaller budget is one milestone."""
 
 _ONE_MORE_FROM_MINOR: Final = (5_000, 20_000, 100_000)
-_PARTIES_SINCE: Final = datetime(2020, 1, 1, tzinfo=UTC)
+PARTIES_SINCE: Final = datetime(2020, 1, 1, tzinfo=UTC)
 _LONG: Final = frozenset({"1 to 3 months", "3 to 6 months", "More than 6 months"})
 
 
@@ -92,7 +92,7 @@ def payee_name(payee_no: int) -> str:
 
 def party_id(seed: int, reference: str) -> UUID:
     """The same party has the same id, whichever posting names it."""
-    return Dice(seed, f"party|{reference}").new_id("party", _PARTIES_SINCE)
+    return Dice(seed, f"party|{reference}").new_id("party", PARTIES_SINCE)
 
 
 def _slots(dice: Dice, posting: Posting, amounts: Sequence[int]) -> tuple[SlotPlan, ...]:

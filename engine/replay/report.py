@@ -1,0 +1,144 @@
+"""The closing report of a replay: what was held, moved and proven, for people and as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from kernel.money import format_minor
+
+_LINES_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One replay. Amounts are texts by currency; the names are stable and are the JSON's keys.
+
+    funded = released + refunded + held, in every currency: what clients paid in for milestones,
+    before fees. `paid_out` is what reached freelancers, `revenue` all fees earned. `seconds` and
+    `lines_per_second` are the only figures that differ between two runs of one file and seed.
+    """
+
+    tenant: str
+    source: str
+    seed: int
+    days: int
+    first_day: str
+    last_day: str
+    is_complete: bool
+    contracts: Mapping[str, int]
+    slots: Mapping[str, int]
+    funded: Mapping[str, str]
+    released: Mapping[str, str]
+    refunded: Mapping[str, str]
+    held: Mapping[str, str]
+    tips: Mapping[str, str]
+    paid_out: Mapping[str, str]
+    revenue: Mapping[str, str]
+    timers_fired: int
+    timers: Mapping[str, int]
+    commands: int
+    refusals: Mapping[str, int]
+    skipped: Mapping[str, int]
+    unreadable: tuple[Mapping[str, Any], ...]
+    events: int
+    entries: int
+    lines: int
+    seconds: float
+    lines_per_second: int
+    proven: bool
+    safeguarding: bool
+    findings: tuple[str, ...] = field(default=())
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the books are proven and client money is there."""
+        return self.proven and self.safeguarding
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values under stable keys."""
+        return asdict(self)
+
+
+def amounts(by_currency: Mapping[str, int]) -> dict[str, str]:
+    """Minor units by currency as the digits that people write."""
+    return {
+        currency: format_minor(minor, currency) for currency, minor in sorted(by_currency.items())
+    }
+
+
+def from_json(stored: Mapping[str, Any]) -> Report:
+    """A report that was kept; keys that a later version added are missing in none of ours."""
+    known = {**stored}
+    known["unreadable"] = tuple(known.get("unreadable", ()))
+    known["findings"] = tuple(known.get("findings", ()))
+    return Report(**known)
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the report as a table."""
+    table = Table(
+        title=f"{report.first_day} to {report.last_day}, {report.source}, tenant {report.tenant}",
+        show_header=False,
+        title_justify="left",
+    )
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    for name, value in _rows(report):
+        table.add_row(name, value)
+    console.print(table)
+    for row in report.unreadable[:_LINES_SHOWN]:
+        console.print(f"line {row['line']} was skipped: {row['reason']}", markup=False)
+    more = report.skipped.get("unreadable", 0) - _LINES_SHOWN
+    if more > 0:
+        console.print(f"and {more} more lines; --json lists the first thousand")
+    for finding in report.findings:
+        console.print(finding, style="bold red", markup=False)
+    if not report.is_complete:
+        console.print(
+            f"Stopped early, after {report.days} days; what was done is settled and proven."
+        )
+
+
+def _rows(report: Report) -> list[tuple[str, str]]:
+    return [
+        ("contracts", _counts(report.contracts)),
+        ("milestones", _counts(report.slots)),
+        ("funded", _money(report.funded)),
+        ("released", _money(report.released)),
+        ("refunded", _money(report.refunded)),
+        ("still held", _money(report.held)),
+        ("tips", _money(report.tips)),
+        ("paid out", _money(report.paid_out)),
+        ("revenue", _money(report.revenue)),
+        ("timers fired", _counts(report.timers)),
+        ("commands", f"{report.commands:,}"),
+        ("refused", _counts(report.refusals)),
+        ("skipped postings", _counts(report.skipped)),
+        (
+            "books",
+            f"{report.events:,} events, {report.entries:,} entries, {report.lines:,} lines",
+        ),
+        ("speed", f"{report.lines_per_second:,} lines/s, {report.seconds:.1f} s"),
+        ("books proven", "yes" if report.proven else "NO"),
+        ("client money safe", "yes" if report.safeguarding else "NO"),
+    ]
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    if not counts:
+        return "none"
+    return "\n".join(f"{name} {number:,}" for name, number in sorted(counts.items()))
+
+
+def _money(by_currency: Mapping[str, str]) -> str:
+    if not by_currency:
+        return "none"
+    return "\n".join(_with_commas(amount, currency) for currency, amount in by_currency.items())
+
+
+def _with_commas(amount: str, currency: str) -> str:
+    whole, point, cents = amount.partition(".")
+    return f"{int(whole):,}{point}{cents} {currency}"

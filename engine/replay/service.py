@@ -1,0 +1,259 @@
+"""A whole replay: postings in, a tenant of its own, the run, the proof, and the report kept."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import orjson
+from sqlalchemy import Engine
+
+from engine.replay import store
+from engine.replay.deals import Deal, deal_of
+from engine.replay.driver import OnDay, Replay, group_by_day
+from engine.replay.generator import generate_postings
+from engine.replay.postings import Kind, Posting, Unreadable, open_postings
+from engine.replay.report import Report, amounts, from_json
+from engine.replay.stage import Stage
+from kernel import clock
+from kernel.database import Tenant, snapshot, transaction
+from kernel.errors import Refusal
+from kernel.principals import SYSTEM
+from ledger.model import Draft
+from ledger.proof import prove
+from ledger.service import post
+from payouts.safeguarding import safeguarding
+from rails.simulated.service import SimulatedRail
+
+DEFAULT_CONTRACTS: Final = 500
+DEFAULT_DAYS: Final = 30
+"""Days of a made-up month: postings come in during all of them."""
+
+DAYS_AFTER_LAST: Final = 60
+"""Days that a file's replay goes on after its last posting, unless it is told otherwise."""
+
+MOST_CONTRACTS: Final = 100_000
+UNREADABLE_KEPT: Final = 1_000
+SUBJECT: Final = "replay:report"
+
+
+class NothingToReplay(Refusal):
+    """No posting of the file can become a contract."""
+
+    code = "replay.nothing_to_replay"
+
+
+class NotEmpty(Refusal):
+    """A replay wants a tenant in which nothing has happened yet."""
+
+    code = "replay.tenant_not_empty"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a replay is asked for. `jobs` None: postings are made up from the seed."""
+
+    jobs: Path | None = None
+    seed: int = 1
+    days: int | None = None
+    contracts: int | None = None
+
+
+@dataclass(slots=True)
+class Intake:
+    """What became of the rows: deals, and those passed over by reason."""
+
+    deals: list[Deal] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    unreadable: list[dict[str, str | int]] = field(default_factory=list)
+
+
+def take_in(options: Options) -> Intake:
+    """The deals of all postings that can be replayed.
+
+    Refuses `replay.not_postings` and `replay.nothing_to_replay`; OSError where the file cannot be
+    opened.
+    """
+    if options.jobs is None:
+        count = options.contracts or DEFAULT_CONTRACTS
+        days = options.days or DEFAULT_DAYS
+        return _sort_out(generate_postings(options.seed, count=count, days=days), options)
+    with open_postings(options.jobs) as rows:
+        return _sort_out(rows, options)
+
+
+def play(
+    engine: Engine,
+    tenant: Tenant,
+    intake: Intake,
+    options: Options,
+    *,
+    on_day: OnDay,
+    on_start: Callable[[int], None],
+    stop: threading.Event,
+) -> Report:
+    """Run the replay in a tenant without events, prove its books, and keep the report in its log.
+
+    Args:
+        engine: the program's own login; three connections of its pool are used.
+        tenant: made for this replay; refuses `replay.tenant_not_empty`.
+        intake: what `take_in` gave for the same options.
+        options: seed and days.
+        on_day: told after each day: its number from 1, and the tenant's time.
+        on_start: told the number of days.
+        stop: set it to end after the batch that runs; the report tells what was done.
+    """
+    with transaction(engine, tenant) as connection:
+        if store.has_events(connection):
+            raise NotEmpty(tenant=tenant.name)
+    starts_on, by_day = group_by_day(intake.deals)
+    days = options.days or _default_days(options, by_day)
+    stage = Stage.of(engine, tenant, stop)
+    run = Replay(stage=stage, seed=options.seed, starts_on=starts_on, days=days, by_day=by_day)
+    on_start(days)
+    started = time.monotonic()
+    is_complete = run.run(on_day)
+    seconds = time.monotonic() - started
+    report = _report(run, intake, options, seconds=seconds, is_complete=is_complete)
+    keep_report(engine, tenant, report)
+    return report
+
+
+def check_books(engine: Engine, tenant: Tenant) -> tuple[bool, bool, tuple[str, ...]]:
+    """Prove the books and hold them against the rail, both in one snapshot.
+
+    Returns:
+        Whether the books are proven, whether client money is safe, and what is wrong.
+    """
+    rail = SimulatedRail(engine, tenant.name)
+    with snapshot(engine, tenant) as connection:
+        balances = rail.balances(at=clock.now(connection))
+        proof = prove(connection)
+        safe = safeguarding(connection, balances)
+    findings = [
+        f"{finding.promise}: {finding.count} ({'; '.join(finding.examples)})"
+        for finding in proof.findings
+    ]
+    for currency in safe.currencies:
+        findings += [
+            f"{currency.currency} {each.account}: books {each.books_minor}, other"
+            f" {each.other_minor}"
+            for each in currency.differences
+        ]
+        if currency.resource_minor < currency.requirement_minor:
+            findings.append(
+                f"{currency.currency}: {currency.requirement_minor} minor units are owed to clients"
+                f" and payees, {currency.resource_minor} are there"
+            )
+    return proof.is_clean, safe.is_safe, tuple(findings)
+
+
+def keep_report(engine: Engine, tenant: Tenant, report: Report) -> None:
+    """Write the report as an event of the tenant's own log."""
+    with transaction(engine, tenant) as connection:
+        at = clock.now(connection)
+        draft = Draft(store.REPORTED, SUBJECT, SYSTEM, at, detail=report.as_json())
+        for answer in post(connection, [draft]):
+            if isinstance(answer, Refusal):
+                raise answer
+
+
+def find_report(engine: Engine, tenant: Tenant) -> Report | None:
+    """The report of this tenant's replay; None if there was none or it did not come to its end."""
+    with transaction(engine, tenant) as connection:
+        stored = store.find_report(connection, SUBJECT)
+    return None if stored is None else from_json(orjson.loads(stored))
+
+
+def _sort_out(rows: Iterable[Posting | Unreadable], options: Options) -> Intake:
+    intake = Intake()
+    limit = min(options.contracts or MOST_CONTRACTS, MOST_CONTRACTS)
+    postings: list[Posting] = []
+    for row in rows:
+        if isinstance(row, Unreadable):
+            intake.skipped["unreadable"] += 1
+            if len(intake.unreadable) < UNREADABLE_KEPT:
+                intake.unreadable.append({"line": row.line, "reason": row.reason})
+        elif row.kind is Kind.HOURLY:
+            intake.skipped["hourly_not_yet"] += 1
+        elif row.budget_minor is None:
+            intake.skipped["no_budget"] += 1
+        elif len(postings) >= limit:
+            intake.skipped["over_limit"] += 1
+        else:
+            postings.append(row)
+    if not postings:
+        raise NothingToReplay(skipped=dict(intake.skipped))
+    payee_count = max(10, len(postings) * 6 // 10)
+    intake.deals = [deal_of(options.seed, each, payee_count=payee_count) for each in postings]
+    return intake
+
+
+def _default_days(options: Options, by_day: dict[int, list[Deal]]) -> int:
+    if options.jobs is None:
+        return DEFAULT_DAYS
+    return max(by_day) + 1 + DAYS_AFTER_LAST
+
+
+def _report(
+    run: Replay, intake: Intake, options: Options, *, seconds: float, is_complete: bool
+) -> Report:
+    engine, tenant = run.stage.engine, run.stage.tenant
+    with snapshot(engine, tenant) as connection:
+        sums = store.get_sums(connection)
+    proven, safe, findings = check_books(engine, tenant)
+    last = run.starts_on + timedelta(days=max(0, run.days_done - 1))
+    return Report(
+        tenant=tenant.name,
+        source=options.jobs.name if options.jobs else "made-up postings",
+        seed=options.seed,
+        days=run.days_done,
+        first_day=_day(run.starts_on),
+        last_day=_day(last),
+        is_complete=is_complete,
+        contracts=sums.contracts,
+        slots=sums.slots,
+        funded=amounts(sums.funded),
+        released=amounts(sums.released),
+        refunded=amounts(sums.refunded),
+        held=amounts(sums.held),
+        tips=amounts(sums.tips),
+        paid_out=amounts(sums.paid_out),
+        revenue=amounts(sums.revenue),
+        timers_fired=run.stage.fired.total(),
+        timers=_sorted(run.stage.fired),
+        commands=run.stage.commands,
+        refusals=_sorted(run.stage.refusals),
+        skipped=_sorted(intake.skipped),
+        unreadable=tuple(intake.unreadable),
+        events=sums.events,
+        entries=sums.entries,
+        lines=sums.lines,
+        seconds=round(seconds, 2),
+        lines_per_second=int(sums.lines / seconds) if seconds else 0,
+        proven=proven,
+        safeguarding=safe,
+        findings=findings,
+    )
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
+
+
+def _day(at: datetime) -> str:
+    return at.date().isoformat()
+
+
+def tenant_names(taken: Sequence[str], base: str) -> str:
+    """The first free name: base, base_2, base_3, ..."""
+    if base not in taken:
+        return base
+    number = 2
+    while f"{base}_{number}" in taken:
+        number += 1
+    return f"{base}_{number}"

@@ -1,0 +1,96 @@
+"""Where a replay plays: one tenant, its clock, its rail, and batches of commands to its services."""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from engine.handlers import RAIL_NOTICES, RAIL_RESULTS, TIMERS
+from engine.replay.acts import Service
+from engine.scanner import Scanner
+from kernel import clock
+from kernel.commands import Command, Outcome
+from kernel.database import Tenant, transaction
+from rails.caller import run_until_quiet
+from rails.simulated.service import SimulatedRail
+
+
+class Stopped(Exception):  # noqa: N818  somebody asked for it
+    """The replay was asked to end before its last day."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """One tenant in play; counts what fired and what was refused."""
+
+    engine: Engine
+    tenant: Tenant
+    rail: SimulatedRail
+    stop: threading.Event
+    batch_size: int = 2_000
+    fired: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    commands: int = 0
+
+    @classmethod
+    def of(cls, engine: Engine, tenant: Tenant, stop: threading.Event) -> "Stage":
+        """The stage of a tenant, with its account at the simulated rail."""
+        return cls(
+            engine=engine, tenant=tenant, rail=SimulatedRail(engine, tenant.name), stop=stop
+        )
+
+    def serve(self, service: Service, commands: Sequence[Command]) -> list[Outcome]:
+        """Give commands to a service, a batch per transaction; one outcome each.
+
+        Raises Stopped between two batches, so what was committed stays.
+        """
+        outcomes: list[Outcome] = []
+        for start in range(0, len(commands), self.batch_size):
+            self.check_stop()
+            batch = commands[start : start + self.batch_size]
+            with transaction(self.engine, self.tenant) as connection:
+                outcomes += service(connection, batch, at=clock.now(connection))
+        self.commands += len(commands)
+        self.refusals.update(each.code for each in outcomes if not each.is_done)
+        return outcomes
+
+    def call(self, step: Any) -> Any:  # noqa: ANN401  any step of a service and what it gives
+        """Run one step `(connection, at=...)` of a service in a transaction of its own."""
+        with transaction(self.engine, self.tenant) as connection:
+            return step(connection, at=clock.now(connection))
+
+    def move_clock(self, to: datetime) -> None:
+        """Move the tenant's time on."""
+        self.check_stop()
+        with transaction(self.engine, self.tenant) as connection:
+            clock.advance(connection, to=to)
+
+    def fire_timers(self) -> int:
+        """Fire all that is due; how many that were."""
+        scanner = Scanner(engine=self.engine, tenants=lambda: [self.tenant], handlers=TIMERS)
+        fired = scanner.fire_due(self.tenant)
+        self.fired += fired
+        return fired.total()
+
+    def hear_rail(self) -> None:
+        """Send what was asked of the rail and hear what it says, until both are quiet."""
+        with transaction(self.engine, self.tenant) as connection:
+            at = clock.now(connection)
+        run_until_quiet(
+            self.engine,
+            self.tenant,
+            self.rail,
+            RAIL_RESULTS,
+            at,
+            notice_handlers=RAIL_NOTICES,
+            limit=self.batch_size,
+        )
+
+    def check_stop(self) -> None:
+        """Raise Stopped if somebody asked for it."""
+        if self.stop.is_set():
+            raise Stopped
