@@ -73,36 +73,29 @@ _LOCK: Final = "FOR NO KEY UPDATE"
 
 
 _LIST_CLOCK_SUBJECTS: Final = """
-WITH named AS (SELECT unnest(%s::text[]) AS subject),
-concerned AS (
-    SELECT slot.id, slot.contract_id
-    FROM slot JOIN named ON named.subject = 'slot:' || slot.id
-    UNION
-    SELECT slot.id, slot.contract_id
-    FROM slot JOIN contract ON contract.id = slot.contract_id
-    JOIN named ON named.subject IN ('contract:' || contract.id, 'party:' || contract.client_id,
-        'party:' || contract.payee_id)
+WITH concerned AS (
+    SELECT id FROM contract
+    WHERE id = ANY (%(contract)s::uuid[]) OR client_id = ANY (%(party)s::uuid[])
+        OR payee_id = ANY (%(party)s::uuid[])
 )
-SELECT 'slot:' || id FROM concerned
+SELECT 'slot:' || slot.id FROM slot
+WHERE slot.id = ANY (%(slot)s::uuid[]) OR slot.contract_id IN (SELECT id FROM concerned)
 UNION
-SELECT 'release:' || release.id FROM release JOIN concerned ON release.slot_id = concerned.id
-WHERE release.state = 'pending'
-UNION
-SELECT 'release:' || release.id
-FROM release JOIN contract ON contract.id = release.contract_id
-JOIN named ON named.subject IN ('contract:' || contract.id, 'party:' || contract.client_id,
-    'party:' || contract.payee_id)
-WHERE release.state = 'pending'
+SELECT 'release:' || release.id FROM release
+WHERE release.state = 'pending' AND (
+    release.slot_id = ANY (%(slot)s::uuid[])
+    OR release.contract_id IN (SELECT id FROM concerned)
+)
 ORDER BY 1
 """
 
 _LIST_HELD_SUBJECTS: Final = """
 WITH concerned AS (
-    SELECT 'slot:' || slot.id AS subject, slot.id AS slot_id, slot.contract_id
-    FROM slot WHERE 'slot:' || slot.id = ANY (%s)
+    SELECT 'slot:' || id AS subject, id AS slot_id, contract_id
+    FROM slot WHERE id = ANY (%(slot)s::uuid[])
     UNION ALL
-    SELECT 'release:' || release.id, release.slot_id, release.contract_id
-    FROM release WHERE 'release:' || release.id = ANY (%s)
+    SELECT 'release:' || id, slot_id, contract_id
+    FROM release WHERE id = ANY (%(release)s::uuid[])
 )
 SELECT DISTINCT concerned.subject
 FROM concerned JOIN contract ON contract.id = concerned.contract_id
@@ -113,7 +106,7 @@ JOIN hold ON hold.lifted_at IS NULL AND hold.subject IN ('slot:' || concerned.sl
 _LIST_REVIEW_LENGTHS: Final = """
 SELECT 'slot:' || slot.id, contract.auto_release_after
 FROM slot JOIN contract ON contract.id = slot.contract_id
-WHERE 'slot:' || slot.id = ANY (%s) AND slot.state = 'submitted'
+WHERE slot.id = ANY (%(slot)s::uuid[]) AND slot.state = 'submitted'
 """
 
 _ROLES: Final = MappingProxyType({role.value: role for role in Role})
@@ -294,17 +287,26 @@ def list_held(connection: Connection) -> list[tuple[str, str, int]]:
 
 def list_clock_subjects(connection: Connection, subjects: Sequence[str]) -> list[str]:
     """The slots and pending releases of these slots, contracts and parties, as timers name them."""
-    rows = connection.exec_driver_sql(_LIST_CLOCK_SUBJECTS, (list(subjects),))
+    rows = connection.exec_driver_sql(_LIST_CLOCK_SUBJECTS, _by_kind(subjects))
     return list(rows.scalars())
 
 
 def list_held_subjects(connection: Connection, subjects: Sequence[str]) -> set[str]:
     """Those of the slots and releases that an open hold still blocks."""
-    rows = connection.exec_driver_sql(_LIST_HELD_SUBJECTS, (list(subjects),) * 2)
+    rows = connection.exec_driver_sql(_LIST_HELD_SUBJECTS, _by_kind(subjects))
     return set(rows.scalars())
 
 
 def list_review_lengths(connection: Connection, subjects: Sequence[str]) -> dict[str, timedelta]:
     """The full length of the review of those of the slots that are under review."""
-    rows = connection.exec_driver_sql(_LIST_REVIEW_LENGTHS, (list(subjects),))
+    rows = connection.exec_driver_sql(_LIST_REVIEW_LENGTHS, _by_kind(subjects))
     return {row[0]: row[1] for row in rows}
+
+
+def _by_kind(subjects: Sequence[str]) -> dict[str, list[UUID]]:
+    """The ids of subjects such as `slot:0190...`, by kind."""
+    found: dict[str, list[UUID]] = {"slot": [], "release": [], "contract": [], "party": []}
+    for subject in subjects:
+        kind, _, number = subject.partition(":")
+        found[kind].append(UUID(number))
+    return found
