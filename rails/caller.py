@@ -15,8 +15,9 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from kernel.commands import Outcome
 from kernel.database import Tenant, transaction
-from kernel.errors import Broken, RailTrouble
+from kernel.errors import Broken, RailTrouble, Refusal
 from rails import service
 from rails.model import NOT_FOUND, Notice, RailOperation, RailOutcome, RailResult
 from rails.port import Rail
@@ -27,6 +28,18 @@ NoticeHandler = Callable[[Connection, Sequence[Notice], datetime], object]
 
 LEASE: Final = timedelta(minutes=1)
 """Real time after which an operation that was sent, and is silent, is read from the rail."""
+
+POISON: Final = (
+    Broken,
+    Refusal,
+    DBAPIError,
+    AssertionError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What one bad result or notice may raise: it fails alone and does not stop its neighbours."""
 
 _NO_NOTICE_HANDLERS: Final[Mapping[str, NoticeHandler]] = MappingProxyType({})
 
@@ -94,7 +107,8 @@ def run_once(
         tenant: whose operations.
         rail: one account at one rail.
         handlers: by the name that operations carry; called with the news in the transaction that
-            stores them.
+            stores them. A handler that raises, or answers with a refused Outcome, rolls back its
+            result, which stays open and is read again.
         at: the tenant's clock.
         notice_handlers: by kind of notice, for notices about no operation. A kind without a
             handler is parked, looked at again and then an exception; it is never dropped.
@@ -212,7 +226,7 @@ def _store(desk: _Desk, results: Sequence[RailResult]) -> int:
     try:
         with transaction(desk.engine, desk.tenant) as connection:
             news = _tell(desk, connection, results)
-    except (Broken, DBAPIError) as error:
+    except POISON as error:
         if len(results) > 1:
             return sum(_store(desk, [result]) for result in results)
         desk.counts.failed += 1
@@ -228,8 +242,21 @@ def _tell(desk: _Desk, connection: Connection, results: Sequence[RailResult]) ->
     for name in sorted(by_handler):
         if name not in desk.handlers:
             raise Broken("no handler has the name that an operation carries", handler=name)
-        desk.handlers[name](connection, by_handler[name], desk.at)
+        _check_answer(name, desk.handlers[name](connection, by_handler[name], desk.at))
     return sum(len(news) for news in by_handler.values())
+
+
+def _check_answer(handler: str, answer: object) -> None:
+    """Broken if a handler that answers with outcomes refused: what has happened must be booked."""
+    if isinstance(answer, Sequence):
+        for outcome in answer:
+            if isinstance(outcome, Outcome) and not outcome.is_done:
+                raise Broken(
+                    "a handler refused what has happened",
+                    handler=handler,
+                    code=outcome.code,
+                    why=dict(outcome.facts),
+                )
 
 
 def _hear(desk: _Desk) -> None:
@@ -268,7 +295,7 @@ def _hear_all(desk: _Desk, notices: Sequence[Notice]) -> None:
     try:
         with transaction(desk.engine, desk.tenant) as connection:
             _sort_out(desk, connection, service.receive(connection, notices, at=desk.at))
-    except (Broken, DBAPIError) as error:
+    except POISON as error:
         if len(notices) > 1:
             for notice in notices:
                 _hear_all(desk, [notice])
@@ -284,7 +311,7 @@ def _retry_parked(desk: _Desk) -> None:
     """Look at parked notices once more; if the batch breaks, one by one, the broken set aside."""
     try:
         _sort_out_parked(desk, desk.limit)
-    except (Broken, DBAPIError):
+    except POISON:
         for _ in range(desk.limit):
             if not _retry_oldest_parked(desk):
                 return
@@ -293,7 +320,7 @@ def _retry_parked(desk: _Desk) -> None:
 def _retry_oldest_parked(desk: _Desk) -> bool:
     try:
         return _sort_out_parked(desk, 1)
-    except (Broken, DBAPIError) as error:
+    except POISON as error:
         desk.counts.failed += 1
         _log.error("rail.parked_notice_failed", error=str(error))
         with transaction(desk.engine, desk.tenant) as connection:
@@ -316,7 +343,7 @@ def _sort_out(desk: _Desk, connection: Connection, notices: Sequence[Notice]) ->
     desk.counts.news += _tell(desk, connection, piles.results)
     for kind in sorted({notice.kind for notice in piles.others}):
         news = [notice for notice in piles.others if notice.kind == kind]
-        desk.notice_handlers[kind](connection, news, desk.at)
+        _check_answer(kind, desk.notice_handlers[kind](connection, news, desk.at))
         desk.counts.news += len(news)
     service.park(connection, piles.parked, at=desk.at)
     desk.counts.parked += len(piles.parked)

@@ -93,9 +93,10 @@ class RailOperation:
 class RailResult:
     """What the rail says became of an operation, at first or later.
 
-    `amount_minor` is the operation's own amount; `fee_minor` what the rail keeps of it (with a
-    returned payout: what the bank kept). `cleared` is False while a done funding may still be
-    taken back by the payer's bank. `occurred_at` is the rail's own time.
+    `amount_minor` is what moved: the operation's own amount, but a funding may bring another.
+    `fee_minor` is what the rail keeps of it (with a returned payout: what the bank kept).
+    `cleared` is False while a done funding may still be taken back by the payer's bank.
+    `occurred_at` is the rail's own time.
     """
 
     operation_id: UUID

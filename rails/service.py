@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from kernel.errors import Broken
 from rails import store
-from rails.model import Notice, RailOperation, RailResult
+from rails.model import Notice, OperationKind, RailOperation, RailResult
 from rails.rules import best, is_news
 from rails.store import Locked, Unresolved
 
@@ -58,8 +58,9 @@ def store_results(
 
     An operation only moves forward: unknown or pending to done or refused, done to refused (a
     payment that came back), uncleared to cleared. A duplicate or an older word changes nothing
-    and is left out. A result about no operation of ours, or about other money than was asked
-    for, is Broken. Order within a handler is that of the results.
+    and is left out. A result about no operation of ours, or about other money than was asked for,
+    is Broken; only a funding may bring another amount, which its handler then reviews. Order
+    within a handler is that of the results.
     """
     assert at.tzinfo is not None
     per_operation: dict[UUID, list[RailResult]] = defaultdict(list)
@@ -204,12 +205,16 @@ def save_position(connection: Connection, *, rail: str, position: str) -> None:
 
 
 def _checked(operation: Locked, result: RailResult) -> RailResult:
-    if (result.amount_minor, result.currency) != (operation.amount_minor, operation.currency):
+    """The result under our own kind and subject; a funding may bring another amount than asked."""
+    asked, moved = operation.amount_minor, result.amount_minor
+    is_other_amount = moved != asked and operation.kind is not OperationKind.FUND
+    if is_other_amount or result.currency != operation.currency:
         raise Broken(
             "a rail moved other money than it was asked to",
             operation_id=str(result.operation_id),
-            asked_minor=operation.amount_minor,
-            moved_minor=result.amount_minor,
+            asked_minor=asked,
+            moved_minor=moved,
+            currency=result.currency,
         )
     return replace(result, kind=operation.kind, subject=operation.subject)
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import Connection, Engine
 
+from kernel.commands import Outcome, done
 from kernel.database import Tenant, transaction
-from kernel.errors import Broken
+from kernel.errors import Broken, Refusal
 from rails import service
 from rails.caller import Counts, run_once, run_until_quiet
 from rails.model import FUNDS_AVAILABLE, Notice, RailOperation, RailOutcome, RailResult
@@ -17,6 +19,12 @@ from tests.rails.builders import NOON, BadLine, capital, notice, operation, payo
 DAY = timedelta(days=1)
 
 
+class BadRefusal(Refusal):
+    """A refusal where there is nothing to refuse."""
+
+    code = "test.refused"
+
+
 class Ear:
     """A handler that remembers what it was told, and may fail for one operation."""
 
@@ -24,11 +32,17 @@ class Ear:
         self.heard: list[RailResult] = []
         self.notices: list[Notice] = []
         self.deaf_to: RailOperation | None = None
+        self.poison: Exception | str = Broken("deaf")
 
-    def hear(self, _connection: Connection, results: Sequence[RailResult], _at: datetime) -> None:
+    def hear(
+        self, _connection: Connection, results: Sequence[RailResult], _at: datetime
+    ) -> list[Outcome]:
         if self.deaf_to and self.deaf_to.id in {each.operation_id for each in results}:
-            raise Broken("deaf")
+            if isinstance(self.poison, Exception):
+                raise self.poison
+            return [Outcome("test.refused")] * len(results)
         self.heard += results
+        return [done() for _ in results]
 
     def note(self, _connection: Connection, notices: Sequence[Notice], _at: datetime) -> None:
         self.notices += notices
@@ -187,11 +201,17 @@ def test_news_about_no_operation_goes_to_the_handler_of_its_kind(
     assert [(each.kind, each.amount_minor) for each in ear.notices] == [(FUNDS_AVAILABLE, 9_971)]
 
 
-def test_a_poisoned_result_fails_alone(own_engine: Engine, tenant: Tenant) -> None:
-    """A handler that breaks for one operation rolls back that one; its neighbours are told."""
+@pytest.mark.parametrize("poison", [Broken("deaf"), AssertionError(), BadRefusal(), "refused"])
+def test_a_poisoned_result_fails_alone(
+    own_engine: Engine, tenant: Tenant, poison: Exception | str
+) -> None:
+    """A handler that breaks or refuses rolls back that one result, which is told later.
+
+    Its neighbours are told at once.
+    """
     rail, ear = SimulatedRail(own_engine, "test"), Ear()
     good, bad = operation(), operation()
-    ear.deaf_to = bad
+    ear.deaf_to, ear.poison = bad, poison
     _intend(own_engine, tenant, good, bad)
 
     counts = _run(own_engine, tenant, rail, ear)

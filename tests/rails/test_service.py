@@ -1,5 +1,6 @@
 """Intents, results and notices in the tenant's own tables."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from kernel.errors import Broken
 from kernel.ids import new_id
 from rails import service
 from rails.model import Notice, RailOperation, RailOutcome
-from tests.rails.builders import NOON, notice, operation, result
+from tests.rails.builders import NOON, notice, operation, payout, result
 
 NOW = datetime.now(UTC)
 SENT = "sent_at = now(), leased_at = now(), attempts = 1"
@@ -115,15 +116,22 @@ def test_e3_an_older_word_that_comes_late_changes_nothing(connection: Connection
 
 
 def test_a_rail_cannot_move_other_money(connection: Connection) -> None:
-    """A result with another amount than was asked for is Broken, and so is a stranger's."""
-    (fund,) = _sent(connection, operation())
+    """Another amount or currency than was asked for is Broken, and so is a stranger's result."""
+    (paid,) = _sent(connection, payout(100))
+    less = replace(result(paid), amount_minor=99)
+    other = replace(result(paid), currency="USD")
 
-    with pytest.raises(Broken):
-        service.store_results(
-            connection, [result(operation(amount_minor=1, operation_id=fund.id))], NOON
-        )
-    with pytest.raises(Broken):
-        service.store_results(connection, [result(operation())], NOON)
+    for wrong in (less, other, result(operation())):
+        with pytest.raises(Broken):
+            service.store_results(connection, [wrong], NOON)
+
+
+def test_a_funding_may_bring_another_amount(connection: Connection) -> None:
+    """What was captured is the handler's to review; the result is handed on as it came."""
+    (fund,) = _sent(connection, operation())
+    more = replace(result(fund), amount_minor=10_400)
+
+    assert service.store_results(connection, [more], NOON) == {"test.heard": [more]}
 
 
 def test_unknown_and_silent_operations_are_listed_to_be_read(connection: Connection) -> None:
