@@ -43,6 +43,11 @@ class Tenant:
         return f"tenant_{self.name}"
 
     @property
+    def search_path(self) -> str:
+        """The schema alone; temporary tables last, so that none stands in for a real one."""
+        return f"{self.schema}, pg_temp"
+
+    @property
     def role(self) -> str:
         """The NOLOGIN role that may touch this tenant's schema and nothing else."""
         return f"holdfast_tenant_{self.name}"
@@ -69,7 +74,7 @@ def enter(connection: Connection, tenant: Tenant) -> None:
     """Take the tenant's role and search path until the end of the running transaction."""
     connection.exec_driver_sql(
         "SELECT set_config('role', %s, true), set_config('search_path', %s, true)",
-        (tenant.role, tenant.schema),
+        (tenant.role, tenant.search_path),
     )
 
 

@@ -73,8 +73,7 @@ def _post_batch(
     batch = Batch(batch_id, schema.removeprefix(TENANT_PREFIX), max(clock_us, newest_us))
     accepted, answers = decide(drafts, standings, batch)
     if accepted:
-        store.add_batch(connection, batch, accepted)
-        store.save_accounts(connection, standings.values())
+        store.write_batch(connection, batch, accepted, standings.values())
     recorded_us = iter([taken[3] for taken in accepted])
     return [
         answer if isinstance(answer, Refusal) else Posted(answer, next(recorded_us))

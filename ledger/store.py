@@ -138,8 +138,16 @@ def open_batch(connection: Connection) -> tuple[int, str, int]:
     return row[0], row[1], row[2]
 
 
-def add_batch(connection: Connection, batch: Batch, accepted: Sequence[Accepted]) -> None:
-    """Write a batch: its control totals, then its events, entries and lines by COPY."""
+def write_batch(
+    connection: Connection,
+    batch: Batch,
+    accepted: Sequence[Accepted],
+    standings: Iterable[Standing],
+) -> None:
+    """Write a batch: control totals, entries, lines, the accounts' new balances, events.
+
+    The guards want entries and lines before the accounts that they move.
+    """
     raw = driver(connection)
     entry_count = sum(len(draft.entries) for draft, *_ in accepted)
     line_count = sum(len(moves) for *_, moves in accepted)
@@ -148,17 +156,14 @@ def add_batch(connection: Connection, batch: Batch, accepted: Sequence[Accepted]
         events = pool.submit(pack_events, accepted, batch.tenant)
         raw.execute(_ADD_BATCH, (batch.batch_id, len(accepted), entry_count, line_count))
         if line_count:
-            copy_in(raw, table="line", columns=LINE_COLUMNS, rows=pack_lines(accepted))
             copy_in(raw, table="entry", columns=ENTRY_COLUMNS, rows=pack_entries(accepted))
+            copy_in(raw, table="line", columns=LINE_COLUMNS, rows=pack_lines(accepted))
+            _save_accounts(raw, [s for s in standings if s.line_count != s.was_line_count])
         copy_in(raw, table="event", columns=EVENT_COLUMNS, rows=events.result())
 
 
-def save_accounts(connection: Connection, standings: Iterable[Standing]) -> None:
+def _save_accounts(raw: psycopg.Connection[Any], moved: Sequence[Standing]) -> None:
     """Write the new balances of the accounts that moved, all in one statement."""
-    moved = [s for s in standings if s.line_count != s.was_line_count]
-    if not moved:
-        return
-    raw = driver(connection)
     teach(raw)
     cursor = raw.execute(
         _SAVE_ACCOUNTS,

@@ -56,6 +56,7 @@ def prepare_roles(admin_url: str) -> None:
         database = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
         connection.exec_driver_sql(f"GRANT CREATE, CONNECT ON DATABASE {database} TO {OWNER}")
         connection.exec_driver_sql(f"GRANT CONNECT ON DATABASE {database} TO {APP}")
+        connection.exec_driver_sql(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
         connection.exec_driver_sql(_PUBLIC_IS_CLOSED)
 
 
@@ -66,7 +67,7 @@ def upgrade_shared(owner_url: str) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SHARED_SCHEMA}")
         connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {SHARED_SCHEMA} TO {APP}")
-        connection.exec_driver_sql(f"SET LOCAL search_path TO {SHARED_SCHEMA}")
+        connection.exec_driver_sql(f"SET LOCAL search_path TO {SHARED_SCHEMA}, pg_temp")
         command.upgrade(_config("shared", connection), "head")
 
 
@@ -126,7 +127,7 @@ def _upgrade_schema(connection: Connection, tenant: Tenant) -> None:
             "SELECT set_config('search_path', :schema, true),"
             " set_config('holdfast.tenant_role', :role, true)"
         ),
-        {"schema": tenant.schema, "role": tenant.role},
+        {"schema": tenant.search_path, "role": tenant.role},
     )
     command.upgrade(_config("tenant", connection), "head")
 

@@ -37,9 +37,9 @@ class Delivery(StrEnum):
 class Rates:
     """Shares in basis points; the comment says of what."""
 
-    finds_freelancer: int = 8_200  # postings
+    finds_freelancer: int = 8_800  # postings
     freelancer_accepts: int = 9_400  # proposals
-    client_verifies: int = 6_000  # clients without a verified payment method, before they pay
+    client_verifies: int = 7_500  # clients without a verified payment method, before they pay
     pays_all_at_once: int = 1_200  # contracts: every milestone funded at the start
     both_confirm: int = 500  # contracts
     client_only: int = 200  # contracts

@@ -1,8 +1,8 @@
 """The run of a replay: a tenant's own clock walks day by day, and everybody acts when it is time.
 
-A day has three moments. In the morning clocks fire and the rail is heard; at noon clients and
-freelancers act, each kind of act as one batch; in the evening the books are settled and payees
-are paid. All of it goes through the services that the API calls.
+A day has two moments. At noon clocks fire, the rail is heard, and clients and freelancers act,
+each kind of act as one batch; in the evening clocks fire again, payees are paid and the books are
+settled. All of it goes through the services that the API calls.
 """
 
 from collections import defaultdict
@@ -32,7 +32,6 @@ CAPITAL_BPS = 1_000
 
 LEAST_CAPITAL_MINOR = 1_000_000
 
-MORNING = timedelta(hours=6)
 NOON = timedelta(hours=12)
 EVENING = timedelta(hours=20)
 
@@ -61,6 +60,7 @@ class Replay:
 
         Either way the day is closed: the rail is quiet and the books are settled.
         """
+        is_complete = True
         try:
             self._open()
             for day in range(self.days):
@@ -69,9 +69,9 @@ class Replay:
                 on_day(day + 1, self._at(day, EVENING))
         except Stopped:
             self.stage.stop.clear()
-            self._settle()
-            return False
-        return True
+            is_complete = False
+        self._close()
+        return is_complete
 
     def _at(self, day: int, moment: timedelta) -> datetime:
         return self.starts_on + timedelta(days=day) + moment
@@ -105,39 +105,36 @@ class Replay:
         self.stage.hear_rail()
 
     def _live(self, day: int) -> None:
-        self.stage.move_clock(self._at(day, MORNING))
-        self._let_time_pass(day)
-        self.stage.move_clock(self._at(day, NOON))
+        noon, evening = self._at(day, NOON), self._at(day, EVENING)
+        self.stage.move_clock(noon)
+        self.stage.fire_timers()
+        self.stage.hear_rail()
+        self._look(day)
         deals = self.by_day.get(day, [])
         if deals:
             self.people.welcome(self.stage, deals)
         for deal in deals:
             self.script.begin(deal, day)
-        for act in Act:
-            self._act(day, act)
-        self._look(day)
-        self.stage.move_clock(self._at(day, EVENING))
-        self._let_time_pass(day)
-        self._settle()
-        self.people.pay_out(self.stage, day, self._at(day, EVENING), CURRENCY)
-        self.stage.hear_rail()
-
-    def _let_time_pass(self, day: int) -> None:
-        """Clocks fire, the rail is heard, and who waited for either goes on."""
+        if any([self._act(day, act) for act in Act]):
+            self.stage.hear_rail()
+            self._look(day)
+        self.stage.move_clock(evening)
         self.stage.fire_timers()
+        self.people.pay_out(self.stage, day, evening, CURRENCY)
+        self.stage.call(settlement.settle)
         self.stage.hear_rail()
         self._look(day)
 
-    def _act(self, day: int, act: Act) -> None:
+    def _act(self, day: int, act: Act) -> bool:
+        """Have everybody do this act whose day it is; whether there was anybody."""
         tracks = self.script.agenda.take(day, act)
         if not tracks:
-            return
+            return False
         deed, at = DEEDS[act], self._at(day, NOON)
         outcomes = self.stage.serve(deed.service, [deed.command(track, at) for track in tracks])
         for track, outcome in zip(tracks, outcomes, strict=True):
             self.script.follow(act, track, outcome, day)
-        if act in (Act.PAY, Act.PAY_RAISE, Act.TIP):
-            self.stage.hear_rail()
+        return True
 
     def _look(self, day: int) -> None:
         """See what became of the milestones that wait for the rail or for a clock."""
@@ -149,11 +146,10 @@ class Replay:
         for slot_id, state in states:
             self.script.look(waiting[slot_id], SlotState(state), day)
 
-    def _settle(self) -> None:
-        """The daily settlement between the books; twice, because refunds may need the first."""
+    def _close(self) -> None:
+        """Have the rail quiet and the books settled; twice, because refunds may need the first."""
         for _ in range(2):
-            if not self.stage.call(settlement.settle):
-                break
+            self.stage.call(settlement.settle)
             self.stage.hear_rail()
 
 

@@ -93,7 +93,7 @@ class People:
         self.payees |= payees
 
     def pay_out(self, stage: Stage, day: int, at: datetime, currency: str) -> None:
-        """Ask for the payouts of those whose weekday it is, and send what the bank can cover.
+        """Ask for the payouts of those whose weekday it is, and submit what the bank can cover.
 
         Who is refused because a payout failed names a new method, and the operator lets the
         payouts go on; the next try is a week later.

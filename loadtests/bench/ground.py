@@ -1,15 +1,11 @@
-"""Where the bench runs: an embedded server of its own, and a tenant with its twin.
+"""Where the bench runs: an embedded server of its own, with a database and tenants for each part."""
 
-The twin is a second tenant in the same database. Whatever is posted to the first is copied into
-the twin row by row, so the two always hold the same rows, and a COPY into the twin meets exactly
-the tables that the posting met.
-"""
-
+import os
 import platform
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -25,10 +21,6 @@ from kernel.machine_size import memory_bytes
 from ledger.proof import Proof, prove
 from migrations import runner
 
-DATABASE: Final = "bench"
-BENCH: Final = Tenant("bench")
-TWIN: Final = Tenant("bench_twin")
-
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "fsync": "on",
@@ -43,85 +35,86 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A running server with an empty, migrated database."""
+    """A running server with our database on it; `name` begins the names of database and tenants."""
 
     server: EmbeddedServer
     data_dir: Path
+    database: str
+    tenants: list[Tenant] = field(default_factory=list)
 
     def engine(self, *, pool_size: int = 1) -> Engine:
         """The program's own login, as the engine uses it."""
-        return connect(self.server.url(DATABASE, runner.APP), pool_size=pool_size, max_overflow=0)
+        return connect(self.server.url(self.database, runner.APP), pool_size=pool_size)
 
-    def conninfo(self, database: str = DATABASE, user: str = "postgres") -> str:
+    def conninfo(self, database: str = "", user: str = "postgres") -> str:
         """How psycopg and pgbench reach a database of this server."""
-        return f"host={self.server.socket_dir} dbname={database} user={user}"
+        return f"host={self.server.socket_dir} dbname={database or self.database} user={user}"
 
-    def admin(self, database: str = DATABASE) -> psycopg.Connection:
+    def admin(self, database: str = "") -> psycopg.Connection:
         """The superuser, outside any transaction."""
         return psycopg.connect(self.conninfo(database), autocommit=True)
 
     def make_database(self, name: str) -> None:
-        """An empty database for a contestant of its own."""
+        """An empty database."""
         with self.admin("postgres") as admin:
             admin.execute(f'CREATE DATABASE "{name}"'.encode())
 
-    def make_tenant(self, tenant: Tenant) -> None:
-        """One more tenant of ours."""
-        runner.create_tenant(self.server.url(DATABASE, runner.OWNER), tenant)
+    def drop_database(self, name: str) -> None:
+        """End a database, whoever is in it."""
+        with self.admin("postgres") as admin:
+            admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
 
-    def backends(self) -> list[int]:
-        """Processes that serve the program's login just now."""
-        with self.admin() as admin:
+    def make_tenant(self, part: str) -> Tenant:
+        """A tenant of ours for one part of the bench."""
+        tenant = Tenant(f"{self.database}_{part}")
+        runner.create_tenant(self.server.url(self.database, runner.OWNER), tenant)
+        self.tenants.append(tenant)
+        return tenant
+
+    def backends(self, database: str = "") -> list[int]:
+        """The processes that serve connections to a database just now, but for the asking one."""
+        with self.admin("postgres") as admin:
             rows = admin.execute(
-                "SELECT pid FROM pg_stat_activity WHERE datname = %s AND usename = %s",
-                (DATABASE, runner.APP),
+                "SELECT pid FROM pg_stat_activity WHERE datname = %s", (database or self.database,)
             )
             return [pid for (pid,) in rows]
 
-    def deadlocks(self) -> int:
+    def count_deadlocks(self) -> int:
         """Deadlocks in our database since it was made."""
         with self.admin() as admin:
             row = admin.execute(
-                "SELECT deadlocks FROM pg_stat_database WHERE datname = %s", (DATABASE,)
+                "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
             ).fetchone()
             return int(row[0]) if row else 0
 
-    def checkpoint(self) -> None:
-        """Write out what earlier work left dirty, so that it does not fall into a later round."""
-        with self.admin() as admin:
-            admin.execute("CHECKPOINT")
-
-    def analyze(self) -> None:
-        """Let the planner know the tables as autovacuum would a minute later."""
+    def settle(self) -> None:
+        """Do now what autovacuum and the checkpointer would do in the middle of a round."""
         with self.admin() as admin:
             admin.execute("VACUUM (ANALYZE)")
+            admin.execute("CHECKPOINT")
 
-    def prove(self, tenant: Tenant = BENCH) -> Proof:
+    def prove(self, tenant: Tenant) -> Proof:
         """Recount a tenant's books."""
-        engine = create_engine(self.server.url(DATABASE, runner.APP), poolclass=NullPool)
+        engine = create_engine(self.server.url(self.database, runner.APP), poolclass=NullPool)
         with snapshot(engine, tenant) as connection:
             return prove(connection)
 
 
 @contextmanager
 def open_ground() -> Iterator[Ground]:
-    """Start a server in a directory that is gone afterwards, with both tenants."""
+    """Start a server in a directory that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         data_dir = Path(folder)
         with EmbeddedServer.start(data_dir, settings=SETTINGS) as server:
-            yield prepare(server, data_dir)
+            yield prepare(server, data_dir, "bench")
 
 
-def prepare(
-    server: EmbeddedServer, data_dir: Path, tenants: tuple[Tenant, ...] = (BENCH, TWIN)
-) -> Ground:
-    """Make the database with its tenants on a server that runs."""
-    ground = Ground(server, data_dir)
-    ground.make_database(DATABASE)
-    runner.prepare_roles(server.url(DATABASE))
-    runner.upgrade_shared(server.url(DATABASE, runner.OWNER))
-    for tenant in tenants:
-        ground.make_tenant(tenant)
+def prepare(server: EmbeddedServer, data_dir: Path, database: str) -> Ground:
+    """Make the database, without tenants yet, on a server that runs."""
+    ground = Ground(server, data_dir, database)
+    ground.make_database(database)
+    runner.prepare_roles(server.url(database))
+    runner.upgrade_shared(server.url(database, runner.OWNER))
     return ground
 
 
@@ -134,8 +127,9 @@ def describe(ground: Ground) -> dict[str, str]:
         }
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{_processor()}, {_cores()} cores, {memory_bytes() / 2**30:.0f} GB",
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {memory_bytes() / 2**30:.0f} GB",
         "system": f"{platform.system()} {platform.release()}",
+        "load_average": " ".join(f"{load:.1f}" for load in os.getloadavg()),
         "python": platform.python_version(),
         "postgresql": shown.pop("server_version"),
         "settings": ", ".join(f"{name}={value}" for name, value in shown.items()),
@@ -149,9 +143,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    import os
-
-    return os.cpu_count() or 1

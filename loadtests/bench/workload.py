@@ -5,8 +5,10 @@ one account that takes the fees. Accounts are client liabilities with bounds tha
 each is filled at the start, so that nothing is refused.
 """
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import cycle
 from random import Random
 from typing import Final
 from uuid import UUID
@@ -25,7 +27,7 @@ ACCOUNTS: Final = 10_000
 CURRENCY: Final = "EUR"
 
 _OPENING_MINOR: Final = 10**12
-_OPENED_PER_BATCH: Final = 5_000
+_FILLED_PER_BATCH: Final = 5_000
 _FEE_SHARE: Final = 10
 
 ACTOR: Final = Actor(UUID(int=0xBE), PrincipalKind.KEY)
@@ -34,6 +36,10 @@ WALLETS: Final = tuple(
 )
 FEES: Final = account("custody.earned_available", CURRENCY, UUID(int=0xFEE))
 BANK: Final = account("custody.bank", CURRENCY)
+
+
+class BenchTrouble(Exception):  # noqa: N818  it says what happened
+    """The bench could not do what it measures; its figures would mean nothing."""
 
 
 class Load(StrEnum):
@@ -75,17 +81,31 @@ def _draft(load: Load, random: Random, effective_at: datetime) -> Draft:
     )
 
 
-def openings() -> list[list[Draft]]:
-    """The drafts that fill every account at the start, in batches."""
+def post(engine: Engine, tenant: Tenant, drafts: Sequence[Draft]) -> None:
+    """Post one batch in a transaction of its own, as the program does; none may be refused."""
+    with transaction(engine, tenant) as connection:
+        answers = service.post(connection, drafts)
+    refusals = [answer for answer in answers if isinstance(answer, Refusal)]
+    if refusals:
+        raise BenchTrouble(f"a posting was refused: {refusals[0].code} {refusals[0].facts}")
+
+
+def filling(warm_lines: int, random: Random) -> Iterator[list[Draft]]:
+    """The batches that open and fill every account, and then warm the tables with a mixed load."""
     at = datetime.now(UTC)
-    drafts = [_opening(key, at) for key in (*WALLETS, FEES)]
-    return [
-        drafts[start : start + _OPENED_PER_BATCH]
-        for start in range(0, len(drafts), _OPENED_PER_BATCH)
-    ]
+    openings = [open_account(key, at) for key in (*WALLETS, FEES)]
+    yield from _chunks(openings, _FILLED_PER_BATCH)
+    lines = 0
+    loads = cycle(Load)
+    while lines < warm_lines:
+        load = next(loads)
+        count = min(_FILLED_PER_BATCH, -(-(warm_lines - lines) // load.lines))
+        yield draw(load, count, random)
+        lines += count * load.lines
 
 
-def _opening(key: AccountKey, at: datetime) -> Draft:
+def open_account(key: AccountKey, at: datetime) -> Draft:
+    """Money comes in from the bank, so that the account never runs dry."""
     lines = (Line(BANK, _OPENING_MINOR), Line(key, -_OPENING_MINOR))
     return Draft(
         kind="bench.opened",
@@ -96,9 +116,6 @@ def _opening(key: AccountKey, at: datetime) -> Draft:
     )
 
 
-def post(engine: Engine, tenant: Tenant, drafts: list[Draft]) -> None:
-    """Post one batch in a transaction of its own, as the program does; none may be refused."""
-    with transaction(engine, tenant) as connection:
-        answers = service.post(connection, drafts)
-    refusals = [answer for answer in answers if isinstance(answer, Refusal)]
-    assert not refusals, refusals[0]
+def _chunks(drafts: list[Draft], size: int) -> Iterator[list[Draft]]:
+    for start in range(0, len(drafts), size):
+        yield drafts[start : start + size]

@@ -85,7 +85,7 @@ def test_e16_an_approval_of_a_withdrawn_submission_is_stale(connection: Connecti
 
 
 def test_e17_a_resubmission_restarts_the_whole_review(connection: Connection) -> None:
-    """E17: shown again a second before the release, all review begins anew; the old clock is void."""
+    """E17: shown again a second before its release, work has a whole new review."""
     stage = Stage(connection).submitted()
     old = [
         each

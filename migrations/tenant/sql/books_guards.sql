@@ -43,6 +43,8 @@ END $$;
 CREATE TRIGGER batch_opened_now AFTER INSERT ON batch
     FOR EACH ROW EXECUTE FUNCTION check_new_batch();
 
+-- The counts matter once SET CONSTRAINTS has made the check of the batch run before the commit: what
+-- passed it is as many as announced, and any more is refused here.
 CREATE FUNCTION check_batch_open() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     stray bigint;
@@ -50,11 +52,27 @@ BEGIN
     IF tg_table_name = 'event' THEN
         SELECT n.batch_id INTO stray
         FROM (SELECT DISTINCT id >> 14 AS batch_id FROM new_row) n
-        WHERE NOT batch_is_open(n.batch_id) LIMIT 1;
+        WHERE NOT batch_is_open(n.batch_id)
+           OR (SELECT count(*) FROM event
+               WHERE id BETWEEN n.batch_id << 14 AND (n.batch_id << 14) + 16383)
+              > (SELECT event_count FROM batch WHERE id = n.batch_id)
+        LIMIT 1;
+    ELSIF tg_table_name = 'entry' THEN
+        SELECT n.batch_id INTO stray
+        FROM (SELECT DISTINCT event_id >> 14 AS batch_id FROM new_row) n
+        WHERE NOT batch_is_open(n.batch_id)
+           OR (SELECT count(*) FROM entry
+               WHERE event_id BETWEEN n.batch_id << 14 AND (n.batch_id << 14) + 16383)
+              > (SELECT entry_count FROM batch WHERE id = n.batch_id)
+        LIMIT 1;
     ELSE
         SELECT n.batch_id INTO stray
         FROM (SELECT DISTINCT event_id >> 14 AS batch_id FROM new_row) n
-        WHERE NOT batch_is_open(n.batch_id) LIMIT 1;
+        WHERE NOT batch_is_open(n.batch_id)
+           OR (SELECT count(*) FROM line
+               WHERE event_id BETWEEN n.batch_id << 14 AND (n.batch_id << 14) + 16383)
+              > (SELECT line_count FROM batch WHERE id = n.batch_id)
+        LIMIT 1;
     END IF;
     IF FOUND THEN
         RAISE EXCEPTION 'batch % is not open: nothing is added to % later', stray, tg_table_name
@@ -87,29 +105,69 @@ CREATE TRIGGER account_keeps_its_name
                      opened_at ON account
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- An account moves by lines of the newest batch of this very transaction: the first goes on from where it stood,
+-- each from the one before without a hole, within its bounds, on an open account of the entry's book
+-- and currency; and it stands at the last. (Where it stood was its newest line then, by induction.)
+-- Lines and entries come before the account, therefore.
 CREATE FUNCTION check_accounts() RETURNS trigger
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT SET enable_nestloop = off AS $$
 DECLARE
+    first_event bigint;
+    last_event bigint;
+    expected bigint;
+    arrived bigint;
     whose bigint;
 BEGIN
-    SELECT n.id INTO whose
-    FROM new_account n
-    LEFT JOIN LATERAL (
-        SELECT account_seq, balance_after_minor, recorded_at
-        FROM line WHERE account_id = n.id ORDER BY account_seq DESC LIMIT 1
-    ) l ON true
-    WHERE n.line_count <> coalesce(l.account_seq, 0)
-       OR n.balance_minor <> coalesce(l.balance_after_minor, 0)
-       OR n.newest_recorded_at <> coalesce(l.recorded_at, '-infinity')
-    LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'account % would not stand where its newest line says', whose
-            USING ERRCODE = 'HF009';
+    SELECT max(id) << 14, (max(id) << 14) + 16383 INTO first_event, last_event
+    FROM batch
+    WHERE opened_in = pg_current_xact_id() AND opened_at >= now();
+
+    WITH moved AS MATERIALIZED (
+        SELECT n.id, n.line_count, n.balance_minor, n.newest_recorded_at, n.book, n.currency,
+               n.lowest_minor, n.highest_minor, n.state,
+               o.line_count AS was_count, o.balance_minor AS was_minor,
+               o.newest_recorded_at AS was_recorded_at
+        FROM new_account n
+        JOIN old_account o ON o.id = n.id
+        WHERE n.line_count <> o.line_count OR n.balance_minor <> o.balance_minor
+           OR n.newest_recorded_at <> o.newest_recorded_at
+    ), chained AS (
+        SELECT m.*, l.account_seq, l.balance_after_minor, l.recorded_at,
+               l.balance_after_minor - l.amount_minor AS before_minor,
+               e.book <> m.book OR e.currency <> m.currency AS is_foreign,
+               lag(l.account_seq) OVER chain AS seq_before,
+               lag(l.balance_after_minor) OVER chain AS after_before,
+               lag(l.recorded_at) OVER chain AS recorded_before
+        FROM line l
+        JOIN entry e ON e.event_id = l.event_id AND e.entry_no = l.entry_no
+        JOIN moved m ON m.id = l.account_id AND l.account_seq > m.was_count
+        WHERE l.event_id BETWEEN first_event AND last_event
+          AND e.event_id BETWEEN first_event AND last_event
+        WINDOW chain AS (PARTITION BY l.account_id ORDER BY l.account_seq)
+    )
+    SELECT (SELECT count(*) FROM moved),
+           count(*) FILTER (WHERE account_seq = line_count AND balance_after_minor = balance_minor
+                              AND recorded_at = newest_recorded_at),
+           min(id) FILTER (
+               WHERE state <> 'open' OR is_foreign
+                  OR balance_after_minor < lowest_minor OR balance_after_minor > highest_minor
+                  OR account_seq <> coalesce(seq_before, was_count) + 1
+                  OR before_minor <> coalesce(after_before, was_minor)
+                  OR recorded_at < recorded_before
+                  OR (seq_before IS NULL AND recorded_at <= was_recorded_at))
+    INTO expected, arrived, whose
+    FROM chained;
+    IF whose IS NOT NULL THEN
+        RAISE EXCEPTION 'account % takes no such line', whose USING ERRCODE = 'HF006';
+    END IF;
+    IF expected <> arrived THEN
+        RAISE EXCEPTION '% of % accounts would not stand where their newest lines say',
+            expected - arrived, expected USING ERRCODE = 'HF009';
     END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER account_as_its_lines AFTER UPDATE ON account
-    REFERENCING NEW TABLE AS new_account
+    REFERENCING OLD TABLE AS old_account NEW TABLE AS new_account
     FOR EACH STATEMENT EXECUTE FUNCTION check_accounts();
 
 -- At commit a batch is checked whole, by ranges of its event numbers and never row by row.
@@ -128,8 +186,9 @@ DECLARE
     late bigint;
     stray bigint;
 BEGIN
-    SELECT count(*), count(*) FILTER (WHERE v.recorded_at <= v.before) INTO events, late
-    FROM (SELECT recorded_at, lag(recorded_at) OVER (ORDER BY id) AS before
+    SELECT count(*), count(*) FILTER (WHERE v.recorded_at <= v.before OR v.id > last_event)
+    INTO events, late
+    FROM (SELECT id, recorded_at, lag(recorded_at) OVER (ORDER BY id) AS before
           FROM event WHERE id BETWEEN first_event AND end_event) v;
     SELECT count(*) INTO entries FROM entry WHERE event_id BETWEEN first_event AND end_event;
     SELECT count(*) INTO lines FROM line WHERE event_id BETWEEN first_event AND end_event;
@@ -138,7 +197,7 @@ BEGIN
             new.id, events, entries, lines USING ERRCODE = 'HF003';
     END IF;
     IF late > 0 THEN
-        RAISE EXCEPTION 'events of batch % are not in the order of their times', new.id
+        RAISE EXCEPTION 'events of batch % are not numbered in the order of their times', new.id
             USING ERRCODE = 'HF003';
     END IF;
 
@@ -225,67 +284,23 @@ END $$;
 CREATE CONSTRAINT TRIGGER batch_in_open_periods AFTER INSERT ON batch
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_batch_periods();
 
--- Each account that the batch touches is open, of the entry's book and currency, and within its
--- bounds after every line; its chain goes on from the line before the batch without a hole, in
--- time; and the account stands at its newest line.
+-- Every line of the batch is on its account, and no event moves a debt in one book only.
 CREATE FUNCTION check_batch_accounts() RETURNS trigger
-LANGUAGE plpgsql SET search_path FROM CURRENT SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     first_event bigint := new.id << 14;
     last_event bigint := (new.id << 14) + 16383;
     whose bigint;
-    what text;
 BEGIN
-    WITH touched AS MATERIALIZED (
-        SELECT l.account_id, l.account_seq, l.event_id, l.recorded_at, l.balance_after_minor,
-               l.balance_after_minor - l.amount_minor AS before_minor, e.book, e.currency
-        FROM line l
-        JOIN entry e ON e.event_id = l.event_id AND e.entry_no = l.entry_no
-        WHERE l.event_id BETWEEN first_event AND last_event
-          AND e.event_id BETWEEN first_event AND last_event
-    ), chained AS (
-        SELECT *,
-               lag(account_seq) OVER chain AS seq_before,
-               lag(balance_after_minor) OVER chain AS after_before,
-               lag(event_id) OVER chain AS event_before
-        FROM touched
-        WINDOW chain AS (PARTITION BY account_id ORDER BY account_seq)
-    ), each AS MATERIALIZED (
-        SELECT account_id, min(account_seq) AS first_seq, max(account_seq) AS newest_seq,
-               min(recorded_at) AS first_recorded_at,
-               min(before_minor) FILTER (WHERE seq_before IS NULL) AS before_minor,
-               min(balance_after_minor) AS lowest_minor, max(balance_after_minor) AS highest_minor,
-               min(book) AS book, max(book) AS other_book,
-               min(currency) AS currency, max(currency) AS other_currency,
-               bool_or(account_seq <> seq_before + 1 OR before_minor <> after_before
-                       OR event_id < event_before) AS is_broken
-        FROM chained
-        GROUP BY account_id
-    )
-    SELECT n.account_id,
-           CASE WHEN a.id IS NULL OR a.state <> 'open' THEN 'is not open'
-                WHEN a.line_count < n.newest_seq THEN 'was not moved to its newest line'
-                WHEN n.lowest_minor < a.lowest_minor OR n.highest_minor > a.highest_minor
-                    THEN 'would leave its bounds'
-                WHEN n.book <> a.book OR n.other_book <> a.book THEN 'is of another book'
-                WHEN n.currency <> a.currency OR n.other_currency <> a.currency
-                    THEN 'is of another currency'
-                ELSE 'does not go on from its newest line' END
-    INTO whose, what
-    FROM each n
+    SELECT n.account_id INTO whose
+    FROM (SELECT account_id, max(account_seq) AS newest
+          FROM line WHERE event_id BETWEEN first_event AND last_event GROUP BY account_id) n
     LEFT JOIN account a ON a.id = n.account_id
-    LEFT JOIN line p ON p.account_id = n.account_id AND p.account_seq = n.first_seq - 1
-    WHERE a.id IS NULL OR a.state <> 'open' OR a.line_count < n.newest_seq
-       OR n.lowest_minor < a.lowest_minor OR n.highest_minor > a.highest_minor
-       OR n.book <> a.book OR n.other_book <> a.book
-       OR n.currency <> a.currency OR n.other_currency <> a.currency
-       OR n.is_broken
-       OR CASE WHEN n.first_seq = 1 THEN n.before_minor <> 0
-               ELSE p.account_id IS NULL OR p.balance_after_minor <> n.before_minor
-                    OR p.recorded_at >= n.first_recorded_at END
+    WHERE a.id IS NULL OR a.line_count < n.newest
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'account % %', whose, what USING ERRCODE = 'HF006';
+        RAISE EXCEPTION 'account % was not moved to its newest line', whose
+            USING ERRCODE = 'HF007';
     END IF;
 
     SELECT l.event_id INTO whose

@@ -73,6 +73,7 @@ CREATE TABLE batch (
     opened_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
     opened_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+CREATE INDEX batch_by_opener ON batch (opened_in);
 COMMENT ON COLUMN batch.opened_in IS
     'With opened_at tells the guards that the batch is still open. No evidence: it does not survive a restore.';
 
