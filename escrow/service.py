@@ -14,6 +14,7 @@ from escrow.service_funding import (
     funding_results,
     tip,
 )
+from escrow.service_look import look
 from escrow.service_refund import (
     accept_refund,
     give_back,
@@ -56,6 +57,7 @@ __all__ = [
     "fund",
     "funding_results",
     "give_back",
+    "look",
     "pause",
     "propose",
     "propose_amendment",

@@ -152,6 +152,12 @@ def share_people(connection: Connection, contracts: Iterable[Contract]) -> set[U
     return {each.id for each in people.values() if not _is_clear(each)}
 
 
+def list_unclear(connection: Connection, contracts: Iterable[Contract]) -> set[UUID]:
+    """The same without a lock, to be shown."""
+    ids = {each for contract in contracts for each in (contract.client_id, contract.payee_id)}
+    return {each.id for each in parties.find_many(connection, ids).values() if not _is_clear(each)}
+
+
 def get_deal(deals: Mapping[UUID, Deal], slot_id: UUID) -> Deal:
     """The slot's deal; refuses `escrow.unknown_slot`."""
     deal = deals.get(slot_id)
