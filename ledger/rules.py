@@ -10,14 +10,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from kernel.errors import Refusal
+from kernel.money import EXPONENTS, UnknownCurrency
 from ledger.chart import CHART
 from ledger.model import Draft, Entry
 
 MAX_EVENTS: Final = 16_384
 """Events of one batch: the ordinal takes the low 14 bits of an event's number (decision 0002)."""
 
+MAX_ENTRIES: Final = 1_000
+"""Entries of one event."""
+
 MAX_LINES: Final = 1_000
 """Lines of one entry; more is a mistake or an attack."""
+
+_BIGINT: Final = 2**63
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -110,6 +116,8 @@ def check_draft(draft: Draft) -> None:
     """Refuse what needs no account to be seen: sums, sizes, books, currencies, times."""
     if not _EPOCH <= draft.effective_at < _LATEST:
         raise BadEffectiveAt(effective_at=draft.effective_at.isoformat())
+    if len(draft.entries) > MAX_ENTRIES:
+        raise BadEntry(entries=len(draft.entries))
     for entry in draft.entries:
         _check_entry(entry)
 
@@ -118,13 +126,17 @@ def _check_entry(entry: Entry) -> None:
     lines = entry.lines
     if not 2 <= len(lines) <= MAX_LINES:
         raise BadEntry(lines=len(lines))
+    if entry.currency not in EXPONENTS:
+        raise UnknownCurrency(currency=entry.currency)
     total = 0
     for key, amount_minor in lines:
         row = CHART.get(key.kind)
         if row is None or (row.subject == "") is not (key.subject == ""):
             raise UnknownKind(kind=key.kind, subject=key.subject)
-        if row.book is not entry.book or key.currency != entry.currency or amount_minor == 0:
-            raise BadEntry(kind=key.kind, currency=key.currency, amount_minor=amount_minor)
+        if row.book is not entry.book or key.currency != entry.currency:
+            raise BadEntry(kind=key.kind, currency=key.currency)
+        if amount_minor == 0 or not -_BIGINT < amount_minor < _BIGINT:
+            raise BadEntry(kind=key.kind, amount_minor=amount_minor)
         total += amount_minor
     if total != 0:
         raise Unbalanced(book=entry.book.value, currency=entry.currency, off_by_minor=total)
