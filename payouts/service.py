@@ -250,4 +250,4 @@ def _check_guards(transition: Transition, payout: Payout, desk: Desk) -> None:
         there_minor = desk.purse.get(payout.currency, 0)
         if payout.net_minor > there_minor:
             raise BankShort(payout_id=str(payout.id), net_minor=payout.net_minor)
-        pass
+        desk.purse[payout.currency] = there_minor - payout.net_minor
