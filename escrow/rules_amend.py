@@ -75,7 +75,13 @@ def propose_amendment(
     )
     return Plan(
         drafts=(
-            event("slot.amendment_proposed", subject_of(slot), command, at, detail=_detail(offer)),
+            event(
+                command,
+                at,
+                kind="slot.amendment_proposed",
+                subject=subject_of(slot),
+                detail=_detail(offer),
+            ),
         ),
         facts=slot_facts(slot, amendment_id=str(offer.id)),
         amendments=(offer,),
@@ -147,7 +153,11 @@ def _raise_price(deal: Deal, offer: Amendment, command: Command, at: datetime) -
     assert offer.new_amount_minor is not None
     after = acted(deal.slot, at, amount_minor=offer.new_amount_minor)
     return Plan(
-        drafts=(event("slot.amended", subject_of(after), command, at, detail=_detail(offer)),),
+        drafts=(
+            event(
+                command, at, kind="slot.amended", subject=subject_of(after), detail=_detail(offer)
+            ),
+        ),
         facts=slot_facts(after, unpaid_minor=after.unpaid_minor),
         moved_slots=((deal.slot, after),),
     )
@@ -171,7 +181,9 @@ def _lower_price(
     subject = subject_of(slot)
     if not excess:
         return Plan(
-            drafts=(event("slot.amended", subject, command, at, detail=_detail(offer)),),
+            drafts=(
+                event(command, at, kind="slot.amended", subject=subject, detail=_detail(offer)),
+            ),
             facts=slot_facts(after, unpaid_minor=after.unpaid_minor),
             moved_slots=((slot, after),),
         )
@@ -184,7 +196,16 @@ def _lower_price(
     )
     detail = {**_detail(offer), **refund_detail(back, by="amend_down")}
     return Plan(
-        drafts=(event("slot.amended", subject, command, at, entries=back.entries, detail=detail),),
+        drafts=(
+            event(
+                command,
+                at,
+                kind="slot.amended",
+                subject=subject,
+                entries=back.entries,
+                detail=detail,
+            ),
+        ),
         facts=slot_facts(after, **refund_facts(back, slot.currency)),
         moved_slots=((slot, after),),
         refunds=back.refunds,
@@ -220,14 +241,20 @@ def _roll(deal: Deal, target: Deal, offer: Amendment, command: Command, at: date
     return Plan(
         drafts=(
             event(
-                "slot.rolled_forward",
-                subject_of(source),
                 command,
                 at,
+                kind="slot.rolled_forward",
+                subject=subject_of(source),
                 entries=entries,
                 detail=_detail(offer),
             ),
-            event("slot.rolled_in", subject_of(filled), command, at, detail=_detail(offer)),
+            event(
+                command,
+                at,
+                kind="slot.rolled_in",
+                subject=subject_of(filled),
+                detail=_detail(offer),
+            ),
         ),
         facts=slot_facts(source, to=slot_facts(filled)),
         moved_slots=((deal.slot, source), (target.slot, filled)),

@@ -30,11 +30,11 @@ CLOSE_CONTRACT: Final = "close_contract"
 
 
 def event(
-    kind: str,
-    subject: str,
     command: Command,
     at: datetime,
     *,
+    kind: str,
+    subject: str,
     entries: tuple[Entry, ...] = (),
     detail: Mapping[str, Any] | None = None,
 ) -> Draft:
@@ -110,7 +110,7 @@ def propose(command: Propose, at: datetime) -> Plan:
     subject = f"contract:{contract.id}"
     return Plan(
         drafts=(
-            event("contract.proposed", subject, command, at, detail=detail),
+            event(command, at, kind="contract.proposed", subject=subject, detail=detail),
             *(_proposed(slot, command, at) for slot in slots),
         ),
         facts=facts,
@@ -160,8 +160,11 @@ def accept(
     moves = tuple((slot, acted(slot, at, state=SlotState.AWAITING_FUNDING)) for slot in mine)
     return Plan(
         drafts=(
-            event("contract.accepted", f"contract:{contract.id}", command, at),
-            *(event("slot.accepted", subject_of(new), command, at) for _, new in moves),
+            event(command, at, kind="contract.accepted", subject=f"contract:{contract.id}"),
+            *(
+                event(command, at, kind="slot.accepted", subject=subject_of(new))
+                for _, new in moves
+            ),
         ),
         facts=contract_facts(after, slot_ids=[str(new.id) for _, new in moves]),
         moved_contracts=((contract, after),),
@@ -174,7 +177,7 @@ def cancel(deal: Deal, command: SlotCommand, at: datetime) -> Plan:
     slot_step(SLOTS, deal, Trigger.CANCEL, command, at)
     after = acted(deal.slot, at, state=SlotState.CANCELLED)
     return Plan(
-        drafts=(event("slot.cancelled", subject_of(after), command, at),),
+        drafts=(event(command, at, kind="slot.cancelled", subject=subject_of(after)),),
         facts=slot_facts(after),
         moved_slots=((deal.slot, after),),
     )
@@ -213,7 +216,9 @@ def end(
     due = at + contract.terms.refund_reply_after + timedelta(minutes=1)
     return Plan(
         drafts=(
-            event("contract.ending" if ending else "contract.ended", subject, command, at),
+            event(
+                command, at, kind="contract.ending" if ending else "contract.ended", subject=subject
+            ),
             *(draft for plan in plans for draft in plan.drafts),
         ),
         facts=contract_facts(after),
@@ -291,7 +296,7 @@ def _new_slots(
 
 def _proposed(slot: Slot, command: Command, at: datetime) -> Draft:
     detail = {"contract_id": str(slot.contract_id), "amount_minor": slot.amount_minor}
-    return event("slot.proposed", subject_of(slot), command, at, detail=detail)
+    return event(command, at, kind="slot.proposed", subject=subject_of(slot), detail=detail)
 
 
 def _terms_detail(terms: Terms) -> dict[str, Any]:
@@ -314,7 +319,7 @@ def _move_contract(
     row, _ = step(CONTRACTS, contract.state, trigger, roles(command.actor, contract))
     after = replace(contract, state=ContractState(row.to), version=contract.version + 1)
     return Plan(
-        drafts=(event(kind, f"contract:{contract.id}", command, at),),
+        drafts=(event(command, at, kind=kind, subject=f"contract:{contract.id}"),),
         facts=contract_facts(after),
         moved_contracts=((contract, after),),
     )
@@ -327,7 +332,7 @@ def _end_slot(slot: Slot, contract: Contract, command: Command, at: datetime) ->
         after = acted(slot, at, state=SlotState(row.to))
         set_to, cancelled, paused = clocks(row, after, contract, at)
         return Plan(
-            drafts=(event("slot.refund_requested", subject_of(slot), command, at),),
+            drafts=(event(command, at, kind="slot.refund_requested", subject=subject_of(slot)),),
             moved_slots=((slot, after),),
             alarms=set_to,
             cancelled=cancelled,
@@ -336,7 +341,7 @@ def _end_slot(slot: Slot, contract: Contract, command: Command, at: datetime) ->
     if slot.state in {SlotState.PROPOSED, SlotState.AWAITING_FUNDING}:
         after = acted(slot, at, state=SlotState.CANCELLED)
         return Plan(
-            drafts=(event("slot.cancelled", subject_of(slot), command, at),),
+            drafts=(event(command, at, kind="slot.cancelled", subject=subject_of(slot)),),
             moved_slots=((slot, after),),
         )
     return Plan(drafts=())

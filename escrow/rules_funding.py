@@ -95,7 +95,7 @@ def fund(deal: Deal, command: Fund, at: datetime) -> Plan:
     detail = {"funding_id": str(funding.id)}
     return Plan(
         drafts=(
-            event(kind, subject_of(slot), command, at, detail=detail),
+            event(command, at, kind=kind, subject=subject_of(slot), detail=detail),
             _created(funding, command, at),
         ),
         facts=slot_facts(after, **funding_facts(funding)),
@@ -186,7 +186,7 @@ def credit_receipt(payment: Payment, command: FundingCommand, at: datetime) -> P
     )
     subject = f"funding:{funding.id}"
     return Plan(
-        drafts=(event("funding.credited", subject, command, at, entries=entries),),
+        drafts=(event(command, at, kind="funding.credited", subject=subject, entries=entries),),
         facts=funding_facts(after),
         moved_fundings=((funding, after),),
     )
@@ -254,8 +254,11 @@ def end_funding(
     kind = f"funding.{after.state.value}"
     return Plan(
         drafts=(
-            event(kind, f"funding:{funding.id}", command, at, detail=detail),
-            *(event("slot.funding_ended", subject_of(new), command, at) for _, new in slots),
+            event(command, at, kind=kind, subject=f"funding:{funding.id}", detail=detail),
+            *(
+                event(command, at, kind="slot.funding_ended", subject=subject_of(new))
+                for _, new in slots
+            ),
         ),
         facts=funding_facts(after, is_news=True, code=code),
         moved_slots=slots,
@@ -280,7 +283,9 @@ def _created(funding: Funding, command: Command, at: datetime) -> Draft:
         "client_fee_minor": funding.client_fee_minor,
         "currency": funding.currency,
     }
-    return event("funding.created", f"funding:{funding.id}", command, at, detail=detail)
+    return event(
+        command, at, kind="funding.created", subject=f"funding:{funding.id}", detail=detail
+    )
 
 
 def funded_event(
@@ -294,7 +299,7 @@ def funded_event(
         "method": paid.method.value,
         "state": slot.state.value,
     }
-    return event(kind, subject_of(slot), command, at, entries=entries, detail=detail)
+    return event(command, at, kind=kind, subject=subject_of(slot), entries=entries, detail=detail)
 
 
 def tip_release(funding: Funding, contract: Contract, release_id: UUID, at: datetime) -> Release:
@@ -327,7 +332,12 @@ def tipped_event(
     )
     detail = {"contract_id": str(contract.id), "release_id": str(release.id)}
     return event(
-        "funding.tipped", f"funding:{paid.id}", command, at, entries=entries, detail=detail
+        command,
+        at,
+        kind="funding.tipped",
+        subject=f"funding:{paid.id}",
+        entries=entries,
+        detail=detail,
     )
 
 

@@ -165,8 +165,18 @@ def _receive_stray(payment: Payment, trigger: Trigger, command: Heard, at: datet
     slots = freed(payment) if funding.state in OPEN_FUNDING else ()
     return Plan(
         drafts=(
-            event(kind, f"funding:{funding.id}", command, at, entries=entries, detail=detail),
-            *(event("slot.funding_ended", subject_of(new), command, at) for _, new in slots),
+            event(
+                command,
+                at,
+                kind=kind,
+                subject=f"funding:{funding.id}",
+                entries=entries,
+                detail=detail,
+            ),
+            *(
+                event(command, at, kind="slot.funding_ended", subject=subject_of(new))
+                for _, new in slots
+            ),
         ),
         facts=funding_facts(after, is_news=True),
         moved_slots=slots,
@@ -193,8 +203,8 @@ def _clear(payment: Payment, command: Heard, at: datetime) -> Plan:
     subject = f"funding:{funding.id}"
     return Plan(
         drafts=(
-            event("funding.cleared", subject, command, at),
-            *(event("slot.cleared", subject_of(new), command, at) for _, new in moves),
+            event(command, at, kind="funding.cleared", subject=subject),
+            *(event(command, at, kind="slot.cleared", subject=subject_of(new)) for _, new in moves),
         ),
         facts=funding_facts(after, is_news=True),
         moved_slots=moves,
@@ -211,7 +221,11 @@ def _wait(payment: Payment, trigger: Trigger, command: Heard, at: datetime) -> P
     was_unknown = funding.state is FundingState.UNKNOWN
     lost = trigger is Trigger.LOSE_SIGHT
     return Plan(
-        drafts=(event(f"funding.{after.state.value}", f"funding:{funding.id}", command, at),),
+        drafts=(
+            event(
+                command, at, kind=f"funding.{after.state.value}", subject=f"funding:{funding.id}"
+            ),
+        ),
         facts=funding_facts(after, is_news=True),
         moved_fundings=((funding, after),),
         alarms=(fund_alarm(funding, at),) if was_unknown else (),

@@ -80,7 +80,12 @@ def refund(
     return Plan(
         drafts=(
             event(
-                "slot.refunded", subject_of(slot), command, at, entries=back.entries, detail=detail
+                command,
+                at,
+                kind="slot.refunded",
+                subject=subject_of(slot),
+                entries=back.entries,
+                detail=detail,
             ),
         ),
         facts=slot_facts(after, **refund_facts(back, slot.currency)),
@@ -238,10 +243,10 @@ def hear_refund(back: Refund, contract: Contract, command: Heard, at: datetime) 
         code=result.code,
     )
     draft = event(
-        f"refund.{after.state.value}",
-        f"refund:{back.id}",
         command,
         at,
+        kind=f"refund.{after.state.value}",
+        subject=f"refund:{back.id}",
         entries=_entries(back, trigger, command),
         detail={"slot_id": str(back.slot_id), "code": result.code},
     )

@@ -33,7 +33,9 @@ def confirm(deal: Deal, command: SlotCommand, at: datetime, release_id: UUID) ->
     after = acted(deal.slot, at, confirmed_by=role)
     detail = {"by": role.value, "submission_no": after.submission_no}
     return Plan(
-        drafts=(event("slot.confirmed", subject_of(after), command, at, detail=detail),),
+        drafts=(
+            event(command, at, kind="slot.confirmed", subject=subject_of(after), detail=detail),
+        ),
         facts=slot_facts(after, confirmed_by=role.value),
         moved_slots=((deal.slot, after),),
     )
@@ -83,7 +85,16 @@ def end_security_hold(
     subject = f"release:{release.id}"
     detail = {"slot_id": str(release.slot_id)} if release.slot_id else {}
     return Plan(
-        drafts=(event("release.available", subject, command, at, entries=entries, detail=detail),),
+        drafts=(
+            event(
+                command,
+                at,
+                kind="release.available",
+                subject=subject,
+                entries=entries,
+                detail=detail,
+            ),
+        ),
         facts={
             "release_id": str(release.id),
             "state": after.state.value,
@@ -141,7 +152,9 @@ def _release(
     }
     kind = "slot.partly_released" if after.held_minor else "slot.released"
     return Plan(
-        drafts=(event(kind, subject_of(slot), command, at, entries=entries, detail=detail),),
+        drafts=(
+            event(command, at, kind=kind, subject=subject_of(slot), entries=entries, detail=detail),
+        ),
         facts=slot_facts(after, **release_facts(release)),
         moved_slots=((slot, after),),
         releases=(release,),

@@ -86,7 +86,7 @@ def _plan(
     for alarm in set_to:
         facts[f"{alarm.kind}_at"] = alarm.due_at.isoformat()
     return Plan(
-        drafts=(event(kind, subject_of(after), command, at, detail=detail),),
+        drafts=(event(command, at, kind=kind, subject=subject_of(after), detail=detail),),
         facts=facts,
         moved_slots=((deal.slot, after),),
         submissions=submissions,
