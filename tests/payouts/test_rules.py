@@ -209,6 +209,46 @@ def test_what_is_under_way_is_not_moved_twice() -> None:
     assert again.is_empty
 
 
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [
+        # Of 1,000 in the bank 800 are leaving: 200 are there to be swept.
+        (("custody_bank", "processor_available"), "custody_bank > platform_bank 200"),
+        # What is coming is not there yet.
+        (("processor_available", "custody_bank"), "custody_bank > platform_bank 1000"),
+    ],
+)
+def test_what_is_under_way_is_not_there(way: tuple[str, str], expected: str) -> None:
+    """Money that is leaving an account cannot leave it again, and money that comes has not come."""
+    position = Position(
+        currency="EUR",
+        due_to_platform_minor=5_000,
+        bank_minor=1_000,
+        processor_minor=800 if way[0] == "processor_available" else 0,
+        refunds_minor=800 if way[1] == "processor_available" else 0,
+        under_way={way: 800},
+    )
+
+    assert [_way(transfer) for transfer in settle_currency(position).transfers] == [expected]
+
+
+def test_the_platforms_bank_pays_once() -> None:
+    """A top-up that is under way is neither owed again nor there to be paid again."""
+    position = Position(
+        currency="EUR",
+        due_from_platform_minor=900,
+        platform_bank_minor=1_000,
+        under_way={("platform_bank", "custody_bank"): 600},
+    )
+
+    settlement = settle_currency(position)
+
+    assert [_way(transfer) for transfer in settlement.transfers] == [
+        "platform_bank > custody_bank 300"
+    ]
+    assert settlement.shortfall_minor == 0
+
+
 MINOR = st.integers(0, 10**9)
 
 

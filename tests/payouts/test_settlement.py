@@ -280,27 +280,27 @@ def _busy_day(world: World, payees: list[tuple[UUID, UUID]], day: int) -> bool:
     return is_safe
 
 
-def test_a_cent_that_the_rail_lacks_is_found(world: World) -> None:
-    """One minor unit off in one account shows as a difference of that account, and is not safe."""
+@pytest.mark.parametrize("off_by_minor", [-1, 1])
+def test_a_cent_between_books_and_rail_is_found(world: World, off_by_minor: int) -> None:
+    """One minor unit too few or too many at the rail is a difference of that account: not safe."""
     payee_id, _ = _payee(world)
     world.fund(payee_id, 10_300)
     world.end_day()
-    told = world.rail.balances(at=world.at)
-    lacking = [
-        RailBalance(b.account, b.currency, b.amount_minor - 1)
+    told = [
+        RailBalance(b.account, b.currency, b.amount_minor + off_by_minor)
         if b.account is RailAccount.PROCESSOR_PENDING
         else b
-        for b in told
+        for b in world.rail.balances(at=world.at)
     ]
 
     with transaction(world.engine, world.tenant) as connection:
-        report = safeguarding(connection, lacking)
+        report = safeguarding(connection, told)
 
     ((difference,),) = (each.differences for each in report.currencies)
     assert (difference.account, difference.books_minor, difference.other_minor) == (
         "custody.processor_pending",
         9_971,
-        9_970,
+        9_971 + off_by_minor,
     )
     assert not report.is_safe
     assert report.as_json()["currencies"][0]["differences"][0]["books"]["amount"] == "99.71"
