@@ -152,6 +152,12 @@ def tip(
         captured_minor=funding.asked_minor,
         release_id=release_id,
     )
+    return _tipped_from_wallet(paid, contract, command, release_id, at)
+
+
+def _tipped_from_wallet(
+    paid: Funding, contract: Contract, command: Tip, release_id: UUID, at: datetime
+) -> Plan:
     release = tip_release(paid, contract, release_id, at)
     return Plan(
         drafts=(tipped_event(paid, contract, release, command, at),),

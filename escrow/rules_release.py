@@ -1,18 +1,20 @@
 """Decisions that let money go to the payee: approve, in part, by both, by the clock, dormant."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from escrow.commands import ReleaseCommand, ReleasePart, SlotCommand
-from escrow.machine import RELEASES, Timer, Trigger
+from escrow.machine import RELEASES, Timer, Transition, Trigger
 from escrow.machine_slot import SLOTS
 from escrow.maths import commission_minor
-from escrow.model import Alarm, Contract, Plan, Release, ReleaseState, SlotState
+from escrow.model import Alarm, Contract, Plan, Release, ReleaseState, Slot, SlotState
 from escrow.movements import p07_release, p09_end_security_hold
 from escrow.refusals import Held
 from escrow.rules import Deal, clocks, roles, slot_step, step, subject_of
 from escrow.rules_deal import acted, event, slot_facts
 from kernel.money import to_json
+from ledger.model import Draft
 
 
 def approve(deal: Deal, command: SlotCommand, at: datetime, release_id: UUID) -> Plan:
@@ -59,7 +61,7 @@ def end_security_hold(
     at: datetime,
 ) -> Plan:
     """The payee may withdraw what was released to him (P09)."""
-    step(
+    row, _ = step(
         RELEASES,
         release.state,
         Trigger.HOLD_ENDS,
@@ -68,17 +70,7 @@ def end_security_hold(
     )
     if held_by:
         raise Held(release_id=str(release.id), holds=list(held_by))
-    after = Release(
-        release.id,
-        release.contract_id,
-        release.slot_id,
-        release.payee_id,
-        release.currency,
-        release.gross_minor,
-        release.commission_minor,
-        release.available_at,
-        ReleaseState.AVAILABLE,
-    )
+    after = replace(release, state=ReleaseState(row.to))
     entries = p09_end_security_hold(
         payee_id=release.payee_id, currency=release.currency, amount_minor=release.net_minor
     )
@@ -143,7 +135,6 @@ def _release(
     release = new_release(
         release_id, deal.contract, slot.id, gross_minor=amount_minor, ours_minor=ours, at=at
     )
-    set_to, cancelled, paused = clocks(row, after, deal.contract, at)
     detail = {
         "by": trigger.value,
         "release_id": str(release_id),
@@ -151,12 +142,19 @@ def _release(
         "state": after.state.value,
     }
     kind = "slot.partly_released" if after.held_minor else "slot.released"
+    subject = subject_of(slot)
+    draft = event(command, at, kind=kind, subject=subject, entries=entries, detail=detail)
+    return _released(deal, row, after, release, draft, at)
+
+
+def _released(
+    deal: Deal, row: Transition, after: Slot, release: Release, draft: Draft, at: datetime
+) -> Plan:
+    set_to, cancelled, paused = clocks(row, after, deal.contract, at)
     return Plan(
-        drafts=(
-            event(command, at, kind=kind, subject=subject_of(slot), entries=entries, detail=detail),
-        ),
+        drafts=(draft,),
         facts=slot_facts(after, **release_facts(release)),
-        moved_slots=((slot, after),),
+        moved_slots=((deal.slot, after),),
         releases=(release,),
         alarms=(*set_to, security_alarm(release)),
         cancelled=cancelled,

@@ -69,6 +69,15 @@ def built(currency: str) -> dict[str, movements.Entries]:
             fee_earned_minor=300,
             **c,
         ),
+        **_later(currency),
+    }
+
+
+def _later(currency: str) -> dict[str, movements.Entries]:
+    m = movements
+    c = {"currency": currency}
+    rail = {"rail_account": "simulated"}
+    return {
         "P09": m.p09_end_security_hold(payee_id=PAYEE, amount_minor=9_000, **c),
         "P10": m.p10_release_part(
             slot_id=SLOT,
