@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, text
 
+from ledger.chart import UNBOUNDED
 from tests.ledger.raw_rows import (
     BANK,
     NOON,
@@ -147,7 +148,7 @@ def test_an_account_is_not_moved_without_a_line(books: Connection, change: str) 
 @pytest.mark.parametrize("what", ["balance_minor", "line_count"])
 def test_an_account_is_opened_empty(books: Connection, what: str) -> None:
     """No account begins with a balance or with lines that are not there."""
-    kind = {"book": "custody", "lowest_minor": -(2**62), "highest_minor": 0, "mirror": 0}
+    kind = {"book": "custody", "lowest_minor": -UNBOUNDED, "highest_minor": 0, "mirror": 0}
     name = {"kind": "custody.wallet", "subject": "x", "currency": "EUR"}
     row = {"code": "custody.wallet[x] EUR", **name, **kind, what: -1 if what[0] == "b" else 1}
 
@@ -158,7 +159,7 @@ def test_an_account_is_opened_empty(books: Connection, what: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"highest_minor": 2**62},
+        {"highest_minor": UNBOUNDED},
         {"lowest_minor": 0},
         {"book": "platform"},
         {"mirror": 1},
@@ -176,7 +177,7 @@ def test_an_account_is_opened_as_the_chart_says(books: Connection, change: dict[
         "subject": "x",
         "currency": "EUR",
         "book": "custody",
-        "lowest_minor": -(2**62),
+        "lowest_minor": -UNBOUNDED,
         "highest_minor": 0,
         "mirror": 0,
     }
