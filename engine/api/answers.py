@@ -1,0 +1,507 @@
+"""The shapes of answers, for the OpenAPI document and for those who program against it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.api.models import ID_PATTERN
+
+IdText = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+TimeText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Number = Annotated[str, Field(pattern="^[0-9]{1,19}$")]
+"""A 64-bit number as text: JSON readers lose its last digits."""
+
+
+class Answer(BaseModel):
+    """What the API sends: exactly these fields."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class OpenAnswer(BaseModel):
+    """What a command answers: these fields, and more facts of the act itself."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class Money(Answer):
+    """An amount; a minus sign where the books have more credit than debit."""
+
+    amount: Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+
+
+class Problem(Answer):
+    """A refusal (RFC 9457): `code` is stable, `facts` say what it rests on."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    facts: dict[str, Any]
+
+
+class PartyAnswer(Answer):
+    """A party."""
+
+    id: IdText
+    kind: Literal["client", "freelancer", "agency", "operator"]
+    kyc_state: Literal["none", "pending", "verified", "rejected"]
+    sanction_state: Literal["clear", "hit"]
+    country: str | None
+    reference: str
+    version: int
+    created_at: TimeText
+
+
+class HoldAnswer(OpenAnswer):
+    """A hold."""
+
+    id: IdText
+    subject: str
+    kind: str
+    reason: str
+    placed_at: TimeText
+
+
+class BalanceAnswer(Answer):
+    """What we hold for a party in one currency."""
+
+    currency: str
+    wallet: Money
+    earned_pending: Money
+    earned_available: Money
+    earned_reserved: Money
+    blocked: Money
+
+
+class BalancesAnswer(Answer):
+    """What we hold for a party, by currency."""
+
+    party_id: IdText
+    balances: list[BalanceAnswer]
+
+
+class TermsAnswer(Answer):
+    """What acceptance pinned."""
+
+    commission_bps: int
+    client_fee_bps: int
+    security_hold_days: int
+    auto_release_hours: int
+    release_rule: str
+    refund_reply_hours: int
+    dormant_days: int
+    dormant_limit: Money
+    free_change_rounds: int
+
+
+class ContractAnswer(Answer):
+    """A contract."""
+
+    id: IdText
+    client_id: IdText
+    payee_id: IdText
+    currency: str
+    state: str
+    version: int
+    proposed_by: str
+    terms: TermsAnswer
+    created_at: TimeText
+    accepted_at: TimeText | None
+
+
+class ContractActed(OpenAnswer):
+    """What became of a contract."""
+
+    contract_id: IdText
+    state: str
+    version: int
+
+
+class TermAnswer(Answer):
+    """A term of a contract."""
+
+    id: IdText
+    contract_id: IdText
+    kind: str
+    title: str
+    created_at: TimeText
+
+
+class SlotAnswer(Answer):
+    """A slot: what holds money."""
+
+    id: IdText
+    term_id: IdText
+    contract_id: IdText
+    seq: int
+    state: str
+    version: int
+    proposed_by: str
+    amount: Money
+    held: Money
+    funded: Money
+    rolled_in: Money
+    released: Money
+    refunded: Money
+    rolled_out: Money
+    uncleared: Money
+    unpaid: Money
+    submission_no: int
+    change_rounds: int
+    confirmed_by: str | None
+    created_at: TimeText
+    active_at: TimeText
+    due_at: TimeText | None
+
+
+class SubmissionAnswer(Answer):
+    """Work shown to the client."""
+
+    submission_no: int
+    message_ref: str
+    artefact_refs: list[str]
+    submitted_at: TimeText
+
+
+class SubmissionsAnswer(Answer):
+    """All work shown for a slot."""
+
+    items: list[SubmissionAnswer]
+
+
+class SlotActed(OpenAnswer):
+    """What became of a slot."""
+
+    slot_id: IdText
+    contract_id: IdText
+    state: str
+    version: int
+    submission_no: int
+    held: Money
+
+
+class FundingActed(OpenAnswer):
+    """What became of a funding."""
+
+    funding_id: IdText
+    funding_state: str
+    funding_version: int
+    client_pays: Money
+
+
+class FundingAnswer(Answer):
+    """One payment by the client."""
+
+    id: IdText
+    contract_id: IdText
+    slot_id: IdText | None
+    purpose: str
+    method: str
+    rail_account: str
+    amount: Money
+    client_fee: Money
+    captured: Money
+    refunded: Money
+    state: str
+    version: int
+    code: str
+    created_at: TimeText
+
+
+class ReleaseAnswer(Answer):
+    """Money released to the payee."""
+
+    id: IdText
+    contract_id: IdText
+    slot_id: IdText | None
+    payee_id: IdText
+    gross: Money
+    commission: Money
+    net: Money
+    available_at: TimeText
+    state: str
+
+
+class RefundAnswer(Answer):
+    """Money on its way back to the client."""
+
+    id: IdText
+    slot_id: IdText
+    funding_id: IdText
+    method: str
+    client_id: IdText
+    amount: Money
+    fee: Money
+    state: str
+    version: int
+    code: str
+    created_at: TimeText
+
+
+class AmendmentAnswer(Answer):
+    """A change that both must sign."""
+
+    id: IdText
+    contract_id: IdText
+    slot_id: IdText
+    to_slot_id: IdText | None
+    new_amount: Money | None
+    proposed_by: str
+    slot_version: int
+    state: str
+    created_at: TimeText
+
+
+class MethodAnswer(Answer):
+    """A place to be paid to."""
+
+    id: IdText
+    party_id: IdText
+    token: str
+    state: str
+
+
+class MethodsAnswer(Answer):
+    """All places to which a party was ever paid."""
+
+    items: list[MethodAnswer]
+
+
+class MethodActed(OpenAnswer):
+    """What became of a payout method."""
+
+    payee_id: IdText
+
+
+class PayoutAnswer(Answer):
+    """A payout."""
+
+    id: IdText
+    payee_id: IdText
+    method_id: IdText
+    amount: Money
+    fee: Money
+    net: Money
+    state: str
+    version: int
+    code: str
+    requested_at: TimeText
+    submitted_at: TimeText | None
+    paid_at: TimeText | None
+    ended_at: TimeText | None
+
+
+class PayoutActed(OpenAnswer):
+    """What became of a payout."""
+
+    payout_id: IdText
+    state: str
+
+
+class ActionAnswer(Answer):
+    """One step that is possible now: by whom, where it leads, what must hold, what stops it."""
+
+    trigger: str
+    by: list[str]
+    yours: bool
+    leads_to: str
+    guards: list[str]
+    blocked_by: list[str]
+
+
+class ClockAnswer(Answer):
+    """What happens if nobody does anything."""
+
+    kind: str
+    due_at: TimeText
+    paused: bool
+    consequence: str
+
+
+class ActionsAnswer(Answer):
+    """What can be done with a subject now, and what happens if nobody does it."""
+
+    subject: str
+    state: str
+    version: int | None
+    actions: list[ActionAnswer]
+    if_nothing_happens: list[ClockAnswer]
+    holds: list[HoldAnswer]
+
+
+class AccountAnswer(Answer):
+    """An account; its balance is signed like lines: debit positive."""
+
+    id: Number
+    code: str
+    kind: str
+    subject: str
+    currency: str
+    book: str
+    nature: str
+    state: str
+    balance: Money
+    line_count: int
+    opened_at: TimeText
+
+
+class LineAnswer(Answer):
+    """A line of an account extract."""
+
+    account_seq: int
+    event_id: Number
+    entry_no: int
+    line_no: int
+    amount: Money
+    balance_after: Money
+    effective_at: TimeText
+    recorded_at: TimeText
+    event_kind: str
+    event_subject: str
+
+
+class ActorAnswer(Answer):
+    """Who acted, and for which party."""
+
+    principal_id: IdText
+    kind: str
+    party_id: IdText | None
+
+
+class EventAnswer(Answer):
+    """An event of the log."""
+
+    id: Number
+    kind: str
+    subject: str
+    actor: ActorAnswer
+    effective_at: TimeText
+    recorded_at: TimeText
+    reason: str
+    detail: dict[str, Any]
+    entry_count: int
+    leaf_hash: str
+
+
+class EntryLineAnswer(Answer):
+    """A line of a journal entry; one of `debit` and `credit` is there."""
+
+    line_no: int
+    account_id: Number
+    account: str
+    debit: Money | None
+    credit: Money | None
+
+
+class ReversedAnswer(Answer):
+    """The entry that another one undoes."""
+
+    event_id: Number
+    entry_no: int
+
+
+class EntryAnswer(Answer):
+    """A journal entry."""
+
+    event_id: Number
+    entry_no: int
+    book: str
+    currency: str
+    reverses: ReversedAnswer | None
+    lines: list[EntryLineAnswer]
+
+
+class TrialRowAnswer(Answer):
+    """All accounts of one kind in one currency."""
+
+    book: str
+    kind: str
+    nature: str
+    accounts: int
+    debit: Money
+    credit: Money
+
+
+class TrialTotalAnswer(Answer):
+    """The columns of one book in one currency."""
+
+    book: str
+    debit: Money
+    credit: Money
+    balanced: bool
+
+
+class TrialBalanceAnswer(Answer):
+    """The trial balance: debit and credit are equal in each book and currency."""
+
+    at: TimeText
+    rows: list[TrialRowAnswer]
+    totals: list[TrialTotalAnswer]
+
+
+class TimeAnswer(Answer):
+    """The tenant's clock."""
+
+    now: TimeText
+    mode: Literal["live", "sandbox"]
+
+
+class KeyAnswer(Answer):
+    """An API key. `secret` is there once, in the answer that made it."""
+
+    id: str
+    prefix: str
+    principal_id: IdText
+    kind: str
+    party_id: IdText | None
+    is_operator: bool
+    scopes: list[str]
+    label: str
+    created_at: TimeText
+    expires_at: TimeText | None
+    revoked_at: TimeText | None
+    secret: str | None = None
+
+
+class BulkItemAnswer(Answer):
+    """What became of one item: its answer, or its problem."""
+
+    status: int
+    replayed: bool
+    result: dict[str, Any] | None
+    problem: Problem | None
+
+
+class BulkAnswer(Answer):
+    """What became of each item, in the order given."""
+
+    done: int
+    refused: int
+    results: list[BulkItemAnswer]
+
+
+class NoticesAnswer(Answer):
+    """How many notices were received, how many of them are new, and how many wait."""
+
+    received: int
+    new: int
+    parked: int
+
+
+class HealthAnswer(Answer):
+    """Whether the process lives."""
+
+    status: Literal["ok"]
+
+
+class ReadyAnswer(Answer):
+    """Whether it can serve; `timer_late_s` and `job_waits_s` are the worst of all tenants."""
+
+    status: Literal["ready", "not_ready"]
+    database: bool
+    migrations: bool
+    timer_late_s: int | None
+    job_waits_s: int | None

@@ -1,0 +1,290 @@
+"""The application: routes from the declared calls, problems for all that goes wrong, no state.
+
+Made by `make_app`; importing this module starts nothing.
+"""
+
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import Engine
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from engine.api import answers, keys
+from engine.api.access import Scope
+from engine.api.bulk import bulk_model, bulk_route
+from engine.api.calls import Nothing, Page, Read, page_of
+from engine.api.document import Operation, draw
+from engine.api.edge import (
+    Edge,
+    json_body,
+    json_response,
+    page_response,
+    query_of,
+    read_route,
+    validated,
+    write_route,
+)
+from engine.api.health import Readiness
+from engine.api.logs import AccessLog
+from engine.api.notices import Inbox, NoticesBody, Rails, take_in
+from engine.api.problems import add_handlers
+from engine.api.reads_books import BOOK_READS
+from engine.api.reads_deals import DEAL_READS, HOUSE_READS, PageQuery
+from engine.api.refusals import NotFound, PlatformOnly
+from engine.api.views import api_key
+from engine.api.writes_deals import DEALS
+from engine.api.writes_house import HOUSE
+from engine.group_commit import GroupCommit
+from engine.handlers import RAIL_RESULTS
+from kernel.database import Tenant
+from kernel.keys import KeyRing
+
+WRITES: Final = (*DEALS, *HOUSE)
+READS: Final = (*DEAL_READS, *HOUSE_READS, *BOOK_READS)
+VERSION: Final = "1"
+
+_NO_RAILS: Final[Rails] = MappingProxyType({})
+_KEY: Final = "/v1/keys/{key_id}"
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(
+    engine: Engine,
+    doors: Callable[[Tenant], GroupCommit],
+    *,
+    rails: Rails = _NO_RAILS,
+    ring: KeyRing | None = None,
+    readers: int = 8,
+    answer_timeout_s: float = 30.0,
+    body_timeout_s: float = 20.0,
+    logs_access: bool = True,
+) -> FastAPI:
+    """The application for one process.
+
+    Args:
+        engine: logs in as the app; its pool should hold `readers` connections and one for each
+            tenant's group commit.
+        doors: a tenant's group commit, the same at every call; closed by whoever made it.
+        rails: whose notices are taken in.
+        ring: the keys that the process trusts for a few seconds.
+        readers: threads for reads.
+        answer_timeout_s: how long a command's answer is awaited.
+        body_timeout_s: how long a body may take to arrive.
+        logs_access: one line per request.
+    """
+    pool = ThreadPoolExecutor(readers, thread_name_prefix="api-reader")
+    edge = Edge(
+        engine,
+        ring or KeyRing(engine),
+        doors,
+        pool,
+        answer_timeout_s=answer_timeout_s,
+        body_timeout_s=body_timeout_s,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        calm_the_collector()
+        yield
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    app = FastAPI(
+        title="Holdfast",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for (method, path), endpoint in endpoints(edge, rails).items():
+        by_path.setdefault(path, {})[method] = endpoint
+    for path, methods in by_path.items():
+        app.router.routes.append(Route(path, _dispatch(methods), methods=list(methods)))
+    document = draw(operations(), version=VERSION)
+    app.openapi = lambda: document  # type: ignore[method-assign]
+    add_handlers(app)
+    if logs_access:
+        app.add_middleware(AccessLog)
+    return app
+
+
+def calm_the_collector() -> None:
+    """Keep what start-up made out of the collector's sight, and let it run seldom.
+
+    Full collections cost 47 to 70 ms at the 99th percentile (domain/stack.md section 3).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def server_config(app: FastAPI, *, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn shall serve the application: uvloop, httptools, no log or header of its own."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        log_config=None,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=20,
+        backlog=2_048,
+    )
+
+
+def endpoints(edge: Edge, rails: Rails) -> dict[tuple[str, str], Endpoint]:
+    """Every (method, path) with its route; the hot ones first, since paths are tried in order."""
+    found: dict[tuple[str, str], Endpoint] = {}
+    for write in WRITES:
+        if write.bulk:
+            found["POST", write.bulk] = bulk_route(edge, write)
+        found["POST", write.path] = write_route(edge, write)
+    for read in READS:
+        found["GET", read.path] = read_route(edge, read)
+    found["GET", "/v1/keys"] = partial(_list_keys, edge)
+    found["POST", "/v1/keys"] = partial(keys.create, edge)
+    found["POST", f"{_KEY}/rotate"] = partial(keys.rotate, edge)
+    found["POST", f"{_KEY}/revoke"] = partial(keys.revoke, edge)
+    found["POST", "/v1/rails/{rail}/notices"] = partial(_take_notices, edge, rails)
+    readiness = Readiness(edge.engine)
+    found["GET", "/healthz"] = _healthz
+    found["GET", "/readyz"] = partial(_readyz, edge, readiness)
+    return found
+
+
+def operations() -> Sequence[Operation]:
+    """Every method of every path, for the document."""
+    found = []
+    for write in WRITES:
+        told = partial(Operation, method="POST", summary=write.summary, scope=write.scope)
+        found.append(
+            told(path=write.path, body=write.body, answer=write.answer, status=write.status)
+        )
+        if write.bulk:
+            found.append(told(path=write.bulk, body=bulk_model(write), answer=answers.BulkAnswer))
+    found += [
+        Operation(
+            method="GET",
+            path=read.path,
+            summary=read.summary,
+            scope=read.scope,
+            answer=read.answer,
+            query=read.query,
+            pages=read.pages,
+        )
+        for read in READS
+    ]
+    return (*found, *_odd_operations())
+
+
+def _odd_operations() -> Sequence[Operation]:
+    """What is no command of a service and no read of a snapshot."""
+    made = partial(Operation, method="POST", scope=Scope.KEYS_WRITE, answer=answers.KeyAnswer)
+    return (
+        made(path="/v1/keys", summary="Make an API key", body=keys.KeyBody, status=201),
+        made(
+            path=f"{_KEY}/rotate",
+            summary="A second key of the same principal",
+            body=keys.RotateBody,
+            status=201,
+        ),
+        made(path=f"{_KEY}/revoke", summary="End a key", body=Nothing),
+        Operation(
+            method="GET",
+            path="/v1/keys",
+            summary="API keys, without their secrets",
+            scope=Scope.KEYS_WRITE,
+            answer=answers.KeyAnswer,
+            query=PageQuery,
+            pages=True,
+        ),
+        Operation(
+            method="POST",
+            path="/v1/rails/{rail}/notices",
+            summary="Notices of a rail; each is unique by its notice_id",
+            scope=Scope.RAILS_WRITE,
+            body=NoticesBody,
+            answer=answers.NoticesAnswer,
+            needs_key=False,
+        ),
+        Operation(method="GET", path="/healthz", summary="Alive", answer=answers.HealthAnswer),
+        Operation(method="GET", path="/readyz", summary="Ready", answer=answers.ReadyAnswer),
+    )
+
+
+def _dispatch(methods: Mapping[str, Endpoint]) -> Endpoint:
+    """One route per path, so that a wrong method is told which ones there are."""
+    if len(methods) == 1:
+        return _named(next(iter(methods.values())))
+
+    async def choose(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await methods[method](request)
+
+    return choose
+
+
+def _named(endpoint: Endpoint) -> Endpoint:
+    """A function, whatever the endpoint is: the router asks for one."""
+
+    async def run(request: Request) -> Response:
+        return await endpoint(request)
+
+    return run
+
+
+async def _list_keys(edge: Edge, request: Request) -> Response:
+    read = Read(
+        path="/v1/keys",
+        scope=Scope.KEYS_WRITE,
+        fetch=lambda _connection, _look: None,
+        answer=answers.KeyAnswer,
+        summary="",
+        query=PageQuery,
+    )
+    caller = await edge.admit(request, read.scope)
+    query, after, bound_to = query_of(read, caller, request)
+    found = await edge.call(lambda: keys.list_keys(edge, caller, query, after))
+    page: Page = page_of(
+        found, query.limit, show=api_key, key=lambda row: (row.created_at.isoformat(), row.id)
+    )
+    return page_response(page, bound_to)
+
+
+async def _take_notices(edge: Edge, rails: Rails, request: Request) -> Response:
+    caller = await edge.admit(request, Scope.RAILS_WRITE)
+    if caller.sees_only is not None:
+        raise PlatformOnly
+    rail = rails.get(request.path_params["rail"])
+    raw, _ = await json_body(edge, request)
+    body = validated(NoticesBody, raw)
+    if rail is None:
+        raise NotFound
+    inbox = Inbox(edge.engine, caller.tenant, rail(caller.tenant), RAIL_RESULTS)
+    return json_response(await edge.call(lambda: take_in(inbox, body.notices)), 200)
+
+
+async def _healthz(_request: Request) -> Response:
+    return json_response({"status": "ok"}, 200)
+
+
+async def _readyz(edge: Edge, readiness: Readiness, _request: Request) -> Response:
+    found = await edge.call(readiness.look)
+    return json_response(found, 200 if found["status"] == "ready" else 503)

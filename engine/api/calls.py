@@ -1,0 +1,120 @@
+"""How a call is declared: one row says path, scope, body, service and answer; one function runs it.
+
+Routes are plain Starlette routes on the FastAPI application: its own routes cost as much again
+as all the rest of a request. The same rows draw the OpenAPI document.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import Connection
+
+from engine.api.access import Scope
+from engine.api.models import Request
+from kernel.commands import Command
+from kernel.errors import Refusal
+from kernel.principals import Actor
+
+Body = TypeVar("Body", bound=BaseModel)
+
+LONGEST_BULK: Final = 1_000
+
+
+class Nothing(Request):
+    """A body without fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given(Generic[Body]):
+    """What a command is made of. `currency` is that of the deal, where the call asks for it."""
+
+    actor: Actor
+    body: Body
+    ids: Mapping[str, UUID]
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a path's id names: the kind, the path parameter, and the refusal of an unknown one."""
+
+    kind: str
+    parameter: str
+    unknown: type[Refusal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write(Generic[Body]):
+    """A command by HTTP. `command` makes it; the group commit's `service` takes it.
+
+    `subject` is what the path names. `needs_currency`: amounts must be in the subject's currency.
+    `bulk` is the address that takes up to 1,000 of them at once.
+    """
+
+    path: str
+    service: str
+    scope: Scope
+    body: type[Body]
+    command: Callable[[Given[Body]], Command]
+    answer: type[BaseModel]
+    summary: str
+    status: int = 200
+    subject: Subject | None = None
+    needs_currency: bool = False
+    bulk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some items, and the position after the last of them; None at the end of the list."""
+
+    items: Sequence[Mapping[str, Any]]
+    next: Sequence[str | int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a read is given: who looks, at what, and where a page begins.
+
+    `sees_only` is the party to whose things the view is narrowed. `query` is the read's own model;
+    `texts` are the path's parameters as they came.
+    """
+
+    sees_only: UUID | None
+    ids: Mapping[str, UUID]
+    texts: Mapping[str, str]
+    query: Any
+    after: list[Any] | None
+
+
+Fetch = Callable[[Connection, Look], Mapping[str, Any] | Page | None]
+"""Reads in one snapshot; None: there is nothing, or nothing that the caller may see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A look at what there is. `query` has the parameters; `answer` is an item where it pages."""
+
+    path: str
+    scope: Scope
+    fetch: Fetch
+    answer: type[BaseModel]
+    summary: str
+    query: type[BaseModel] = Nothing
+    pages: bool = False
+
+
+def page_of(
+    items: Sequence[Any],
+    limit: int,
+    *,
+    show: Callable[[Any], Mapping[str, Any]],
+    key: Callable[[Any], Sequence[str | int]],
+) -> Page:
+    """A page from one item more than was asked for: if it is there, the list goes on."""
+    shown = items[:limit]
+    goes_on = len(items) > limit
+    return Page([show(item) for item in shown], key(shown[-1]) if goes_on else None)

@@ -1,0 +1,142 @@
+"""The table of services that the API submits to: a name, the use case, what a command is about."""
+
+import threading
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+
+from engine.group_commit import Door, GroupCommit, Service
+from escrow import service as escrow
+from escrow import timers as escrow_timers
+from escrow.commands import AddMilestones, Propose
+from kernel import clock
+from kernel.commands import Command, Outcome, done, refused
+from kernel.database import Tenant
+from kernel.errors import Refusal
+from ledger import holds, parties
+from ledger.model import Draft
+from ledger.service import post
+from payouts import methods
+from payouts import service as payouts
+
+_NAMES: Final = (
+    *("slot_id", "contract_id", "funding_id", "amendment_id", "payout_id", "party_id", "hold_id"),
+    *("subject", "reference"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvanceClock(Command):
+    """Move a sandbox's clock on."""
+
+    to: datetime
+
+
+def subjects(command: Command) -> Iterable[Hashable]:
+    """What a command is about: the ids and names that it carries, which come once in a batch."""
+    found: list[Hashable] = [
+        (name, value) for name in _NAMES if (value := getattr(command, name, None))
+    ]
+    if isinstance(command, Propose | AddMilestones):
+        found += [("slot_id", each.slot_id) for each in command.milestones]
+    if isinstance(command, AdvanceClock):
+        found.append("clock")
+    return found
+
+
+def advance_clock(
+    connection: Connection, commands: Sequence[AdvanceClock], *, at: datetime
+) -> list[Outcome]:
+    """Move the sandbox's clock; each move is an event. Refuses `clock.*`."""
+    outcomes: list[Outcome] = []
+    for command in commands:
+        try:
+            now = clock.advance(connection, to=command.to)
+        except Refusal as refusal:
+            outcomes.append(refused(refusal))
+            continue
+        detail = {"from": at.isoformat(), "to": now.isoformat()}
+        post(connection, [Draft("clock.advanced", "", command.actor, now, detail=detail)])
+        outcomes.append(done(now=now.isoformat(), mode=clock.Mode.SANDBOX.value))
+    return outcomes
+
+
+def place_holds(
+    connection: Connection, commands: Sequence[holds.PlaceHold], *, at: datetime
+) -> list[Outcome]:
+    """Place holds and stop the clocks of what they block."""
+    outcomes = holds.place(connection, commands, at=at)
+    escrow_timers.pause_clocks(connection, _subjects_of(outcomes), at=at)
+    return outcomes
+
+
+def lift_holds(
+    connection: Connection, commands: Sequence[holds.LiftHold], *, at: datetime
+) -> list[Outcome]:
+    """Lift holds and let the clocks run on that no other hold stops."""
+    outcomes = holds.lift(connection, commands, at=at)
+    escrow_timers.resume_clocks(connection, _subjects_of(outcomes), at=at)
+    return outcomes
+
+
+def _subjects_of(outcomes: Sequence[Outcome]) -> list[str]:
+    return sorted({outcome.facts["subject"] for outcome in outcomes if outcome.is_done})
+
+
+def _doors() -> Mapping[str, Door]:
+    services: dict[str, Service] = {
+        "parties.create": parties.create,
+        "parties.change": parties.change,
+        "holds.place": place_holds,
+        "holds.lift": lift_holds,
+        "payouts.add_method": methods.add_methods,
+        "payouts.resume": methods.resume,
+        "payouts.request": payouts.request,
+        "payouts.submit": payouts.submit,
+        "payouts.cancel": payouts.cancel,
+        "clock.advance": advance_clock,
+    }
+    for verb in (
+        *("propose", "add_milestones", "accept", "pause", "resume", "end", "close"),
+        *("fund", "tip", "cancel_funding", "credit_receipt"),
+        *("submit", "withdraw_submission", "request_changes", "ask_refund", "cancel"),
+        *("approve", "release_part", "confirm"),
+        *("accept_refund", "give_back", "settle_dormant"),
+        *("propose_amendment", "sign_amendment"),
+    ):
+        services[f"escrow.{verb}"] = getattr(escrow, verb)
+    return {name: Door(service, subjects) for name, service in services.items()}
+
+
+DOORS: Final = MappingProxyType(_doors())
+"""Every service that the API's calls name."""
+
+
+class TenantDoors:
+    """The group commits of one process, one for each tenant that was asked for."""
+
+    def __init__(self, engine: Engine, doors: Mapping[str, Door] = DOORS) -> None:
+        self._engine = engine
+        self._doors = doors
+        self._open: dict[Tenant, GroupCommit] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, tenant: Tenant) -> GroupCommit:
+        """The tenant's group commit, always the same one."""
+        found = self._open.get(tenant)
+        if found is not None:
+            return found
+        with self._lock:
+            if tenant not in self._open:
+                self._open[tenant] = GroupCommit(self._engine, tenant, self._doors)
+            return self._open[tenant]
+
+    def close(self) -> None:
+        """Let every writer finish what waits, and end."""
+        with self._lock:
+            for door in self._open.values():
+                door.close()

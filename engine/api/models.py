@@ -1,0 +1,104 @@
+"""The small parts of which requests are made: ids, amounts, texts; strict and without surprise."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Final
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError
+
+from engine.api.refusals import CurrencyMismatch
+from kernel.money import parse_minor
+
+ID_PATTERN: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+_ID: Final = re.compile(ID_PATTERN, re.ASCII)
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 2199
+
+# Control and format characters, line separators, private use: nobody can see or compare them.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+class Request(BaseModel):
+    """A body: unknown fields are refused, nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def read_id(text: str) -> UUID | None:
+    """An id as we write it: 36 characters in small hex; None for anything else."""
+    return UUID(text) if _ID.fullmatch(text) else None
+
+
+def _canonical_id(value: object) -> object:
+    if isinstance(value, str) and _ID.fullmatch(value) is None:
+        raise PydanticCustomError("id", "an id is a UUID in small hex digits with hyphens")
+    return value
+
+
+def _seen(text: str) -> str:
+    if any(unicodedata.category(letter) in _UNSEEN for letter in text):
+        raise PydanticCustomError("unseen", "no invisible or control characters")
+    return text
+
+
+def _sane(at: datetime) -> datetime:
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise PydanticCustomError("year", "a time lies in the years 1970 to 2199")
+    return at.astimezone(UTC)
+
+
+def _time_text(value: object) -> object:
+    if not isinstance(value, str) or _TIME.fullmatch(value) is None:
+        raise PydanticCustomError("time", "a time is written 2026-01-31T12:00:00Z")
+    return value
+
+
+Id = Annotated[
+    UUID,
+    BeforeValidator(_canonical_id),
+    Field(json_schema_extra={"pattern": f"^{ID_PATTERN}$"}),
+]
+"""An id; written one way only, so that two spellings never name one thing."""
+
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_seen)]
+"""A caller's own name for something, to be compared by eye: nothing invisible in it."""
+
+Text = Annotated[str, StringConstraints(max_length=500)]
+"""Words for people; kept as they are and shown escaped."""
+
+Time = Annotated[AwareDatetime, BeforeValidator(_time_text), AfterValidator(_sane)]
+"""An instant with its offset, in the years 1970 to 2199."""
+
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""The version of a subject that the caller saw."""
+
+
+class Amount(Request):
+    """An amount of money: digits with at most the currency's decimals, above zero."""
+
+    amount: Annotated[
+        str,
+        StringConstraints(max_length=40),
+        Field(examples=["100.00"], json_schema_extra={"pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"}),
+    ]
+    currency: Annotated[str, StringConstraints(max_length=10), Field(examples=["EUR"])]
+
+    def minor(self, currency: str | None = None) -> int:
+        """Minor units; refuses `money.*`, and another currency than the one that is asked for."""
+        amount_minor = parse_minor(self.amount, self.currency)
+        if currency is not None and self.currency != currency:
+            raise CurrencyMismatch(currency=currency, given=self.currency)
+        return amount_minor

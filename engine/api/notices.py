@@ -1,0 +1,106 @@
+"""Notices that a rail sends us: each is a hint, and what it is about is read from the rail itself.
+
+Nothing of a notice's content moves money. What is true of the operation is fetched from the rail,
+outside any transaction; then the notice is kept and the truth applied, in one transaction, once.
+Notices about no operation of ours are left to the rail's own feed, which the workers read.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+from sqlalchemy import Connection, Engine
+
+from engine.api.models import Id, Reference, Request, Time
+from kernel import clock
+from kernel.database import Tenant, transaction
+from kernel.errors import Broken
+from rails import service
+from rails.caller import ResultHandler
+from rails.model import Notice, RailOperation, RailOutcome, RailResult
+from rails.port import Rail
+
+Rails = Mapping[str, Callable[[Tenant], Rail]]
+"""By name, the rails of a tenant that may send notices here."""
+
+MOST_NOTICES: Final = 1_000
+
+
+class NoticeBody(Request):
+    """One notice: its own id, and the operation of ours that it is about."""
+
+    notice_id: Reference
+    kind: Reference
+    operation_id: Id | None = None
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    occurred_at: Time
+
+
+class NoticesBody(Request):
+    """Some notices, in any order, however often."""
+
+    notices: Annotated[tuple[NoticeBody, ...], Field(min_length=1, max_length=MOST_NOTICES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """Where a tenant's notices are taken in."""
+
+    engine: Engine
+    tenant: Tenant
+    rail: Rail
+    handlers: Mapping[str, ResultHandler]
+
+
+def take_in(inbox: Inbox, bodies: Sequence[NoticeBody]) -> dict[str, Any]:
+    """Apply what the rail says by now of the operations that the notices name."""
+    named = [body for body in bodies if body.operation_id is not None]
+    with transaction(inbox.engine, inbox.tenant) as connection:
+        at = clock.now(connection)
+        ids = sorted({body.operation_id for body in named if body.operation_id is not None})
+        ours = service.list_operations(connection, ids)
+    truths = _ask(inbox.rail, ours, at)
+    with transaction(inbox.engine, inbox.tenant) as connection:
+        notices = [_notice(inbox.rail.name, body, ours) for body in named]
+        fresh = service.receive(connection, notices, at=at)
+        known = {operation.id for operation in ours}
+        heard = {notice.operation_id for notice in fresh if notice.operation_id in known}
+        _tell(connection, inbox.handlers, [r for r in truths if r.operation_id in heard], at)
+        parked = [notice for notice in fresh if notice.operation_id not in known]
+        service.park(connection, parked, at=at)
+    return {"received": len(bodies), "new": len(fresh), "parked": len(parked)}
+
+
+def _ask(rail: Rail, operations: Sequence[RailOperation], at: datetime) -> list[RailResult]:
+    if not operations:
+        return []
+    results = rail.resolve(operations, at=at)
+    return [result for result in results if result.outcome is not RailOutcome.UNKNOWN]
+
+
+def _tell(
+    connection: Connection,
+    handlers: Mapping[str, ResultHandler],
+    results: Sequence[RailResult],
+    at: datetime,
+) -> None:
+    by_handler = service.store_results(connection, results, at) if results else {}
+    for name in sorted(by_handler):
+        if name not in handlers:
+            raise Broken("no handler has the name that an operation carries", handler=name)
+        handlers[name](connection, by_handler[name], at)
+
+
+def _notice(rail: str, body: NoticeBody, ours: Sequence[RailOperation]) -> Notice:
+    amounts = {operation.id: operation.amount_minor for operation in ours}
+    return Notice(
+        rail=rail,
+        notice_id=body.notice_id,
+        kind=body.kind,
+        operation_id=body.operation_id,
+        amount_minor=amounts.get(body.operation_id, 0) if body.operation_id else 0,
+        currency=body.currency,
+        occurred_at=body.occurred_at,
+    )
