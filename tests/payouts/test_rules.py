@@ -232,21 +232,40 @@ def test_what_is_under_way_is_not_there(way: tuple[str, str], expected: str) -> 
     assert [_way(transfer) for transfer in settle_currency(position).transfers] == [expected]
 
 
-def test_the_platforms_bank_pays_once() -> None:
+@pytest.mark.parametrize(
+    ("own_minor", "expected", "short_minor"),
+    [
+        (1_000, "platform_bank > custody_bank 300", 0),
+        (700, "platform_bank > custody_bank 100", 200),
+    ],
+)
+def test_the_platforms_bank_pays_once(own_minor: int, expected: str, short_minor: int) -> None:
     """A top-up that is under way is neither owed again nor there to be paid again."""
     position = Position(
         currency="EUR",
         due_from_platform_minor=900,
-        platform_bank_minor=1_000,
+        platform_bank_minor=own_minor,
         under_way={("platform_bank", "custody_bank"): 600},
     )
 
     settlement = settle_currency(position)
 
-    assert [_way(transfer) for transfer in settlement.transfers] == [
-        "platform_bank > custody_bank 300"
+    assert [_way(transfer) for transfer in settlement.transfers] == [expected]
+    assert settlement.shortfall_minor == short_minor
+
+
+def test_what_comes_to_the_processor_is_not_sent_back_before_it_is_there() -> None:
+    """Of 100 at the processor and 800 on their way there, 100 can go to the bank."""
+    position = Position(
+        currency="EUR",
+        processor_minor=100,
+        bank_minor=800,
+        under_way={("custody_bank", "processor_available"): 800},
+    )
+
+    assert [_way(transfer) for transfer in settle_currency(position).transfers] == [
+        "processor_available > custody_bank 100"
     ]
-    assert settlement.shortfall_minor == 0
 
 
 MINOR = st.integers(0, 10**9)

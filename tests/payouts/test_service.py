@@ -364,6 +364,24 @@ def test_a_rail_cannot_pay_what_was_never_sent(
         _hear(connection, replace(operation, id=new_id()), RailOutcome.DONE)
 
 
+def test_a_payout_is_saved_from_the_state_that_was_seen(
+    connection: Connection, payee_id: UUID, method_id: UUID
+) -> None:
+    """A save that names another state or version than the row has is Broken, and saves nothing."""
+    operation = _submitted(connection, payee_id, method_id)
+    seen = get_payout(connection, operation.id)
+    paid = replace(seen, state=PayoutState.PAID, version=seen.version + 1, paid_at=NOON)
+
+    for stale, before in (
+        (paid, PayoutState.REQUESTED),
+        (replace(paid, version=seen.version + 2), PayoutState.SUBMITTED),
+    ):
+        with pytest.raises(Broken):
+            store.save_payouts(connection, [(stale, before)])
+
+    assert get_payout(connection, operation.id) == seen
+
+
 def test_an_operator_lets_paused_payouts_go_on(
     connection: Connection, payee_id: UUID, method_id: UUID
 ) -> None:

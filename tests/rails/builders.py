@@ -1,7 +1,7 @@
 """Operations, results and rails for tests, each with sensible values for what does not matter."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -107,6 +107,7 @@ class BadLine:
     rail: Rail
     cuts: list[str] = field(default_factory=list)
     executed: list[UUID] = field(default_factory=list)
+    remembers_hours: int = 1_000
 
     @property
     def name(self) -> str:
@@ -114,7 +115,7 @@ class BadLine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return self.rail.capabilities
+        return replace(self.rail.capabilities, idempotency_ttl_hours=self.remembers_hours)
 
     def execute(self, operations: Sequence[RailOperation], *, at: datetime) -> list[RailResult]:
         cut = self.cuts.pop(0) if self.cuts else ""

@@ -142,6 +142,24 @@ def test_a_line_cut_before_the_call_is_proven_and_sent_again(
     assert ear.words() == ["done"]
 
 
+@pytest.mark.parametrize(("remembers_hours", "sent_again"), [(47, 0), (49, 1)])
+def test_what_a_rail_may_have_forgotten_is_not_sent_again(
+    own_engine: Engine, tenant: Tenant, remembers_hours: int, sent_again: int
+) -> None:
+    """Not found after the rail's memory of ids has passed proves nothing: it stays unknown."""
+    line, ear = BadLine(SimulatedRail(own_engine, "test"), remembers_hours=remembers_hours), Ear()
+    fund = operation()
+    _intend(own_engine, tenant, fund)
+    with transaction(own_engine, tenant) as connection:
+        service.lose_replies(connection, service.take(connection, 9, NOON))
+
+    counts = _run(own_engine, tenant, line, ear, NOON + 2 * DAY)
+
+    assert (counts.sent_again, len(line.executed)) == (sent_again, sent_again)
+    with transaction(own_engine, tenant) as connection:
+        assert len(service.list_open(connection, "test.heard")) == 1 - sent_again
+
+
 def test_a_worker_that_died_after_sending_is_cleared_up(own_engine: Engine, tenant: Tenant) -> None:
     """What was sent and never heard of is read after its lease; before that it is left alone."""
     rail, ear = SimulatedRail(own_engine, "test"), Ear()
