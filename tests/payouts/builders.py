@@ -9,12 +9,13 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from kernel.commands import Outcome
-from kernel.database import Tenant, transaction
+from kernel.database import Tenant, snapshot, transaction
 from kernel.ids import new_id
 from kernel.principals import RAIL, SYSTEM, Actor, PrincipalKind
 from ledger import parties
 from ledger.chart import account
 from ledger.model import Book, Draft, Entry, Line
+from ledger.proof import prove
 from ledger.service import balances, post
 from payouts import methods, service, settlement
 from payouts.commands import AddMethod, OpenCapital, PayoutCommand, RequestPayout, SetFee
@@ -187,7 +188,10 @@ class World:
             settlement.settle(connection, at=self.at)
 
     def check(self) -> Report:
-        with transaction(self.engine, self.tenant) as connection:
+        """Prove the books, then hold them against the rail's balances."""
+        with snapshot(self.engine, self.tenant) as connection:
+            proof = prove(connection)
+            assert not proof.findings, proof.findings
             return safeguarding(connection, self.rail.balances(at=self.at))
 
     def wait(self, days: int) -> None:

@@ -1,5 +1,6 @@
 """Payouts on a real database: requested, submitted, cancelled, paid, failed, refused."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +16,7 @@ from kernel.errors import Broken
 from kernel.ids import new_id
 from kernel.principals import SYSTEM, Actor
 from ledger import holds, parties
+from ledger.proof import prove
 from payouts import methods, service, store
 from payouts.commands import AddMethod, Resume, SetFee
 from payouts.model import MethodState, PayoutState
@@ -38,12 +40,13 @@ from tests.payouts.builders import (
 
 
 @pytest.fixture
-def payee_id(connection: Connection) -> UUID:
-    """A verified payee with 600.00 EUR available, at 2.00 a payout."""
+def payee_id(connection: Connection) -> Iterator[UUID]:
+    """A verified payee with 600.00 EUR available, at 2.00 a payout; the books are proved after."""
     payee_id = new_payee(connection)
     give(connection, payee_id, 60_000)
     set_fee(connection, 200)
-    return payee_id
+    yield payee_id
+    assert not prove(connection).findings
 
 
 @pytest.fixture
