@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from engine.api import store, views
+from engine.api import store
 from engine.api.calls import Look
 from escrow import store as deals
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Guard
@@ -195,5 +195,5 @@ def _answer(
             }
             for timer in timers.list_of(connection, [subject])
         ],
-        "holds": [views.hold(each) for some in blocked.values() for each in some],
+        "holds": [holds.as_json(each) for some in blocked.values() for each in some],
     }

@@ -18,10 +18,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.api import answers, keys
+from engine.api import answers_books, keys
 from engine.api.access import Scope
 from engine.api.bulk import bulk_model, bulk_route
-from engine.api.calls import Nothing, Page, Read, page_of
+from engine.api.calls import Nothing, Page, PageQuery, Read, page_of
 from engine.api.document import Operation, draw
 from engine.api.edge import (
     Edge,
@@ -38,17 +38,19 @@ from engine.api.logs import AccessLog
 from engine.api.notices import Inbox, NoticesBody, Rails, take_in
 from engine.api.problems import add_handlers
 from engine.api.reads_books import BOOK_READS
-from engine.api.reads_deals import DEAL_READS, HOUSE_READS, PageQuery
+from engine.api.reads_deals import DEAL_READS
+from engine.api.reads_house import HOUSE_READS
 from engine.api.refusals import NotFound, PlatformOnly
 from engine.api.views import api_key
-from engine.api.writes_deals import DEALS
+from engine.api.writes_contracts import CONTRACTS
 from engine.api.writes_house import HOUSE
+from engine.api.writes_slots import SLOTS
 from engine.group_commit import GroupCommit
 from engine.handlers import RAIL_RESULTS
 from kernel.database import Tenant
 from kernel.keys import KeyRing
 
-WRITES: Final = (*DEALS, *HOUSE)
+WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE)
 READS: Final = (*DEAL_READS, *HOUSE_READS, *BOOK_READS)
 VERSION: Final = "1"
 
@@ -178,7 +180,9 @@ def operations() -> Sequence[Operation]:
             told(path=write.path, body=write.body, answer=write.answer, status=write.status)
         )
         if write.bulk:
-            found.append(told(path=write.bulk, body=bulk_model(write), answer=answers.BulkAnswer))
+            found.append(
+                told(path=write.bulk, body=bulk_model(write), answer=answers_books.BulkAnswer)
+            )
     found += [
         Operation(
             method="GET",
@@ -196,7 +200,7 @@ def operations() -> Sequence[Operation]:
 
 def _odd_operations() -> Sequence[Operation]:
     """What is no command of a service and no read of a snapshot."""
-    made = partial(Operation, method="POST", scope=Scope.KEYS_WRITE, answer=answers.KeyAnswer)
+    made = partial(Operation, method="POST", scope=Scope.KEYS_WRITE, answer=answers_books.KeyAnswer)
     return (
         made(path="/v1/keys", summary="Make an API key", body=keys.KeyBody, status=201),
         made(
@@ -211,7 +215,7 @@ def _odd_operations() -> Sequence[Operation]:
             path="/v1/keys",
             summary="API keys, without their secrets",
             scope=Scope.KEYS_WRITE,
-            answer=answers.KeyAnswer,
+            answer=answers_books.KeyAnswer,
             query=PageQuery,
             pages=True,
         ),
@@ -221,11 +225,13 @@ def _odd_operations() -> Sequence[Operation]:
             summary="Notices of a rail; each is unique by its notice_id",
             scope=Scope.RAILS_WRITE,
             body=NoticesBody,
-            answer=answers.NoticesAnswer,
+            answer=answers_books.NoticesAnswer,
             needs_key=False,
         ),
-        Operation(method="GET", path="/healthz", summary="Alive", answer=answers.HealthAnswer),
-        Operation(method="GET", path="/readyz", summary="Ready", answer=answers.ReadyAnswer),
+        Operation(
+            method="GET", path="/healthz", summary="Alive", answer=answers_books.HealthAnswer
+        ),
+        Operation(method="GET", path="/readyz", summary="Ready", answer=answers_books.ReadyAnswer),
     )
 
 
@@ -255,7 +261,7 @@ async def _list_keys(edge: Edge, request: Request) -> Response:
         path="/v1/keys",
         scope=Scope.KEYS_WRITE,
         fetch=lambda _connection, _look: None,
-        answer=answers.KeyAnswer,
+        answer=answers_books.KeyAnswer,
         summary="",
         query=PageQuery,
     )

@@ -6,10 +6,10 @@ as all the rest of a request. The same rows draw the OpenAPI document.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from engine.api.access import Scope
@@ -25,6 +25,13 @@ LONGEST_BULK: Final = 1_000
 
 class Nothing(Request):
     """A body without fields."""
+
+
+class PageQuery(Request):
+    """How much of a list, and from where."""
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    cursor: Annotated[str, Field(min_length=1, max_length=500)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +125,20 @@ def page_of(
     shown = items[:limit]
     goes_on = len(items) > limit
     return Page([show(item) for item in shown], key(shown[-1]) if goes_on else None)
+
+
+def after_id(look: Look) -> UUID | None:
+    """The id behind which a page begins."""
+    return None if look.after is None else UUID(look.after[0])
+
+
+def by_id(row: Any) -> tuple[str]:  # noqa: ANN401  any row with an id
+    """The sort key of a list in the order of ids."""
+    return (str(row.id),)
+
+
+def declare(
+    path: str, scope: Scope, fetch: Fetch, answer: type[BaseModel], summary: str, **more: Any
+) -> Read:
+    """A read in one line."""
+    return Read(path=path, scope=scope, fetch=fetch, answer=answer, summary=summary, **more)

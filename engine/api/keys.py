@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from engine.api import gate, store, views
 from engine.api.access import Caller, Scope
-from engine.api.calls import Nothing
+from engine.api.calls import Nothing, PageQuery
 from engine.api.edge import (
     Edge,
     json_body,
@@ -27,7 +27,6 @@ from engine.api.edge import (
     validated,
 )
 from engine.api.models import Id, Request, Time
-from engine.api.reads_deals import PageQuery
 from engine.api.refusals import NotFound, ScopeMissing
 from kernel import clock, idempotency, keys
 from kernel.commands import Outcome, done, refused

@@ -42,10 +42,10 @@ def read_id(text: str) -> UUID | None:
     return UUID(text) if _ID.fullmatch(text) else None
 
 
-def _canonical_id(value: object) -> object:
-    if isinstance(value, str) and _ID.fullmatch(value) is None:
+def _canonical_id(value: object) -> UUID:
+    if not isinstance(value, str) or _ID.fullmatch(value) is None:
         raise PydanticCustomError("id", "an id is a UUID in small hex digits with hyphens")
-    return value
+    return UUID(value)
 
 
 def _seen(text: str) -> str:
@@ -54,16 +54,17 @@ def _seen(text: str) -> str:
     return text
 
 
-def _sane(at: datetime) -> datetime:
+def _read_time(value: object) -> datetime:
+    wrong = PydanticCustomError("time", "a time is written 2026-01-31T12:00:00Z")
+    if not isinstance(value, str) or _TIME.fullmatch(value) is None:
+        raise wrong
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        raise wrong from None
     if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
         raise PydanticCustomError("year", "a time lies in the years 1970 to 2199")
     return at.astimezone(UTC)
-
-
-def _time_text(value: object) -> object:
-    if not isinstance(value, str) or _TIME.fullmatch(value) is None:
-        raise PydanticCustomError("time", "a time is written 2026-01-31T12:00:00Z")
-    return value
 
 
 Id = Annotated[
@@ -79,8 +80,11 @@ Reference = Annotated[str, StringConstraints(min_length=1, max_length=200), Afte
 Text = Annotated[str, StringConstraints(max_length=500)]
 """Words for people; kept as they are and shown escaped."""
 
-Time = Annotated[AwareDatetime, BeforeValidator(_time_text), AfterValidator(_sane)]
+Time = Annotated[AwareDatetime, BeforeValidator(_read_time)]
 """An instant with its offset, in the years 1970 to 2199."""
+
+Token = Annotated[str, Field(max_length=200, pattern="^[!-~]*$")]
+"""A rail's name for a means of payment: never a card's or a bank's number."""
 
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 """The version of a subject that the caller saw."""
@@ -102,3 +106,9 @@ class Amount(Request):
         if currency is not None and self.currency != currency:
             raise CurrencyMismatch(currency=currency, given=self.currency)
         return amount_minor
+
+
+class ReasonBody(Request):
+    """Why, in the actor's words."""
+
+    reason: Text = ""

@@ -7,10 +7,9 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy import Connection
 
-from engine.api import answers, store, views
+from engine.api import answers_books, store, views
 from engine.api.access import Scope
-from engine.api.calls import Look, Page, Read, page_of
-from engine.api.reads_deals import PageQuery
+from engine.api.calls import Look, Page, PageQuery, Read, page_of
 from engine.api.refusals import PlatformOnly
 from kernel import clock
 from ledger import reads
@@ -189,7 +188,7 @@ BOOK_READS: Final[tuple[Read, ...]] = (
         path="/v1/accounts",
         scope=Scope.LEDGER_READ,
         fetch=_accounts,
-        answer=answers.AccountAnswer,
+        answer=answers_books.AccountAnswer,
         summary="Accounts with their balances",
         query=AccountsQuery,
         pages=True,
@@ -198,14 +197,14 @@ BOOK_READS: Final[tuple[Read, ...]] = (
         path="/v1/accounts/{account_id}",
         scope=Scope.LEDGER_READ,
         fetch=_account,
-        answer=answers.AccountAnswer,
+        answer=answers_books.AccountAnswer,
         summary="An account with its balance",
     ),
     Read(
         path="/v1/accounts/{account_id}/extract",
         scope=Scope.LEDGER_READ,
         fetch=_extract,
-        answer=answers.LineAnswer,
+        answer=answers_books.LineAnswer,
         summary="The lines of an account, each with the balance behind it",
         query=PageQuery,
         pages=True,
@@ -214,14 +213,14 @@ BOOK_READS: Final[tuple[Read, ...]] = (
         path="/v1/trial_balance",
         scope=Scope.LEDGER_READ,
         fetch=_trial_balance,
-        answer=answers.TrialBalanceAnswer,
+        answer=answers_books.TrialBalanceAnswer,
         summary="The trial balance",
     ),
     Read(
         path="/v1/entries",
         scope=Scope.LEDGER_READ,
         fetch=_entries,
-        answer=answers.EntryAnswer,
+        answer=answers_books.EntryAnswer,
         summary="Journal entries with their lines",
         query=EntriesQuery,
         pages=True,
@@ -230,7 +229,7 @@ BOOK_READS: Final[tuple[Read, ...]] = (
         path="/v1/events",
         scope=Scope.EVENTS_READ,
         fetch=_events,
-        answer=answers.EventAnswer,
+        answer=answers_books.EventAnswer,
         summary="Events of the log, all or of one subject",
         query=EventsQuery,
         pages=True,
@@ -239,14 +238,14 @@ BOOK_READS: Final[tuple[Read, ...]] = (
         path="/v1/events/{event_id}",
         scope=Scope.EVENTS_READ,
         fetch=_event,
-        answer=answers.EventAnswer,
+        answer=answers_books.EventAnswer,
         summary="An event of the log",
     ),
     Read(
         path="/v1/clock",
         scope=Scope.EVENTS_READ,
         fetch=_clock,
-        answer=answers.TimeAnswer,
+        answer=answers_books.TimeAnswer,
         summary="What time it is for this tenant",
     ),
 )

@@ -9,7 +9,6 @@ from escrow.model import Amendment, Contract, Funding, Refund, Release, Slot
 from kernel.keys import ApiKey
 from kernel.money import to_json
 from ledger.chart import account
-from ledger.model_parties import Hold
 from ledger.reads import (
     AccountView,
     EntryView,
@@ -19,7 +18,7 @@ from ledger.reads import (
     TrialRow,
     TrialTotal,
 )
-from payouts.model import Payout, PayoutMethod
+from payouts.model import PayoutMethod
 
 _HOUR = timedelta(hours=1)
 
@@ -164,26 +163,6 @@ def amendment(row: Amendment, currency: str) -> Json:
     }
 
 
-def payout(row: Payout) -> Json:
-    """A payout."""
-    money = _in(row.currency)
-    return {
-        "id": str(row.id),
-        "payee_id": str(row.payee_id),
-        "method_id": str(row.method_id),
-        "amount": money(row.amount_minor),
-        "fee": money(row.fee_minor),
-        "net": money(row.net_minor),
-        "state": row.state.value,
-        "version": row.version,
-        "code": row.code,
-        "requested_at": row.requested_at.isoformat(),
-        "submitted_at": _time(row.submitted_at),
-        "paid_at": _time(row.paid_at),
-        "ended_at": _time(row.ended_at),
-    }
-
-
 def method(row: PayoutMethod) -> Json:
     """A place to be paid to."""
     return {
@@ -191,17 +170,6 @@ def method(row: PayoutMethod) -> Json:
         "party_id": str(row.party_id),
         "token": row.token,
         "state": row.state.value,
-    }
-
-
-def hold(row: Hold) -> Json:
-    """A hold."""
-    return {
-        "id": str(row.id),
-        "subject": row.subject,
-        "kind": row.kind.value,
-        "reason": row.reason,
-        "placed_at": row.placed_at.isoformat(),
     }
 
 

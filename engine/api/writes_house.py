@@ -6,12 +6,12 @@ from uuid import UUID
 from pydantic import Field
 
 from engine.api.access import Scope
-from engine.api.answers import HoldAnswer, MethodActed, PartyAnswer, PayoutActed, TimeAnswer
+from engine.api.answers import HoldAnswer, MethodActed, PartyAnswer, PayoutAnswer
+from engine.api.answers_books import TimeAnswer
 from engine.api.calls import Given, Subject, Write
 from engine.api.doors import AdvanceClock
-from engine.api.models import Amount, Id, Reference, Request, Text, Time
+from engine.api.models import Amount, Id, ReasonBody, Reference, Request, Text, Time, Token
 from engine.api.refusals import Invalid
-from engine.api.writes_deals import ReasonBody, Token
 from kernel.commands import Command
 from kernel.ids import new_id
 from ledger import holds, parties
@@ -151,7 +151,7 @@ def _on_payout(verb: str, summary: str) -> Write[ReasonBody]:
         scope=Scope.PAYOUTS_WRITE,
         body=ReasonBody,
         command=_payout,
-        answer=PayoutActed,
+        answer=PayoutAnswer,
         summary=summary,
         subject=PAYOUT,
     )
@@ -226,7 +226,7 @@ HOUSE: Final[tuple[Write[Any], ...]] = (
         scope=Scope.PAYOUTS_WRITE,
         body=PayoutBody,
         command=_request_payout,
-        answer=PayoutActed,
+        answer=PayoutAnswer,
         summary="Ask for a payout of available money",
         status=201,
         bulk="/v1/payouts:request",

@@ -1,87 +1,32 @@
-"""The commands on contracts, slots and amendments."""
+"""The commands on slots, amendments and fundings: pay, show work, release, refund, amend."""
 
-from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from engine.api.access import Scope
-from engine.api.answers import ContractActed, FundingActed, SlotActed
+from engine.api.answers import FundingActed, SlotActed
 from engine.api.calls import Given, Nothing, Subject, Write
-from engine.api.models import Amount, Id, Reference, Request, Text, Time, Version
+from engine.api.models import Amount, Id, ReasonBody, Reference, Request, Text, Token, Version
 from escrow import refusals
 from escrow.commands import (
-    STANDARD,
-    AddMilestones,
-    ContractCommand,
     Fund,
     FundingCommand,
-    Milestone,
-    Propose,
     ProposeAmendment,
     ReleasePart,
     SignAmendment,
     SlotCommand,
     Submit,
-    Tip,
 )
-from escrow.model import Method, ReleaseRule, Terms
+from escrow.model import Method
 from kernel.commands import Command
 from kernel.ids import new_id
-from kernel.money import exponent
 
-CONTRACT: Final = Subject("contract", "contract_id", refusals.UnknownContract)
 SLOT: Final = Subject("slot", "slot_id", refusals.UnknownSlot)
 FUNDING: Final = Subject("funding", "funding_id", refusals.UnknownFunding)
 AMENDMENT: Final = Subject("amendment", "amendment_id", refusals.UnknownAmendment)
 
-Bps = Annotated[int, Field(ge=0, le=10_000)]
 SubmissionNo = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Token = Annotated[str, Field(max_length=200, pattern="^[!-~]*$")]
-
-
-class MilestoneBody(Request):
-    """One milestone of a proposal."""
-
-    amount: Amount
-    title: Text = ""
-    due_at: Time | None = None
-
-
-class TermsBody(Request):
-    """What acceptance pins; what is left out is the standard."""
-
-    commission_bps: Bps | None = None
-    client_fee_bps: Bps | None = None
-    security_hold_days: Annotated[int, Field(ge=0, le=90)] | None = None
-    auto_release_hours: Annotated[int, Field(ge=1, le=720)] | None = None
-    release_rule: ReleaseRule | None = None
-    refund_reply_hours: Annotated[int, Field(ge=1, le=2_160)] | None = None
-    dormant_days: Annotated[int, Field(ge=1, le=3_650)] | None = None
-    dormant_limit: Amount | None = None
-    free_change_rounds: Annotated[int, Field(ge=0, le=1_000)] | None = None
-
-
-class ProposeBody(Request):
-    """A contract with its milestones."""
-
-    client_id: Id
-    payee_id: Id
-    currency: Annotated[str, Field(max_length=10, examples=["EUR"])]
-    milestones: Annotated[list[MilestoneBody], Field(min_length=1, max_length=100)]
-    terms: TermsBody = TermsBody()
-
-
-class MilestonesBody(Request):
-    """Further milestones."""
-
-    milestones: Annotated[list[MilestoneBody], Field(min_length=1, max_length=100)]
-
-
-class ReasonBody(Request):
-    """Why, in the actor's words."""
-
-    reason: Text = ""
 
 
 class SlotBody(Request):
@@ -112,82 +57,11 @@ class FundBody(SlotBody):
     method_token: Token = ""
 
 
-class TipBody(Request):
-    """Something on top."""
-
-    amount: Amount
-    method: Method = Method.CARD
-    method_token: Token = ""
-
-
 class AmendBody(SlotBody):
     """A new price, or the slot to which the rest rolls forward."""
 
     new_amount: Amount | None = None
     to_slot_id: Id | None = None
-
-
-def _milestones(bodies: list[MilestoneBody], currency: str) -> tuple[Milestone, ...]:
-    return tuple(
-        Milestone(
-            slot_id=new_id(),
-            amount_minor=body.amount.minor(currency),
-            title=body.title,
-            due_at=body.due_at,
-        )
-        for body in bodies
-    )
-
-
-def _terms(body: TermsBody, currency: str) -> Terms:
-    """The terms that were given, the standard where none was; all within the database's ranges."""
-    given: dict[str, Any] = {
-        "commission_bps": body.commission_bps,
-        "client_fee_bps": body.client_fee_bps,
-        "security_hold_days": body.security_hold_days,
-        "auto_release_after": _hours(body.auto_release_hours),
-        "release_rule": body.release_rule,
-        "refund_reply_after": _hours(body.refund_reply_hours),
-        "dormant_after": None if body.dormant_days is None else timedelta(days=body.dormant_days),
-        "dormant_limit_minor": None
-        if body.dormant_limit is None
-        else body.dormant_limit.minor(currency),
-        "free_change_rounds": body.free_change_rounds,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
-    return Terms(**chosen) if chosen else STANDARD
-
-
-def _hours(hours: int | None) -> timedelta | None:
-    return None if hours is None else timedelta(hours=hours)
-
-
-def _propose(given: Given[ProposeBody]) -> Command:
-    body = given.body
-    exponent(body.currency)
-    return Propose(
-        actor=given.actor,
-        contract_id=new_id(),
-        client_id=body.client_id,
-        payee_id=body.payee_id,
-        currency=body.currency,
-        milestones=_milestones(body.milestones, body.currency),
-        terms=_terms(body.terms, body.currency),
-    )
-
-
-def _add_milestones(given: Given[MilestonesBody]) -> Command:
-    return AddMilestones(
-        actor=given.actor,
-        contract_id=given.ids["contract_id"],
-        milestones=_milestones(given.body.milestones, given.currency),
-    )
-
-
-def _contract(given: Given[ReasonBody]) -> Command:
-    return ContractCommand(
-        actor=given.actor, contract_id=given.ids["contract_id"], reason=given.body.reason
-    )
 
 
 def _facts(given: Given[Any]) -> dict[str, Any]:
@@ -225,18 +99,6 @@ def _fund(given: Given[FundBody]) -> Command:
     )
 
 
-def _tip(given: Given[TipBody]) -> Command:
-    body = given.body
-    return Tip(
-        actor=given.actor,
-        contract_id=given.ids["contract_id"],
-        funding_id=new_id(),
-        amount_minor=body.amount.minor(given.currency),
-        method=body.method,
-        method_token=body.method_token,
-    )
-
-
 def _amend(given: Given[AmendBody]) -> Command:
     body = given.body
     return ProposeAmendment(
@@ -254,20 +116,6 @@ def _sign(given: Given[Nothing]) -> Command:
 def _funding(given: Given[ReasonBody]) -> Command:
     return FundingCommand(
         actor=given.actor, funding_id=given.ids["funding_id"], reason=given.body.reason
-    )
-
-
-def _on_contract(verb: str, summary: str) -> Write[ReasonBody]:
-    return Write(
-        path=f"/v1/contracts/{{contract_id}}/{verb}",
-        service=f"escrow.{verb}",
-        scope=Scope.CONTRACTS_WRITE,
-        body=ReasonBody,
-        command=_contract,
-        answer=ContractActed,
-        summary=summary,
-        subject=CONTRACT,
-        bulk=f"/v1/contracts:{verb}" if verb == "accept" else "",
     )
 
 
@@ -347,48 +195,8 @@ _SLOT_STEPS: Final[tuple[Write[Any], ...]] = (
     ),
 )
 
-DEALS: Final[tuple[Write[Any], ...]] = (
+SLOTS: Final[tuple[Write[Any], ...]] = (
     *_SLOT_STEPS,
-    Write(
-        path="/v1/contracts",
-        service="escrow.propose",
-        scope=Scope.CONTRACTS_WRITE,
-        body=ProposeBody,
-        command=_propose,
-        answer=ContractActed,
-        summary="Offer a contract (client or payee)",
-        status=201,
-        bulk="/v1/contracts:propose",
-    ),
-    _on_contract("accept", "Accept what the other party offered"),
-    _on_contract("pause", "Pause a contract"),
-    _on_contract("resume", "Resume a contract"),
-    _on_contract("end", "End a contract; what is held is asked back"),
-    _on_contract("close", "Close an ending contract that holds nothing"),
-    Write(
-        path="/v1/contracts/{contract_id}/milestones",
-        service="escrow.add_milestones",
-        scope=Scope.CONTRACTS_WRITE,
-        body=MilestonesBody,
-        command=_add_milestones,
-        answer=ContractActed,
-        summary="Offer further milestones (either party)",
-        status=201,
-        subject=CONTRACT,
-        needs_currency=True,
-    ),
-    Write(
-        path="/v1/contracts/{contract_id}/tips",
-        service="escrow.tip",
-        scope=Scope.MONEY_WRITE,
-        body=TipBody,
-        command=_tip,
-        answer=FundingActed,
-        summary="Give the payee something on top (client)",
-        status=201,
-        subject=CONTRACT,
-        needs_currency=True,
-    ),
     Write(
         path="/v1/amendments/{amendment_id}/sign",
         service="escrow.sign_amendment",
@@ -420,4 +228,4 @@ DEALS: Final[tuple[Write[Any], ...]] = (
         subject=FUNDING,
     ),
 )
-"""Every command on a deal."""
+"""Every command on slots, amendments and fundings."""
