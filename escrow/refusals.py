@@ -81,6 +81,12 @@ class UnknownFunding(Refusal):
     code = "escrow.unknown_funding"
 
 
+class UnknownRefund(Refusal):
+    """There is no refund with this id."""
+
+    code = "escrow.unknown_refund"
+
+
 class UnknownRelease(Refusal):
     """There is no release with this id."""
 

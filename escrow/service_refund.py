@@ -12,14 +12,13 @@ from escrow import rules_amend, rules_refund, rules_release, store
 from escrow.commands import ProposeAmendment, SignAmendment, SlotCommand
 from escrow.machine import Trigger
 from escrow.model import Amendment, Contract, Funding, Plan, Refund
-from escrow.refusals import IdTaken, UnknownAmendment
+from escrow.refusals import IdTaken, UnknownAmendment, UnknownRefund
 from escrow.rules import Deal
 from escrow.rules_rail import Heard
 from escrow.service_batch import get_deal, lock_deals, once_each, run
 from escrow.service_funding import rounds
 from escrow.tables import AMENDMENT
 from kernel.commands import Command, Outcome
-from kernel.errors import Broken
 from kernel.ids import new_id
 from kernel.principals import RAIL
 from rails.model import RailResult
@@ -70,7 +69,8 @@ def refund_results(
 ) -> list[Outcome]:
     """Take in what a rail says of refunds, in the order given; one outcome each.
 
-    What is no news is done with `is_news` false and writes nothing.
+    What is no news is done with `is_news` false and writes nothing. Refuses
+    `escrow.unknown_refund`.
     """
     outcomes: list[Outcome | None] = [None] * len(results)
     for group in rounds([each.operation_id for each in results]):
@@ -84,7 +84,7 @@ def refund_results(
         ) -> Plan:
             back = backs.get(command.result.operation_id)
             if back is None:
-                raise Broken("a rail answered for no refund of ours")
+                raise UnknownRefund(refund_id=str(command.result.operation_id))
             return rules_refund.hear_refund(back, contracts[back.slot_id], command, at)
 
         for i, outcome in zip(group, run(connection, some, decide, at=at), strict=True):
@@ -213,12 +213,13 @@ def _in_rounds(
 ) -> list[Outcome]:
     """Serve the commands so that no two of one round give back to the same funding.
 
-    Money rolled forward leaves two slots with lots of one funding; all slots are locked before
-    the first round, in order.
+    Money rolled forward leaves two slots with lots of one funding; all slots and fundings are
+    locked before the first round, in order.
     """
     named = {each for command in commands for each in slots_of(command)}
     lock_deals(connection, sorted(named))
     lots = store.list_lots(connection, sorted(named))
+    store.lock_fundings(connection, [lot.funding_id for some in lots.values() for lot in some])
     waiting = list(enumerate(commands))
     outcomes: dict[int, Outcome] = {}
     while waiting:

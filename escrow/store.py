@@ -3,7 +3,7 @@
 Rows become the dataclasses of `escrow.model` at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -38,22 +38,25 @@ Row = TypeVar("Row")
 
 def _select(table: Table, key: str, lock: str = "", order: str = "id") -> str:
     names = ", ".join(column.name for column in table.columns)
-    return f"SELECT {names} FROM {table.name} WHERE {key} = ANY (%s) ORDER BY {order} {lock}"
+    return (
+        f"SELECT {names} FROM {table.name} WHERE {key} = ANY (%s::uuid[]) ORDER BY {order} {lock}"
+    )
 
 
 _FIND_PARENTS: Final = """
 SELECT slot.id, contract.id, contract.client_id, contract.payee_id
 FROM slot JOIN contract ON contract.id = slot.contract_id
-WHERE slot.id = ANY (%s)
+WHERE slot.id = ANY (%s::uuid[])
 """
 
 _LIST_OPEN_FUNDINGS: Final = """
 SELECT DISTINCT slot_id FROM funding
-WHERE slot_id = ANY (%s) AND state IN ('created', 'requires_action', 'processing', 'unknown')
+WHERE slot_id = ANY (%s::uuid[])
+    AND state IN ('created', 'requires_action', 'processing', 'unknown')
 """
 
 _LIST_UNSETTLED: Final = """
-SELECT id FROM contract WHERE id = ANY (%s) AND (
+SELECT id FROM contract WHERE id = ANY (%s::uuid[]) AND (
     EXISTS (SELECT FROM slot WHERE slot.contract_id = contract.id
         AND (held_minor > 0 OR slot.state = 'funding'))
     OR EXISTS (SELECT FROM funding WHERE funding.contract_id = contract.id
@@ -167,21 +170,26 @@ def _read(
 ) -> list[Row]:
     if not ids:
         return []
-    return [make(row) for row in connection.exec_driver_sql(statement, (sorted(set(ids)),))]
+    return [make(row) for row in connection.exec_driver_sql(statement, (_ids(ids),))]
+
+
+def _ids(ids: Iterable[UUID]) -> str:
+    """An array of ids as PostgreSQL writes it; much faster than the driver's own dumper."""
+    return "{" + ",".join(map(str, ids)) + "}"
 
 
 def find_parents(
     connection: Connection, slot_ids: Sequence[UUID]
 ) -> list[tuple[UUID, UUID, UUID, UUID]]:
     """(slot, contract, client, payee) of the slots that there are; none of them ever changes."""
-    rows = connection.exec_driver_sql(_FIND_PARENTS, (list(slot_ids),))
+    rows = connection.exec_driver_sql(_FIND_PARENTS, (_ids(slot_ids),))
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 def find_contract_slots(connection: Connection, contract_ids: Sequence[UUID]) -> list[UUID]:
     """The slots of these contracts; read under the contracts' locks, so none is missing."""
-    statement = "SELECT id FROM slot WHERE contract_id = ANY (%s)"
-    return list(connection.exec_driver_sql(statement, (list(contract_ids),)).scalars())
+    statement = "SELECT id FROM slot WHERE contract_id = ANY (%s::uuid[])"
+    return list(connection.exec_driver_sql(statement, (_ids(contract_ids),)).scalars())
 
 
 def find_contracts(connection: Connection, contract_ids: Sequence[UUID]) -> list[Contract]:
@@ -265,19 +273,19 @@ def list_lots(connection: Connection, slot_ids: Sequence[UUID]) -> dict[UUID, li
 
 def list_open_fundings(connection: Connection, slot_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the slots for which a payment is under way."""
-    rows = connection.exec_driver_sql(_LIST_OPEN_FUNDINGS, (list(slot_ids),))
+    rows = connection.exec_driver_sql(_LIST_OPEN_FUNDINGS, (_ids(slot_ids),))
     return set(rows.scalars())
 
 
 def list_unsettled(connection: Connection, contract_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the contracts that hold money or have money on its way."""
-    return set(connection.exec_driver_sql(_LIST_UNSETTLED, (list(contract_ids),)).scalars())
+    return set(connection.exec_driver_sql(_LIST_UNSETTLED, (_ids(contract_ids),)).scalars())
 
 
 def list_taken(connection: Connection, table: Table, ids: Sequence[UUID]) -> set[UUID]:
     """Those of the ids that a row has already."""
-    statement = f"SELECT id FROM {table.name} WHERE id = ANY (%s)"
-    return set(connection.exec_driver_sql(statement, (list(ids),)).scalars())
+    statement = f"SELECT id FROM {table.name} WHERE id = ANY (%s::uuid[])"
+    return set(connection.exec_driver_sql(statement, (_ids(ids),)).scalars())
 
 
 def list_held(connection: Connection) -> list[tuple[str, str, int]]:

@@ -24,6 +24,7 @@ from escrow.model import ReleaseRule, Terms
 from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.principals import Actor
+from rails.model import OperationKind, RailOutcome, RailResult
 from tests.escrow.stage import Stage, prove_books
 
 TABLES = (
@@ -272,3 +273,46 @@ def test_change_rounds_and_late_reviews_are_refused(connection: Connection) -> N
     outcome = stage.on_slot("request_changes", stage.client, reason="late")
 
     assert outcome.code == "escrow.review_is_over"
+
+
+def test_rolled_money_of_one_payment_goes_back_slot_by_slot(connection: Connection) -> None:
+    """Two slots that hold money of one payment are given back in one list, cent by cent."""
+    stage = Stage(connection, amounts=(10_000, 1, 20_000)).ready()
+    first, second, third = stage.slot_ids
+    stage.slot_id = third
+    assert stage.fund().is_done
+    stage.slot_id = first
+    assert stage.release_part(4_000).is_done
+    assert stage.amend(to_slot_id=third).is_done
+    stage.slot_id = second
+    assert stage.fund().is_done
+    commands = [SlotCommand(actor=stage.payee, slot_id=each) for each in (second, third)]
+
+    outcomes = service.give_back(connection, commands, at=stage.now)
+
+    assert [each.code for each in outcomes] == ["done", "done"]
+    assert outcomes[1].facts["refunded"]["amount"] == "260.00"
+    assert outcomes[1].facts["fee_returned"]["amount"] == "6.00"
+    assert len(outcomes[1].facts["refund_ids"]) == 2
+    prove_books(connection)
+
+
+def test_results_about_nothing_of_ours_are_refused(connection: Connection) -> None:
+    """A rail's word about an unknown refund does not stop its neighbours."""
+    stage = Stage(connection).ready()
+    refund_id = stage.on_slot("give_back", stage.payee).facts["refund_ids"][0]
+    stray = RailResult(
+        operation_id=new_id(),
+        kind=OperationKind.REFUND,
+        subject="refund:?",
+        outcome=RailOutcome.DONE,
+        amount_minor=1,
+        currency="EUR",
+        occurred_at=stage.now,
+    )
+    ours = replace(stray, operation_id=UUID(refund_id))
+
+    outcomes = service.refund_results(connection, [stray, ours], at=stage.now)
+
+    assert [each.code for each in outcomes] == ["escrow.unknown_refund", "done"]
+    prove_books(connection)
