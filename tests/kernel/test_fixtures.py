@@ -15,7 +15,7 @@ def test_a_connection_is_inside_the_tenants_transaction(
     """A service under test has the tenant's role and sees the tenant's schema alone."""
     found = connection.execute(text("SELECT current_user, current_setting('search_path')")).one()
 
-    assert found == (tenant.role, tenant.schema)
+    assert found == (tenant.role, tenant.search_path)
 
 
 def test_the_owner_sees_the_same_schema(owner_connection: Connection, tenant: Tenant) -> None:
@@ -24,7 +24,7 @@ def test_the_owner_sees_the_same_schema(owner_connection: Connection, tenant: Te
         text("SELECT current_user, current_setting('search_path')")
     ).one()
 
-    assert found == ("holdfast_owner", tenant.schema)
+    assert found == ("holdfast_owner", tenant.search_path)
 
 
 def test_the_database_is_marked_as_one_for_tests(connection: Connection) -> None:
