@@ -1,1 +1,1 @@
-"""What everyone shares: money, clock, ids, settings, database, errors, idempotency, timers, jobs."""
+"""What everyone shares: money, clock, ids, settings, database, errors, keys, timers, jobs."""

@@ -142,7 +142,9 @@ def connection(engine: Engine, tenant: Tenant) -> Iterator[Connection]:
 def owner_connection(owner_engine: Engine, tenant: Tenant) -> Iterator[Connection]:
     """A transaction of the owner who sees the tenant's tables; rolled back."""
     with owner_engine.connect() as connection, connection.begin() as transaction:
-        connection.exec_driver_sql("SELECT set_config('search_path', %s, true)", (tenant.search_path,))
+        connection.exec_driver_sql(
+            "SELECT set_config('search_path', %s, true)", (tenant.search_path,)
+        )
         yield connection
         _check_deferred(connection)
         transaction.rollback()
