@@ -215,7 +215,8 @@ class Funding:
     """One payment by the client: `amount_minor` for the slot and `client_fee_minor` for us.
 
     `slot_id` is None for a tip. Its id is the key with which the rail is asked. `refunded_minor`
-    never exceeds `captured_minor`. A tip's `release_id` names its security hold.
+    never exceeds `captured_minor`. A tip's `release_id` names its security hold. `method_token`
+    is the rail's own name for the means of payment; empty: the method's name.
     """
 
     id: UUID
@@ -236,6 +237,7 @@ class Funding:
     rail_ref: str = ""
     code: str = ""
     release_id: UUID | None = None
+    method_token: str = ""
 
     @property
     def asked_minor(self) -> int:

@@ -211,3 +211,9 @@ class BadAmendment(Refusal):
     """An amendment names a new price or a slot of the same contract to roll to, not both."""
 
     code = "escrow.bad_amendment"
+
+
+class BadText(Refusal):
+    """A text is longer than its field takes, or holds a character that no database keeps."""
+
+    code = "escrow.bad_text"

@@ -1,5 +1,6 @@
 """The guards of the machines, and the clocks that a step sets: pure, on a deal under its locks."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ from escrow.refusals import (
     AboveLimit,
     AlreadyConfirmed,
     AmountOutOfRange,
+    BadText,
     ChangeRoundsUsed,
     ContractNotRunning,
     EmptySubmission,
@@ -78,6 +80,8 @@ NOTICE_SHARES: Final = ((2, 3), (5, 6), (17, 18), (1, 1))
 
 Parts of the dormant time, as (numerator, denominator).
 """
+
+_RAIL_ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9_:.-]{0,63}", re.ASCII)
 
 _BY_KIND: Final = MappingProxyType(
     {PrincipalKind.SYSTEM: Role.SYSTEM, PrincipalKind.RAIL: Role.RAIL}
@@ -140,6 +144,22 @@ def check_amount(amount_minor: int) -> None:
     """Refuse what is not 1 to MAX_MINOR minor units."""
     if not 0 < amount_minor <= MAX_MINOR:
         raise AmountOutOfRange(amount_minor=amount_minor, lowest=1, highest=MAX_MINOR)
+
+
+def check_text(field: str, text: str, *, longest: int) -> None:
+    """Refuse a text that is too long, or that holds NUL or half a character."""
+    if len(text) > longest or not _is_unicode(text):
+        raise BadText(field=field, longest=longest)
+
+
+def check_rail_account(rail_account: str) -> None:
+    """Refuse what could not be the name of an account at a rail."""
+    if _RAIL_ACCOUNT.fullmatch(rail_account) is None:
+        raise BadText(field="rail_account", longest=64)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any(each == "\0" or "\ud800" <= each <= "\udfff" for each in text)
 
 
 def _other_party(deal: Deal, _command: Command, role: Role, _at: datetime) -> None:

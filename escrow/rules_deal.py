@@ -19,12 +19,14 @@ from escrow.refusals import (
     SameParty,
     WrongState,
 )
-from escrow.rules import Deal, check_amount, clocks, roles, slot_step, step, subject_of
+from escrow.rules import Deal, check_amount, check_text, clocks, roles, slot_step, step, subject_of
 from kernel.commands import Command
 from kernel.money import exponent, to_json
 from ledger.model import Draft, Entry
 
 MOST_MILESTONES: Final = 100
+LONGEST_TEXT: Final = 500
+LONGEST_REASON: Final = 2_000
 CLOSE_CONTRACT: Final = "close_contract"
 """The timer that looks, once a day, whether an ending contract has settled all."""
 
@@ -40,6 +42,8 @@ def event(
 ) -> Draft:
     """The event of a command, with its reason where the command carries one."""
     reason = getattr(command, "reason", "")
+    if reason:
+        check_text("reason", reason, longest=LONGEST_REASON)
     return Draft(kind, subject, command.actor, at, entries, reason, detail or {})
 
 
@@ -275,6 +279,7 @@ def _new_slots(
         raise BadMilestones(count=len(milestones), most=MOST_MILESTONES)
     for each in milestones:
         check_amount(each.amount_minor)
+        check_text("title", each.title, longest=LONGEST_TEXT)
     return tuple(
         Slot(
             id=each.slot_id,

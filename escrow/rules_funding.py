@@ -30,7 +30,17 @@ from escrow.movements import (
     p25_tip,
 )
 from escrow.refusals import Held, PartyNotClear
-from escrow.rules import Deal, check_amount, clocks, roles, slot_step, step, subject_of
+from escrow.rules import (
+    Deal,
+    check_amount,
+    check_rail_account,
+    check_text,
+    clocks,
+    roles,
+    slot_step,
+    step,
+    subject_of,
+)
 from escrow.rules_deal import acted, event, moved, slot_facts
 from escrow.rules_release import new_release, security_alarm
 from kernel.commands import Command
@@ -40,6 +50,7 @@ from ledger.model import Draft
 
 INTERACTIVE: Final = timedelta(minutes=15)
 BANK_DAYS: Final = 5
+LONGEST_TOKEN: Final = 255
 NEEDS_ACTION: Final = "requires_action"
 """Code of a pending result that waits for the client himself (3-D Secure, a redirect)."""
 
@@ -69,6 +80,8 @@ def funding_facts(funding: Funding, **more: object) -> dict[str, object]:
 
 def fund(deal: Deal, command: Fund, at: datetime) -> Plan:
     """The client pays for the slot, or for what an amendment added to it (rows 3 and 20)."""
+    check_text("method_token", command.method_token, longest=LONGEST_TOKEN)
+    check_rail_account(command.rail_account)
     is_new = deal.slot.state is SlotState.AWAITING_FUNDING
     slot = deal.slot
     funding = Funding(
@@ -84,6 +97,7 @@ def fund(deal: Deal, command: Fund, at: datetime) -> Plan:
         FundingState.CREATED,
         1,
         at,
+        method_token=command.method_token,
     )
     if command.method is Method.WALLET:
         trigger = Trigger.FUND_FROM_WALLET if is_new else Trigger.TOP_UP_FROM_WALLET
@@ -102,7 +116,7 @@ def fund(deal: Deal, command: Fund, at: datetime) -> Plan:
         moved_slots=((slot, after),),
         fundings=(funding,),
         alarms=(fund_alarm(funding, at),),
-        asks=(_ask(funding, command.method_token),),
+        asks=(_ask(funding),),
     )
 
 
@@ -117,6 +131,8 @@ def tip(
 ) -> Plan:
     """The client gives something on top, by a rail or from his wallet (P25)."""
     check_amount(command.amount_minor)
+    check_text("method_token", command.method_token, longest=LONGEST_TOKEN)
+    check_rail_account(command.rail_account)
     funding = Funding(
         command.funding_id,
         contract.id,
@@ -130,6 +146,7 @@ def tip(
         FundingState.CREATED,
         1,
         at,
+        method_token=command.method_token,
     )
     is_wallet = command.method is Method.WALLET
     trigger = Trigger.FUND_FROM_WALLET if is_wallet else Trigger.CREATE
@@ -142,7 +159,7 @@ def tip(
             facts=funding_facts(funding),
             fundings=(funding,),
             alarms=(fund_alarm(funding, at),),
-            asks=(_ask(funding, command.method_token),),
+            asks=(_ask(funding),),
         )
     if held_by:
         raise Held(contract_id=str(contract.id), holds=list(held_by))
@@ -368,13 +385,13 @@ def business_days_after(at: datetime, days: int) -> datetime:
     return at
 
 
-def _ask(funding: Funding, method_token: str) -> Ask:
+def _ask(funding: Funding) -> Ask:
     return Ask(
         funding.id,
         "fund",
         f"funding:{funding.id}",
         funding.asked_minor,
         funding.currency,
-        method_token or funding.method.value,
+        funding.method_token or funding.method.value,
         {"rail_account": funding.rail_account, "contract_id": str(funding.contract_id)},
     )

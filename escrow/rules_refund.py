@@ -133,7 +133,7 @@ def send_back(
             (fundings[each.funding_id], _refunded(fundings[each.funding_id], each))
             for each in refunds
         ),
-        asks=tuple(_ask(each) for each in by_rail),
+        asks=tuple(_ask(each, fundings[each.funding_id]) for each in by_rail),
     )
 
 
@@ -204,14 +204,15 @@ def _refunded(funding: Funding, back: Refund) -> Funding:
     return moved_on(funding, refunded_minor=refunded)
 
 
-def _ask(back: Refund) -> Ask:
+def _ask(back: Refund, funding: Funding) -> Ask:
+    """The rail gives back to the very means of payment that the money came by."""
     return Ask(
         back.id,
         "refund",
         f"refund:{back.id}",
         back.total_minor,
         back.currency,
-        back.method.value,
+        funding.method_token or funding.method.value,
         {"funding_id": str(back.funding_id), "rail_account": back.rail_account},
     )
 

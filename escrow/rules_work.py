@@ -1,18 +1,26 @@
 """Decisions on the work: submit, withdraw, ask for changes, ask for a refund, fall silent."""
 
 from datetime import datetime
+from typing import Final
 
 from escrow.commands import SlotCommand, Submit
 from escrow.machine import Transition, Trigger
 from escrow.machine_slot import SLOTS
 from escrow.model import Alarm, Plan, Slot, SlotState, Submission
-from escrow.rules import Deal, clocks, dormant_at, slot_step, subject_of
-from escrow.rules_deal import acted, event, moved, slot_facts
+from escrow.refusals import BadText
+from escrow.rules import Deal, check_text, clocks, dormant_at, slot_step, subject_of
+from escrow.rules_deal import LONGEST_TEXT, acted, event, moved, slot_facts
+
+MOST_ARTEFACTS: Final = 100
 
 
 def submit(deal: Deal, command: Submit, at: datetime) -> Plan:
     """The payee shows work; the review starts, or starts anew (row 4, edge case 17)."""
     row, _ = slot_step(SLOTS, deal, Trigger.SUBMIT, command, at)
+    for text in (command.message_ref, *command.artefact_refs):
+        check_text("reference", text, longest=LONGEST_TEXT)
+    if len(command.artefact_refs) > MOST_ARTEFACTS:
+        raise BadText(field="artefact_refs", longest=MOST_ARTEFACTS)
     number = deal.slot.submission_count + 1
     after = acted(
         deal.slot,

@@ -117,6 +117,7 @@ FUNDING: Final = _table(
     rail_ref=_TEXT,
     code=_TEXT,
     release_id=_ID,
+    method_token=_TEXT,
 )
 
 LOT: Final = _table(

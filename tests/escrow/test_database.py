@@ -53,7 +53,7 @@ BROKEN = {
     "funding_one_open_per_slot": (
         "INSERT INTO funding SELECT gen_random_uuid(), contract_id, slot_id, purpose, method,"
         " rail_account, currency, amount_minor, client_fee_minor, 'created', 1, created_at,"
-        " 0, 0, 0, '', '', NULL FROM funding CROSS JOIN generate_series(1, 2)"
+        " 0, 0, 0, '', '', NULL, '' FROM funding CROSS JOIN generate_series(1, 2)"
     ),
     "lot_gone_within_amount": "UPDATE lot SET gone_minor = amount_minor + 1",
     "contract_state_is_known": "UPDATE contract SET state = 'open'",

@@ -166,6 +166,14 @@ ON_FUNDED: dict[str, list[Callable[[Stage], Outcome]]] = {
         lambda s: proposal(s, terms=Terms(auto_release_after=timedelta(days=31))),
     ],
     "escrow.bad_amendment": [bad_amendment, lambda s: s.amend(to_slot_id=new_id())],
+    "escrow.bad_text": [
+        lambda s: s.on_slot("ask_refund", s.client, reason="x" * 2_001),
+        lambda s: s.on_slot("ask_refund", s.client, reason="a\0b"),
+        lambda s: s.on_slot("ask_refund", s.client, reason="\ud800"),
+        lambda s: s.submit("m" * 501),
+        lambda s: tip(s, method_token="t" * 256),
+        lambda s: tip(s, rail_account=""),
+    ],
     "escrow.nothing_unpaid": [lambda s: s.start_funding()],
     "money.unknown_currency": [lambda s: proposal(s, currency="ABC")],
 }

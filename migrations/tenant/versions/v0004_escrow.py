@@ -212,6 +212,8 @@ CREATE TABLE funding (
     rail_ref text NOT NULL,
     code text NOT NULL,
     release_id uuid CONSTRAINT funding_release_is_known REFERENCES release (id),
+    method_token text NOT NULL DEFAULT ''
+        CONSTRAINT funding_method_token_is_short CHECK (length(method_token) <= 255),
     CONSTRAINT funding_slot_unless_tip CHECK ((slot_id IS NULL) = (purpose = 'tip')),
     CONSTRAINT funding_captured_as_asked CHECK (
         state NOT IN ('succeeded', 'succeeded_uncleared')
