@@ -1,6 +1,7 @@
 """`python -m loadtests.bench`: measure, print the ratios, prove the books."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -33,6 +34,8 @@ PARTS: Final = MappingProxyType(
 USUAL: Final = ("bulk", "callers", "release")
 """What runs when no part is named; growing to ten million lines takes long."""
 
+_BUSY: Final = 0.5
+
 
 @click.command()
 @click.option(
@@ -62,14 +65,17 @@ def main(
     scale = QUICK if quick else FULL
     scale = replace(scale, timers=timers or scale.timers, rounds=rounds or scale.rounds)
     parts = only or (*USUAL, *(("growth",) if is_growing else ()))
-    console = Console()
+    console, figures = Console(), Figures()
+    figures.note(quiet_the_collector())
+    if (busy := os.getloadavg()[0]) > _BUSY:
+        figures.note(f"other programs kept the machine busy (load average {busy:.1f} at the start)")
     try:
         with open_ground() as ground:
-            found = measure(ground, scale, parts, pgledger_files, _progress())
+            say = _progress()
+            found = measure(ground, scale, parts, pgledger_files, figures=figures, say=say)
             found["machine"] = describe(ground)
     except (CannotStart, BenchTrouble) as trouble:
         raise click.ClickException(str(trouble)) from trouble
-    figures: Figures = found.pop("figures")
     _show(console, figures, found)
     if json_file is not None:
         text = json.dumps({**figures.as_json(), **found}, indent=2)
@@ -83,15 +89,15 @@ def measure(
     scale: Scale,
     parts: Sequence[str],
     pgledger_files: Sequence[Path],
+    *,
+    figures: Figures,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Run the parts and prove the books of every tenant that they used."""
-    figures = Figures()
+    """Run the parts into `figures`, then prove the books of every tenant that they used."""
     pgledger = None
     if pgledger_files and {"bulk", "callers"} & set(parts):
         say("pgledger: filling its tables")
         pgledger = PgLedger(ground, pgledger_files, warm_entries=scale.warm_lines)
-    figures.note(quiet_the_collector())
     for part in parts:
         PARTS[part](Bench(ground, scale, figures, say, pgledger))
     if pgledger is not None:
@@ -101,7 +107,6 @@ def measure(
         say(f"proving the books of {tenant.name}")
         findings[tenant.name] = ground.prove(tenant).as_json()
     return {
-        "figures": figures,
         "deadlocks": ground.count_deadlocks(),
         "proven": all(proof["clean"] for proof in findings.values()),
         "proofs": findings,

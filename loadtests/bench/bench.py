@@ -46,9 +46,7 @@ def ask_pgledger(bench: Bench, contest: Contest, load: Load) -> None:
         contest.add(f"pgledger{clients}_{load.value}", sample)
 
 
-def compare_with_pgledger(
-    bench: Bench, contest: Contest, load: Load, names: Iterable[str]
-) -> None:
+def compare_with_pgledger(bench: Bench, contest: Contest, load: Load, names: Iterable[str]) -> None:
     """Ratios of our series to the best pgledger of the same rounds."""
     if bench.pgledger is None:
         return

@@ -1,5 +1,6 @@
 """Bulk posting, beside a COPY of the same rows, pgledger and a naive ORM ledger."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -10,17 +11,17 @@ from kernel.database import Tenant
 from loadtests.bench.bench import Bench, Contest, ask_pgledger, compare_with_pgledger
 from loadtests.bench.measure import Meter, best_of
 from loadtests.bench.naive import THREADS, NaiveLedger
-from loadtests.bench.recording import Price, Recorder, Replayer
+from loadtests.bench.twin import Price, Twin
 from loadtests.bench.workload import Load, draw, filling, post
 
 _SEED: Final = 1
 
 _NOTES: Final = (
-    "copy: one connection, COPY BINARY of the rows that our store wrote, packed beforehand, into"
-    " a twin tenant with the same rows, with every trigger, key and constraint, and the one"
-    " UPDATE of the accounts' balances that the checks at commit demand",
-    "copy_without_triggers: the same with all triggers off; copy_rows_only: without that UPDATE"
-    " too. The distance to copy is the price of the guarantees",
+    """copy: one connection, COPY BINARY of the rows that our posting wrote, packed beforehand,
+    into a twin tenant with the same rows, with every trigger, key and constraint, and the one
+    UPDATE of the accounts' balances that the checks at commit demand""",
+    """copy_without_triggers: the same with all triggers off; copy_rows_only: without that UPDATE
+    too. The distance to copy is the price of the guarantees""",
     "uniform: 2 lines, two of 10,000 accounts; hot: 3 lines, the third always on one fee account",
     "bulk posting runs from Python drafts to acknowledged commit; a batch is one transaction",
     "pgledger: the best of 1, 8 and 16 pgbench clients, prepared statements, one call per event",
@@ -33,36 +34,44 @@ class _Pair:
 
     engine: Engine
     tenant: Tenant
-    recorder: Recorder
-    replayer: Replayer
+    twin: Twin
     random: Random
 
     def post_and_copy(self, load: Load, size: int, price: Price, ours: Meter, copy: Meter) -> None:
         """One batch by our service, then the same rows into the twin."""
         drafts = draw(load, size, self.random)
-        with self.recorder.recording() as recording, ours.running(size):
+        with ours.running(size):
             post(self.engine, self.tenant, drafts)
-        self.replayer.replay(recording, price, copy, size)
+        self.twin.write(self.twin.read_new(), price, copy, size)
 
     def fill(self, warm_lines: int) -> None:
         """Open the accounts and warm the tables, of both tenants."""
         for drafts in filling(warm_lines, self.random):
-            with self.recorder.recording() as recording:
-                post(self.engine, self.tenant, drafts)
-            self.replayer.take_over(recording)
+            post(self.engine, self.tenant, drafts)
+        self.twin.catch_up()
 
 
 def run(bench: Bench) -> None:
     """Measure all batch sizes of both loads, interleaved with the other contestants."""
-    ground, scale = bench.ground, bench.scale
-    tenant, twin = ground.make_tenant("bulk"), ground.make_tenant("twin")
-    engine = ground.engine()
-    pair = _Pair(engine, tenant, Recorder(engine), Replayer(ground, twin), Random(_SEED))
-    naive = NaiveLedger(ground)
-    bench.say("bulk: filling the tables")
-    pair.fill(scale.warm_lines)
-    ground.settle()
-    contest = Contest()
+    ground = bench.ground
+    tenant, twin_tenant = ground.make_tenant("bulk"), ground.make_tenant("twin")
+    with (
+        ground.engine() as engine,
+        closing(Twin(ground, tenant, twin_tenant)) as twin,
+        closing(NaiveLedger(ground)) as naive,
+    ):
+        bench.say("bulk: filling the tables")
+        pair = _Pair(engine, tenant, twin, Random(_SEED))
+        pair.fill(bench.scale.warm_lines)
+        ground.settle()
+        _rounds(bench, pair, naive)
+    for note in _NOTES:
+        bench.figures.note(note)
+    bench.figures.note(f"bulk and copy without a number: batches of {bench.scale.largest:,}")
+
+
+def _rounds(bench: Bench, pair: _Pair, naive: NaiveLedger) -> None:
+    scale, contest = bench.scale, Contest()
     for number in range(1, scale.rounds + 1):
         for load in Load:
             bench.say(f"bulk: round {number} of {scale.rounds}, {load.value}")
@@ -70,9 +79,6 @@ def run(bench: Bench) -> None:
                 _sample_size(bench, pair, contest, load, size)
             ask_pgledger(bench, contest, load)
             _ask_orm(bench, naive, contest, load)
-    pair.replayer.close()
-    engine.dispose()
-    naive.close()
     _compare(bench, contest)
 
 
@@ -80,7 +86,7 @@ def _sample_size(bench: Bench, pair: _Pair, contest: Contest, load: Load, size: 
     largest = size == bench.scale.largest
     ours = Meter(bench.ground.backends())
     for price in Price if largest else (Price.ALL,):
-        copy = Meter([pair.replayer.backend(price)])
+        copy = Meter([pair.twin.backend(price)])
         for _ in range(bench.scale.repeats[size]):
             pair.post_and_copy(load, size, price, ours, copy)
         contest.add(f"{price.value}{_label(bench, size)}_{load.value}", copy.sample())
@@ -117,6 +123,3 @@ def _compare(bench: Bench, contest: Contest) -> None:
                 f"{price.value}_over_copy{suffix}",
             )
     figures.add_series(*contest.series.values())
-    for note in _NOTES:
-        figures.note(note)
-    figures.note(f"bulk and copy without a number: batches of {bench.scale.largest:,}")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from random import Random
@@ -62,19 +63,21 @@ class _Loop:
 
 def run(bench: Bench) -> None:
     """Measure every number of callers with both loads, interleaved with pgledger."""
-    ground, scale = bench.ground, bench.scale
-    tenant = ground.make_tenant("callers")
-    engine = ground.engine()
-    random = Random(_SEED)
-    bench.say("callers: filling the tables")
-    for drafts in filling(scale.warm_lines, random):
-        post(engine, tenant, drafts)
-    ground.settle()
-    doors = {SERVICE: Door(post_drafts, lambda _command: ())}
-    group = GroupCommit(engine, tenant, doors)
-    contest = Contest()
+    tenant, random = bench.ground.make_tenant("callers"), Random(_SEED)
+    with bench.ground.engine() as engine:
+        bench.say("callers: filling the tables")
+        for drafts in filling(bench.scale.warm_lines, random):
+            post(engine, tenant, drafts)
+        bench.ground.settle()
+        doors = {SERVICE: Door(post_drafts, lambda _command: ())}
+        with closing(GroupCommit(engine, tenant, doors)) as group:
+            _rounds(bench, group, random)
+    bench.figures.note(_NOTE)
+
+
+def _rounds(bench: Bench, group: GroupCommit, random: Random) -> None:
+    scale, contest, numbers = bench.scale, Contest(), count()
     latencies: dict[str, list[tuple[float, float]]] = {}
-    numbers = count()
     for number in range(1, scale.rounds + 1):
         for load in Load:
             commands = [PostDraft(actor=ACTOR, draft=each) for each in draw(load, _POOL, random)]
@@ -85,8 +88,6 @@ def run(bench: Bench) -> None:
                 contest.add(name, _sample(bench, loop, callers))
                 latencies.setdefault(name, []).append(_tails(loop.latencies_ms))
             ask_pgledger(bench, contest, load)
-    group.close()
-    engine.dispose()
     _compare(bench, contest, latencies)
 
 
@@ -112,4 +113,3 @@ def _compare(
         bench.figures.facts[f"{name}_p50_ms"] = round(median(tail[0] for tail in tails), 2)
         bench.figures.facts[f"{name}_p99_ms"] = round(median(tail[1] for tail in tails), 2)
     bench.figures.add_series(*(contest[each] for each in latencies))
-    bench.figures.note(_NOTE)

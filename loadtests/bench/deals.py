@@ -66,24 +66,21 @@ class Market:
         slots: list[OpenSlot] = []
         while len(slots) < count:
             say(f"deals: {len(slots):,} of {count:,} slots")
-            wanted = min(_PER_BATCH, -(-(count - len(slots)) // _MILESTONES))
-            slots += self._make_contracts(wanted, random, at)
-        return slots[:count]
+            slots += self._make_contracts(min(_PER_BATCH, count - len(slots)), random, at)
+        return slots
 
     def _make_contracts(self, count: int, random: Random, at: datetime) -> list[OpenSlot]:
         proposals, accepts, slots = [], [], []
-        for _ in range(count):
+        for slot_ids in in_batches([new_id() for _ in range(count)], _MILESTONES):
             client, payee = random.choice(self.clients), random.choice(self.payees)
-            slot_ids = [new_id() for _ in range(_MILESTONES)]
             proposal = _propose(client, payee, slot_ids, random)
             proposals.append(proposal)
             accepts.append(ContractCommand(actor=client.actor, contract_id=proposal.contract_id))
             slots += [OpenSlot(slot_id, client.actor, payee.actor) for slot_id in slot_ids]
         self.do(service.propose, proposals, at)
         self.do(service.accept, accepts, at)
-        for some in in_batches(slots, _PER_BATCH):
-            self.do(service.fund, [_fund(slot) for slot in some], at)
-            self.do(service.submit, [_submit(slot) for slot in some], at)
+        self.do(service.fund, [_fund(slot) for slot in slots], at)
+        self.do(service.submit, [_submit(slot) for slot in slots], at)
         return slots
 
     def do(self, use_case: UseCase, commands: Sequence[Any], at: datetime) -> None:
@@ -116,9 +113,7 @@ def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def _add_people(
-    connection: Connection, kind: PartyKind, count: int, at: datetime
-) -> list[Person]:
+def _add_people(connection: Connection, kind: PartyKind, count: int, at: datetime) -> list[Person]:
     ids = [new_id() for _ in range(count)]
     creates = [CreateParty(actor=ACTOR, kind=kind, party_id=party_id) for party_id in ids]
     check_done(parties.create(connection, creates, at=at))
@@ -145,9 +140,7 @@ def _propose(client: Person, payee: Person, slot_ids: Sequence[UUID], random: Ra
 
 
 def _fund(slot: OpenSlot) -> Fund:
-    return Fund(
-        actor=slot.client, slot_id=slot.slot_id, funding_id=new_id(), method=Method.WALLET
-    )
+    return Fund(actor=slot.client, slot_id=slot.slot_id, funding_id=new_id(), method=Method.WALLET)
 
 
 def _submit(slot: OpenSlot) -> Submit:

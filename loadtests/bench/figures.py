@@ -53,8 +53,9 @@ class Figures:
 
     def note(self, sentence: str) -> None:
         """Say something once that a reader of the figures must know."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
+        plain = " ".join(sentence.split())
+        if plain not in self.notes:
+            self.notes.append(plain)
 
     def as_json(self) -> dict[str, Any]:
         """Everything under stable keys."""

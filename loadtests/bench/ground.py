@@ -1,4 +1,4 @@
-"""Where the bench runs: an embedded server of its own, with a database and tenants for each part."""
+"""Where the bench runs: an embedded server of its own, a database, a tenant for each part."""
 
 import os
 import platform
@@ -35,16 +35,21 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A running server with our database on it; `name` begins the names of database and tenants."""
+    """A running server with our database on it, whose name begins the names of the tenants."""
 
     server: EmbeddedServer
     data_dir: Path
     database: str
     tenants: list[Tenant] = field(default_factory=list)
 
-    def engine(self, *, pool_size: int = 1) -> Engine:
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
         """The program's own login, as the engine uses it."""
-        return connect(self.server.url(self.database, runner.APP), pool_size=pool_size)
+        engine = connect(self.server.url(self.database, runner.APP), pool_size=1)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
 
     def conninfo(self, database: str = "", user: str = "postgres") -> str:
         """How psycopg and pgbench reach a database of this server."""

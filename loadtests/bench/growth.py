@@ -16,30 +16,30 @@ _GROWN_BY: Final = 10_000
 
 def run(bench: Bench) -> None:
     """Grow a tenant step by step; after each compare it with a small one made for the step."""
-    engine = bench.ground.engine()
-    grown = bench.ground.make_tenant("grown")
-    random = Random(_SEED)
+    with bench.ground.engine() as engine:
+        _grow(bench, engine, bench.ground.make_tenant("grown"), Random(_SEED))
+    bench.figures.note(
+        "growth: uniform batches of the largest size, into a grown and a small tenant by turns"
+    )
+
+
+def _grow(bench: Bench, engine: Engine, grown: Tenant, random: Random) -> None:
     smallest, *sizes = bench.scale.growth_lines
     _fill(bench, engine, grown, smallest, random)
     lines = smallest
     for size in sizes:
         while lines < size:
             bench.say(f"growth: {lines:,} of {size:,} lines")
-            post(engine, grown, draw(Load.UNIFORM, _GROWN_BY, random))
-            lines += _GROWN_BY * Load.UNIFORM.lines
+            count = min(_GROWN_BY, -(-(size - lines) // Load.UNIFORM.lines))
+            post(engine, grown, draw(Load.UNIFORM, count, random))
+            lines += count * Load.UNIFORM.lines
         small = bench.ground.make_tenant(f"small{_short(size)}")
         _fill(bench, engine, small, smallest, random)
         bench.ground.settle()
         lines += _measure(bench, engine, {"grown": grown, "small": small}, size, random)
-    engine.dispose()
-    bench.figures.note(
-        "growth: batches of the largest size, uniform, into a grown and into a small tenant by turns"
-    )
 
 
-def _fill(
-    bench: Bench, engine: Engine, tenant: Tenant, warm_lines: int, random: Random
-) -> None:
+def _fill(bench: Bench, engine: Engine, tenant: Tenant, warm_lines: int, random: Random) -> None:
     bench.say(f"growth: filling {tenant.name}")
     for drafts in filling(warm_lines, random):
         post(engine, tenant, drafts)

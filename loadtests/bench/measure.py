@@ -96,9 +96,7 @@ class Spread:
 
 def ratio(ours: Series, theirs: Series) -> Spread:
     """How many times their rate ours is, taken round by round."""
-    return Spread.of(
-        mine / other for mine, other in zip(ours.rates(), theirs.rates(), strict=True)
-    )
+    return Spread.of(mine / other for mine, other in zip(ours.rates(), theirs.rates(), strict=True))
 
 
 def best_of(name: str, contestants: Sequence[Series]) -> Series:

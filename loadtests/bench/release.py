@@ -8,11 +8,11 @@ from itertools import islice
 from random import Random
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from engine.scanner import Scanner
 from escrow import service, timers
-from kernel.database import transaction
+from kernel.database import Tenant, transaction
 from kernel.timers import DueTimer
 from loadtests.bench.bench import Bench, Contest
 from loadtests.bench.deals import Market, OpenSlot, open_market
@@ -27,11 +27,11 @@ _CHUNKS_PER_STRETCH: Final = 10
 _AGO: Final = timedelta(days=20)
 
 _NOTES: Final = (
-    "release: slots approved by their clients through the escrow service, batches of 1,000, each"
-    " with states, lots, events, timers and the entries of both books; its lines per second over"
-    " those of plain posting in batches of the same number of events",
-    "autorelease: the scanner fires timers that all fell due at once, chunks of 1,000, claim and"
-    " posting in one transaction; by turns with the release of other slots",
+    """release: slots approved by their clients through the escrow service, each with states, lots,
+    events, timers and the entries of both books; its lines per second over those of plain posting
+    in batches of the same number of events""",
+    """autorelease: the scanner fires timers that all fell due at once, chunks of 1,000, claim and
+    posting in one transaction; by turns with the release of other slots""",
 )
 
 
@@ -52,10 +52,14 @@ class _Stretch:
 
 def run(bench: Bench) -> None:
     """Release, post and fire by turns; every timer must fire once."""
-    ground, scale = bench.ground, bench.scale
-    tenant = ground.make_tenant("release")
-    engine = ground.engine()
-    random = Random(_SEED)
+    with bench.ground.engine() as engine:
+        _run(bench, engine, bench.ground.make_tenant("release"), Random(_SEED))
+    for note in _NOTES:
+        bench.figures.note(note)
+
+
+def _run(bench: Bench, engine: Engine, tenant: Tenant, random: Random) -> None:
+    scale = bench.scale
     bench.say("release: filling the tables")
     for drafts in filling(scale.warm_lines, random):
         post(engine, tenant, drafts)
@@ -64,12 +68,11 @@ def run(bench: Bench) -> None:
     approved = market.make_slots(_count(bench), random, at=datetime.now(UTC), say=bench.say)
     market.make_slots(scale.timers, random, at=begun, say=bench.say)
     random.shuffle(approved)
-    ground.settle()
+    bench.ground.settle()
     contest, slots = Contest(), iter(approved)
     _release_and_post(bench, market, contest, slots, random)
     fired = _fire_and_release(bench, market, contest, slots)
     _check_once(market, len(approved) - len(list(slots)), scale.timers, fired)
-    engine.dispose()
     _compare(bench, contest, fired)
 
 
@@ -167,5 +170,3 @@ def _compare(bench: Bench, contest: Contest, fired: int) -> None:
     figures.add_ratio(contest["autorelease"], contest["release_beside"], "autorelease_over_release")
     figures.add_series(*contest.series.values())
     figures.facts["autorelease_fired"] = fired
-    for note in _NOTES:
-        figures.note(note)

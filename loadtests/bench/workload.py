@@ -32,7 +32,8 @@ _FEE_SHARE: Final = 10
 
 ACTOR: Final = Actor(UUID(int=0xBE), PrincipalKind.KEY)
 WALLETS: Final = tuple(
-    account("custody.wallet", CURRENCY, UUID(int=0xA000_0000 + number)) for number in range(ACCOUNTS)
+    account("custody.wallet", CURRENCY, UUID(int=0xA000_0000 + number))
+    for number in range(ACCOUNTS)
 )
 FEES: Final = account("custody.earned_available", CURRENCY, UUID(int=0xFEE))
 BANK: Final = account("custody.bank", CURRENCY)
