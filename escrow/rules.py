@@ -146,7 +146,7 @@ def check_amount(amount_minor: int) -> None:
         raise AmountOutOfRange(amount_minor=amount_minor, lowest=1, highest=MAX_MINOR)
 
 
-def check_text(field: str, text: str, *, longest: int) -> None:
+def check_text(text: str, *, field: str, longest: int) -> None:
     """Refuse a text that is too long, or that holds NUL or half a character."""
     if len(text) > longest or not _is_unicode(text):
         raise BadText(field=field, longest=longest)

@@ -43,7 +43,7 @@ def event(
     """The event of a command, with its reason where the command carries one."""
     reason = getattr(command, "reason", "")
     if reason:
-        check_text("reason", reason, longest=LONGEST_REASON)
+        check_text(reason, field="reason", longest=LONGEST_REASON)
     return Draft(kind, subject, command.actor, at, entries, reason, detail or {})
 
 
@@ -279,7 +279,7 @@ def _new_slots(
         raise BadMilestones(count=len(milestones), most=MOST_MILESTONES)
     for each in milestones:
         check_amount(each.amount_minor)
-        check_text("title", each.title, longest=LONGEST_TEXT)
+        check_text(each.title, field="title", longest=LONGEST_TEXT)
     return tuple(
         Slot(
             id=each.slot_id,

@@ -80,7 +80,7 @@ def funding_facts(funding: Funding, **more: object) -> dict[str, object]:
 
 def fund(deal: Deal, command: Fund, at: datetime) -> Plan:
     """The client pays for the slot, or for what an amendment added to it (rows 3 and 20)."""
-    check_text("method_token", command.method_token, longest=LONGEST_TOKEN)
+    check_text(command.method_token, field="method_token", longest=LONGEST_TOKEN)
     check_rail_account(command.rail_account)
     is_new = deal.slot.state is SlotState.AWAITING_FUNDING
     slot = deal.slot
@@ -131,7 +131,7 @@ def tip(
 ) -> Plan:
     """The client gives something on top, by a rail or from his wallet (P25)."""
     check_amount(command.amount_minor)
-    check_text("method_token", command.method_token, longest=LONGEST_TOKEN)
+    check_text(command.method_token, field="method_token", longest=LONGEST_TOKEN)
     check_rail_account(command.rail_account)
     funding = Funding(
         command.funding_id,

@@ -18,7 +18,7 @@ def submit(deal: Deal, command: Submit, at: datetime) -> Plan:
     """The payee shows work; the review starts, or starts anew (row 4, edge case 17)."""
     row, _ = slot_step(SLOTS, deal, Trigger.SUBMIT, command, at)
     for text in (command.message_ref, *command.artefact_refs):
-        check_text("reference", text, longest=LONGEST_TEXT)
+        check_text(text, field="reference", longest=LONGEST_TEXT)
     if len(command.artefact_refs) > MOST_ARTEFACTS:
         raise BadText(field="artefact_refs", longest=MOST_ARTEFACTS)
     number = deal.slot.submission_count + 1
