@@ -55,20 +55,26 @@ def open_database(
     The embedded server is started if it is down and brought to this version of the schema. A
     server of one's own is migrated only if `migrate` says so and HOLDFAST_OWNER_URL is set.
     """
+    with open_unchecked(settings, pool_size=pool_size) as database:
+        is_ours = database.server is not None
+        if is_ours or (migrate and database.owner_url is not None):
+            migrate_if_outdated(database)
+        check(database)
+        yield database
+
+
+@contextmanager
+def open_unchecked(settings: Settings, *, pool_size: int = 5) -> Iterator[Database]:
+    """The same without the check and without migrating, for who is about to do just that."""
     if settings.database_url is None:
         with EmbeddedServer.start(settings.data_dir) as server:
             _make_embedded(server)
             app_url = server.url(DATABASE, runner.APP)
             owner_url = server.url(DATABASE, runner.OWNER)
             with _opened(app_url, owner_url, server, pool_size) as database:
-                migrate_if_outdated(database)
-                check(database)
                 yield database
         return
     with _opened(settings.database_url, settings.owner_url, None, pool_size) as database:
-        if migrate and settings.owner_url is not None:
-            migrate_if_outdated(database)
-        check(database)
         yield database
 
 
@@ -92,6 +98,19 @@ def migrate_if_outdated(database: Database) -> bool:
         runner.upgrade_shared(database.owner_url)
         runner.upgrade_tenants(database.owner_url)
     return True
+
+
+def describe_revisions(database: Database) -> dict[str, object]:
+    """Which schemas there are and which are behind, with the revisions that this program wants."""
+    shared, wanted = runner.head("shared"), runner.head("tenant")
+    with _in_a_sentence("DATABASE_URL", database.app_url), database.engine.begin() as connection:
+        if not get_facts(connection).has_schema:
+            return {"shared": shared, "tenant": wanted, "tenants": 0, "behind": ["holdfast"]}
+        names = runner.list_tenants(connection)
+        is_behind = runner.revision(connection, runner.SHARED_SCHEMA) != shared
+        behind = ["holdfast"] if is_behind else []
+        behind += [name for name, _ in list_outdated(connection)]
+    return {"shared": shared, "tenant": wanted, "tenants": len(names), "behind": behind}
 
 
 def check(database: Database) -> None:

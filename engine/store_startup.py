@@ -41,7 +41,7 @@ class ServerFacts:
 def get_facts(connection: Connection) -> ServerFacts:
     """The server's version and what keeps its commits safe, and whether our schema is there."""
     row = connection.exec_driver_sql(_FACTS).one()
-    return ServerFacts(**row._mapping)
+    return ServerFacts(**dict(zip(row._fields, row, strict=True)))
 
 
 def list_outdated(connection: Connection) -> list[tuple[str, str | None]]:

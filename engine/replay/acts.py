@@ -104,9 +104,7 @@ def _end(track: Track, _at: datetime) -> ContractCommand:
 
 
 def _verify(track: Track, _at: datetime) -> ChangeParty:
-    return ChangeParty(
-        actor=OPERATOR, party_id=track.deal.client_id, kyc_state=KycState.VERIFIED
-    )
+    return ChangeParty(actor=OPERATOR, party_id=track.deal.client_id, kyc_state=KycState.VERIFIED)
 
 
 def _pay(track: Track, at: datetime) -> Fund:
@@ -189,9 +187,7 @@ def _ask_changes(track: Track, _at: datetime) -> SlotCommand:
 
 
 def _ask_refund(track: Track, _at: datetime) -> SlotCommand:
-    return SlotCommand(
-        actor=client_of(track), slot_id=track.plan.id, reason="not what was agreed"
-    )
+    return SlotCommand(actor=client_of(track), slot_id=track.plan.id, reason="not what was agreed")
 
 
 def _id(track: Track, name: str, at: datetime) -> UUID:

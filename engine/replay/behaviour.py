@@ -49,7 +49,7 @@ class Rates:
     wallet: int = 300  # fundings: tried first, then a card if the wallet is empty
     declined: int = 500  # card fundings; another card is tried the next day
     declined_again: int = 2_500  # second cards, and then third ones; after that the client gives up
-    slow: int = 300  # fundings: the rail says pending first
+    slow: int = 300  # fundings: the rail says pending first; a card's comes after its time is over
     lost_reply: int = 150  # fundings and payouts: the rail acts and its reply is lost
     notices_twice: int = 300  # fundings
     notices_reordered: int = 200  # fundings
@@ -80,6 +80,9 @@ NEXT_FUND_DAYS: Final = (0, 2)
 ANSWER_DAYS: Final = (0, 6)
 RESUBMIT_DAYS: Final = (1, 5)
 NOBODY_TAKES_IT_DAYS: Final = 14
+SLOW_DAYS: Final = 4
+"""Days until a slow card's money lies in the wallet, from where the client pays again."""
+
 PATIENCE_DAYS: Final = 10
 """Days after the agreed time until a client without work asks for the money back."""
 
@@ -206,6 +209,10 @@ def _payment(dice: Dice, rates: Rates) -> tuple[tuple[Method, ...], tuple[str, .
                 break
         else:
             tokens[-1] += ":declined"
+    elif "slow" in tokens[0]:
+        # The slot does not wait so long; the money comes after all and lies in the wallet.
+        methods.append(Method.WALLET)
+        tokens.append("")
     if drawn < rates.bank_debit + rates.wallet:
         return (Method.WALLET, *methods), ("", *tokens)
     return tuple(methods), tuple(tokens)

@@ -1,14 +1,15 @@
 """The run of a replay: a tenant's own clock walks day by day, and everybody acts when it is time.
 
-A day has two moments. At noon clocks fire, the rail is heard, and clients and freelancers act,
-each kind of act as one batch; in the evening clocks fire again, payees are paid and the books are
-settled. All of it goes through the services that the API calls.
+A day has two moments. At noon clocks fire and clients and freelancers act, each kind of act as one
+batch; in the evening payees are paid, the books are settled, and the rail is heard to its end. All
+of it goes through the services that the API calls.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from engine.replay.acts import DEEDS
@@ -26,14 +27,18 @@ from kernel.principals import SYSTEM
 from payouts import methods, settlement
 from payouts.commands import OpenCapital, SetFee
 
-PAYOUT_FEE_MINOR = 100
-CAPITAL_BPS = 1_000
+PAYOUT_FEE_MINOR: Final = 100
+CAPITAL_BPS: Final = 1_000
 """The owner's capital for each replay, as a share of all budgets: rails take their fees first."""
 
-LEAST_CAPITAL_MINOR = 1_000_000
+LEAST_CAPITAL_MINOR: Final = 1_000_000
 
-NOON = timedelta(hours=12)
-EVENING = timedelta(hours=20)
+NOON: Final = timedelta(hours=12)
+EVENING: Final = timedelta(hours=20)
+
+_ASKS_RAIL: Final = frozenset(
+    {Act.PAY, Act.PAY_RAISE, Act.TIP, Act.ACCEPT_REFUND, Act.GIVE_BACK, Act.END}
+)
 
 OnDay = Callable[[int, datetime], None]
 
@@ -105,21 +110,20 @@ class Replay:
         self.stage.hear_rail()
 
     def _live(self, day: int) -> None:
-        noon, evening = self._at(day, NOON), self._at(day, EVENING)
-        self.stage.move_clock(noon)
+        self.stage.move_clock(self._at(day, NOON))
         self.stage.fire_timers()
-        self.stage.hear_rail()
         self._look(day)
         deals = self.by_day.get(day, [])
         if deals:
             self.people.welcome(self.stage, deals)
         for deal in deals:
             self.script.begin(deal, day)
-        if any([self._act(day, act) for act in Act]):
-            self.stage.hear_rail()
+        done = [act for act in Act if self._act(day, act)]
+        if not _ASKS_RAIL.isdisjoint(done):
+            self.stage.hear_rail_once()
             self._look(day)
+        evening = self._at(day, EVENING)
         self.stage.move_clock(evening)
-        self.stage.fire_timers()
         self.people.pay_out(self.stage, day, evening, CURRENCY)
         self.stage.call(settlement.settle)
         self.stage.hear_rail()

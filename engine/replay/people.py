@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from engine.replay.acts import OPERATOR
@@ -21,7 +22,7 @@ from payouts import methods
 from payouts import service as payouts
 from payouts.commands import AddMethod, RequestPayout, Resume
 
-LEAST_PAYOUT_MINOR = 2_000
+LEAST_PAYOUT_MINOR: Final = 2_000
 """Freelancers leave less than this with us until more has come together."""
 
 
@@ -143,6 +144,4 @@ class People:
 def _add_method(payee: Payee) -> AddMethod:
     """The first method may fail; the one named after it is good, and told apart by its number."""
     token = payout_token(payee.dice) if payee.method_no == 1 else f"bank:no{payee.method_no}"
-    return AddMethod(
-        actor=payee.actor, method_id=payee.method_id, party_id=payee.id, token=token
-    )
+    return AddMethod(actor=payee.actor, method_id=payee.method_id, party_id=payee.id, token=token)

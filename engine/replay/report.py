@@ -35,6 +35,7 @@ class Report:
     refunded: Mapping[str, str]
     held: Mapping[str, str]
     tips: Mapping[str, str]
+    wallets: Mapping[str, str]
     paid_out: Mapping[str, str]
     revenue: Mapping[str, str]
     timers_fired: int
@@ -111,6 +112,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("refunded", _money(report.refunded)),
         ("still held", _money(report.held)),
         ("tips", _money(report.tips)),
+        ("in clients' wallets", _money(report.wallets)),
         ("paid out", _money(report.paid_out)),
         ("revenue", _money(report.revenue)),
         ("timers fired", _counts(report.timers)),

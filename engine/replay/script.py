@@ -10,7 +10,13 @@ from typing import Final
 from uuid import UUID
 
 from engine.replay.agenda import Act, Agenda, Track, Waiting
-from engine.replay.behaviour import NOBODY_TAKES_IT_DAYS, PATIENCE_DAYS, Answer, Delivery
+from engine.replay.behaviour import (
+    NOBODY_TAKES_IT_DAYS,
+    PATIENCE_DAYS,
+    SLOW_DAYS,
+    Answer,
+    Delivery,
+)
 from engine.replay.deals import Deal
 from escrow.model import ReleaseRule, SlotState
 from escrow.refusals import FundingOpen, NotCleared
@@ -46,49 +52,34 @@ class Script:
             track.asked += 1
             self.agenda.add(day + 2, act, track)
         elif act is Act.PAY:
-            self._not_paid(track, day)
+            self.not_paid(track, day)
         elif act in _SILENCE_INSTEAD:
             # Somebody or a clock was faster: wait for how it ends.
-            self._wait(track, Waiting.CLOCK)
+            self.wait(track, Waiting.CLOCK)
 
     def look(self, track: Track, state: SlotState, day: int) -> None:
         """What the state of a milestone that waited leads to."""
         if state in (SlotState.RELEASED, SlotState.REFUNDED, SlotState.CANCELLED):
-            self._over(track, day, is_released=state is SlotState.RELEASED)
+            self.over(track, day, is_released=state is SlotState.RELEASED)
         elif track.waiting is Waiting.PAYMENT and state is SlotState.FUNDED:
             self._paid(track, day)
         elif track.waiting is Waiting.PAYMENT and state is SlotState.AWAITING_FUNDING:
-            self._not_paid(track, day)
+            self.not_paid(track, day)
 
-    def _wait(self, track: Track, what: Waiting) -> None:
+    def wait(self, track: Track, what: Waiting) -> None:
+        """Look at this milestone every day until the rail or a clock has moved it."""
         if not track.is_over:
             track.waiting = what
             self.waiting[track.plan.id] = track
 
-    def _proposed(self, track: Track, _outcome: Outcome, day: int) -> None:
-        conduct = track.deal.conduct
-        if conduct.is_taken:
-            self.agenda.add(day + conduct.accept_days, Act.ACCEPT, track)
-        else:
-            self.agenda.add(day + NOBODY_TAKES_IT_DAYS, Act.END, track)
-
-    def _accepted(self, track: Track, _outcome: Outcome, day: int) -> None:
-        deal = track.deal
-        if deal.conduct.client_verifies and not deal.posting.is_verified:
-            self.agenda.add(day, Act.VERIFY, track)
-        tracks = self.tracks[deal.contract_id]
-        for each in tracks if deal.conduct.pays_all_at_once else tracks[:1]:
-            self.agenda.add(day + track.plan.conduct.fund_days, Act.PAY, each)
-
-    def _pays(self, track: Track, _outcome: Outcome, _day: int) -> None:
-        self._wait(track, Waiting.PAYMENT)
-
-    def _not_paid(self, track: Track, day: int) -> None:
+    def not_paid(self, track: Track, day: int) -> None:
+        """A payment failed: another means is tried the next day, or the client gives up."""
         self.waiting.pop(track.plan.id, None)
         track.waiting = None
+        was_slow = "slow" in track.plan.conduct.tokens[track.tries]
         track.tries += 1
         if track.tries < len(track.plan.conduct.methods):
-            self.agenda.add(day + 1, Act.PAY, track)
+            self.agenda.add(day + (SLOW_DAYS if was_slow else 1), Act.PAY, track)
         else:
             track.is_over = True
             self._end_if_over(track, day)
@@ -109,60 +100,8 @@ class Script:
         if conduct.raises_price and done_on > day + 1:
             self.agenda.add(day + 1, Act.OFFER_RAISE, track)
 
-    def _raise_offered(self, track: Track, _outcome: Outcome, day: int) -> None:
-        self.agenda.add(day, Act.SIGN_RAISE, track)
-
-    def _raise_signed(self, track: Track, _outcome: Outcome, day: int) -> None:
-        self.agenda.add(day, Act.PAY_RAISE, track)
-
-    def _submitted(self, track: Track, outcome: Outcome, day: int) -> None:
-        track.submission_no = int(outcome.facts["submission_no"])
-        conduct = track.plan.conduct
-        if conduct.withdraws and not track.has_withdrawn:
-            track.has_withdrawn = True
-            self.agenda.add(day + 1, Act.WITHDRAW, track)
-            return
-        answer = conduct.answers[min(track.answered, len(conduct.answers) - 1)]
-        act = _ANSWERS[answer]
-        if act is None:
-            self._wait(track, Waiting.CLOCK)
-            return
-        if track.deal.conduct.release_rule is ReleaseRule.BOTH_CONFIRM:
-            act = _BOTH.get(act, act)
-        days = conduct.answer_days[min(track.answered, len(conduct.answer_days) - 1)]
-        self.agenda.add(day + days, act, track)
-
-    def _withdrawn(self, track: Track, _outcome: Outcome, day: int) -> None:
-        self.agenda.add(day + 1, Act.SUBMIT, track)
-
-    def _sent_back(self, track: Track, _outcome: Outcome, day: int) -> None:
-        track.answered += 1
-        self.agenda.add(day + track.plan.conduct.resubmit_days, Act.SUBMIT, track)
-
-    def _part_released(self, track: Track, _outcome: Outcome, day: int) -> None:
-        self.agenda.add(day + 3, Act.APPROVE, track)
-
-    def _approved(self, track: Track, _outcome: Outcome, day: int) -> None:
-        if track.plan.conduct.approves_twice:
-            self.agenda.add(day, Act.APPROVE_AGAIN, track)
-        self._over(track, day, is_released=True)
-
-    def _confirmed(self, track: Track, outcome: Outcome, day: int) -> None:
-        if outcome.facts.get("state") == SlotState.RELEASED:
-            self._over(track, day, is_released=True)
-        else:
-            self.agenda.add(day + 1, Act.CONFIRM_TOO, track)
-
-    def _refund_asked(self, track: Track, _outcome: Outcome, day: int) -> None:
-        if track.plan.conduct.accepts_refund:
-            self.agenda.add(day + 2, Act.ACCEPT_REFUND, track)
-        else:
-            self._wait(track, Waiting.CLOCK)
-
-    def _refunded(self, track: Track, _outcome: Outcome, day: int) -> None:
-        self._over(track, day, is_released=False)
-
-    def _over(self, track: Track, day: int, *, is_released: bool) -> None:
+    def over(self, track: Track, day: int, *, is_released: bool) -> None:
+        """A milestone came to its end; the next one begins, or the contract ends."""
         self.waiting.pop(track.plan.id, None)
         track.waiting = None
         if track.is_over:
@@ -184,6 +123,90 @@ class Script:
         tracks = self.tracks[track.deal.contract_id]
         if not track.deal.conduct.pays_all_at_once or all(each.is_over for each in tracks):
             self.agenda.add(day + 2, Act.END, track)
+
+
+def _proposed(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
+    conduct = track.deal.conduct
+    if conduct.is_taken:
+        script.agenda.add(day + conduct.accept_days, Act.ACCEPT, track)
+    else:
+        script.agenda.add(day + NOBODY_TAKES_IT_DAYS, Act.END, track)
+
+
+def _accepted(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
+    deal = track.deal
+    if deal.conduct.client_verifies and not deal.posting.is_verified:
+        script.agenda.add(day, Act.VERIFY, track)
+    tracks = script.tracks[deal.contract_id]
+    for each in tracks if deal.conduct.pays_all_at_once else tracks[:1]:
+        script.agenda.add(day + track.plan.conduct.fund_days, Act.PAY, each)
+
+
+def _pays(script: Script, track: Track, _outcome: Outcome, _day: int) -> None:
+    script.wait(track, Waiting.PAYMENT)
+
+
+def _raise_offered(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
+    script.agenda.add(day, Act.SIGN_RAISE, track)
+
+
+def _raise_signed(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
+    script.agenda.add(day, Act.PAY_RAISE, track)
+
+
+def _submitted(script: Script, track: Track, outcome: Outcome, day: int) -> None:
+    track.submission_no = int(outcome.facts["submission_no"])
+    conduct = track.plan.conduct
+    if conduct.withdraws and not track.has_withdrawn:
+        track.has_withdrawn = True
+        script.agenda.add(day + 1, Act.WITHDRAW, track)
+        return
+    answer = conduct.answers[min(track.answered, len(conduct.answers) - 1)]
+    act = _ANSWERS[answer]
+    if act is None:
+        script.wait(track, Waiting.CLOCK)
+        return
+    if track.deal.conduct.release_rule is ReleaseRule.BOTH_CONFIRM:
+        act = _BOTH.get(act, act)
+    days = conduct.answer_days[min(track.answered, len(conduct.answer_days) - 1)]
+    script.agenda.add(day + days, act, track)
+
+
+def _withdrawn(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
+    script.agenda.add(day + 1, Act.SUBMIT, track)
+
+
+def _sent_back(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
+    track.answered += 1
+    script.agenda.add(day + track.plan.conduct.resubmit_days, Act.SUBMIT, track)
+
+
+def _part_released(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
+    script.agenda.add(day + 3, Act.APPROVE, track)
+
+
+def _approved(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
+    if track.plan.conduct.approves_twice:
+        script.agenda.add(day, Act.APPROVE_AGAIN, track)
+    script.over(track, day, is_released=True)
+
+
+def _confirmed(script: Script, track: Track, outcome: Outcome, day: int) -> None:
+    if outcome.facts.get("state") == SlotState.RELEASED:
+        script.over(track, day, is_released=True)
+    else:
+        script.agenda.add(day + 1, Act.CONFIRM_TOO, track)
+
+
+def _refund_asked(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
+    if track.plan.conduct.accepts_refund:
+        script.agenda.add(day + 2, Act.ACCEPT_REFUND, track)
+    else:
+        script.wait(track, Waiting.CLOCK)
+
+
+def _refunded(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
+    script.over(track, day, is_released=False)
 
 
 _ANSWERS: Final[Mapping[Answer, Act | None]] = MappingProxyType(
@@ -209,20 +232,20 @@ _TOO_EARLY: Final = frozenset({NotCleared.code, FundingOpen.code})
 
 _AFTER: Final[Mapping[Act, Callable[[Script, Track, Outcome, int], None]]] = MappingProxyType(
     {
-        Act.PROPOSE: Script._proposed,
-        Act.ACCEPT: Script._accepted,
-        Act.PAY: Script._pays,
-        Act.OFFER_RAISE: Script._raise_offered,
-        Act.SIGN_RAISE: Script._raise_signed,
-        Act.SUBMIT: Script._submitted,
-        Act.WITHDRAW: Script._withdrawn,
-        Act.ASK_CHANGES: Script._sent_back,
-        Act.RELEASE_PART: Script._part_released,
-        Act.APPROVE: Script._approved,
-        Act.CONFIRM: Script._confirmed,
-        Act.CONFIRM_TOO: Script._confirmed,
-        Act.ASK_REFUND: Script._refund_asked,
-        Act.ACCEPT_REFUND: Script._refunded,
-        Act.GIVE_BACK: Script._refunded,
+        Act.PROPOSE: _proposed,
+        Act.ACCEPT: _accepted,
+        Act.PAY: _pays,
+        Act.OFFER_RAISE: _raise_offered,
+        Act.SIGN_RAISE: _raise_signed,
+        Act.SUBMIT: _submitted,
+        Act.WITHDRAW: _withdrawn,
+        Act.ASK_CHANGES: _sent_back,
+        Act.RELEASE_PART: _part_released,
+        Act.APPROVE: _approved,
+        Act.CONFIRM: _confirmed,
+        Act.CONFIRM_TOO: _confirmed,
+        Act.ASK_REFUND: _refund_asked,
+        Act.ACCEPT_REFUND: _refunded,
+        Act.GIVE_BACK: _refunded,
     }
 )

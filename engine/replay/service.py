@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 from sqlalchemy import Engine
 
+from engine.proofs import check_books
 from engine.replay import store
 from engine.replay.deals import Deal, deal_of
 from engine.replay.driver import OnDay, Replay, group_by_day
@@ -19,21 +20,19 @@ from engine.replay.generator import generate_postings
 from engine.replay.postings import Kind, Posting, Unreadable, open_postings
 from engine.replay.report import Report, amounts, from_json
 from engine.replay.stage import Stage
+from engine.store_locks import alone
 from kernel import clock
 from kernel.database import Tenant, snapshot, transaction
 from kernel.errors import Refusal
 from kernel.principals import SYSTEM
 from ledger.model import Draft
-from ledger.proof import prove
 from ledger.service import post
-from payouts.safeguarding import safeguarding
-from rails.simulated.service import SimulatedRail
 
 DEFAULT_CONTRACTS: Final = 500
 DEFAULT_DAYS: Final = 30
 """Days of a made-up month: postings come in during all of them."""
 
-DAYS_AFTER_LAST: Final = 60
+DAYS_AFTER_LAST: Final = 30
 """Days that a file's replay goes on after its last posting, unless it is told otherwise."""
 
 MOST_CONTRACTS: Final = 100_000
@@ -99,7 +98,7 @@ def play(
     """Run the replay in a tenant without events, prove its books, and keep the report in its log.
 
     Args:
-        engine: the program's own login; three connections of its pool are used.
+        engine: the program's own login; five connections of its pool are used.
         tenant: made for this replay; refuses `replay.tenant_not_empty`.
         intake: what `take_in` gave for the same options.
         options: seed and days.
@@ -107,9 +106,22 @@ def play(
         on_start: told the number of days.
         stop: set it to end after the batch that runs; the report tells what was done.
     """
-    with transaction(engine, tenant) as connection:
-        if store.has_events(connection):
-            raise NotEmpty(tenant=tenant.name)
+    with alone(engine, tenant) as is_ours:
+        with transaction(engine, tenant) as connection:
+            if not is_ours or store.has_events(connection):
+                raise NotEmpty(tenant=tenant.name)
+        return _play(engine, tenant, intake, options, on_day, on_start, stop)
+
+
+def _play(
+    engine: Engine,
+    tenant: Tenant,
+    intake: Intake,
+    options: Options,
+    on_day: OnDay,
+    on_start: Callable[[int], None],
+    stop: threading.Event,
+) -> Report:
     starts_on, by_day = group_by_day(intake.deals)
     days = options.days or _default_days(options, by_day)
     stage = Stage.of(engine, tenant, stop)
@@ -121,35 +133,6 @@ def play(
     report = _report(run, intake, options, seconds=seconds, is_complete=is_complete)
     keep_report(engine, tenant, report)
     return report
-
-
-def check_books(engine: Engine, tenant: Tenant) -> tuple[bool, bool, tuple[str, ...]]:
-    """Prove the books and hold them against the rail, both in one snapshot.
-
-    Returns:
-        Whether the books are proven, whether client money is safe, and what is wrong.
-    """
-    rail = SimulatedRail(engine, tenant.name)
-    with snapshot(engine, tenant) as connection:
-        balances = rail.balances(at=clock.now(connection))
-        proof = prove(connection)
-        safe = safeguarding(connection, balances)
-    findings = [
-        f"{finding.promise}: {finding.count} ({'; '.join(finding.examples)})"
-        for finding in proof.findings
-    ]
-    for currency in safe.currencies:
-        findings += [
-            f"{currency.currency} {each.account}: books {each.books_minor}, other"
-            f" {each.other_minor}"
-            for each in currency.differences
-        ]
-        if currency.resource_minor < currency.requirement_minor:
-            findings.append(
-                f"{currency.currency}: {currency.requirement_minor} minor units are owed to clients"
-                f" and payees, {currency.resource_minor} are there"
-            )
-    return proof.is_clean, safe.is_safe, tuple(findings)
 
 
 def keep_report(engine: Engine, tenant: Tenant, report: Report) -> None:
@@ -205,7 +188,7 @@ def _report(
     engine, tenant = run.stage.engine, run.stage.tenant
     with snapshot(engine, tenant) as connection:
         sums = store.get_sums(connection)
-    proven, safe, findings = check_books(engine, tenant)
+    checked = check_books(engine, tenant)
     last = run.starts_on + timedelta(days=max(0, run.days_done - 1))
     return Report(
         tenant=tenant.name,
@@ -222,6 +205,7 @@ def _report(
         refunded=amounts(sums.refunded),
         held=amounts(sums.held),
         tips=amounts(sums.tips),
+        wallets=amounts(sums.wallets),
         paid_out=amounts(sums.paid_out),
         revenue=amounts(sums.revenue),
         timers_fired=run.stage.fired.total(),
@@ -235,9 +219,9 @@ def _report(
         lines=sums.lines,
         seconds=round(seconds, 2),
         lines_per_second=int(sums.lines / seconds) if seconds else 0,
-        proven=proven,
-        safeguarding=safe,
-        findings=findings,
+        proven=checked.is_proven,
+        safeguarding=checked.is_safe,
+        findings=checked.findings,
     )
 
 
@@ -247,13 +231,3 @@ def _sorted(counts: Counter[str]) -> dict[str, int]:
 
 def _day(at: datetime) -> str:
     return at.date().isoformat()
-
-
-def tenant_names(taken: Sequence[str], base: str) -> str:
-    """The first free name: base, base_2, base_3, ..."""
-    if base not in taken:
-        return base
-    number = 2
-    while f"{base}_{number}" in taken:
-        number += 1
-    return f"{base}_{number}"

@@ -1,4 +1,4 @@
-"""Where a replay plays: one tenant, its clock, its rail, and batches of commands to its services."""
+"""Where a replay plays: one tenant, its clock and rail, and batches of commands to services."""
 
 import threading
 from collections import Counter
@@ -15,7 +15,7 @@ from engine.scanner import Scanner
 from kernel import clock
 from kernel.commands import Command, Outcome
 from kernel.database import Tenant, transaction
-from rails.caller import run_until_quiet
+from rails.caller import run_once
 from rails.simulated.service import SimulatedRail
 
 
@@ -39,9 +39,7 @@ class Stage:
     @classmethod
     def of(cls, engine: Engine, tenant: Tenant, stop: threading.Event) -> "Stage":
         """The stage of a tenant, with its account at the simulated rail."""
-        return cls(
-            engine=engine, tenant=tenant, rail=SimulatedRail(engine, tenant.name), stop=stop
-        )
+        return cls(engine=engine, tenant=tenant, rail=SimulatedRail(engine, tenant.name), stop=stop)
 
     def serve(self, service: Service, commands: Sequence[Command]) -> list[Outcome]:
         """Give commands to a service, a batch per transaction; one outcome each.
@@ -78,9 +76,14 @@ class Stage:
 
     def hear_rail(self) -> None:
         """Send what was asked of the rail and hear what it says, until both are quiet."""
+        while not self.hear_rail_once():
+            pass
+
+    def hear_rail_once(self) -> bool:
+        """Send and hear a batch; whether there was nothing to send and nothing new."""
         with transaction(self.engine, self.tenant) as connection:
             at = clock.now(connection)
-        run_until_quiet(
+        counts = run_once(
             self.engine,
             self.tenant,
             self.rail,
@@ -89,6 +92,7 @@ class Stage:
             notice_handlers=RAIL_NOTICES,
             limit=self.batch_size,
         )
+        return counts.is_quiet
 
     def check_stop(self) -> None:
         """Raise Stopped if somebody asked for it."""

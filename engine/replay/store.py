@@ -35,6 +35,11 @@ SELECT currency, sum(amount_minor - fee_minor)::bigint FROM payout
 WHERE state = 'paid' GROUP BY currency ORDER BY currency
 """
 
+_SUM_WALLETS: Final = """
+SELECT currency, -sum(balance_minor)::bigint FROM account
+WHERE kind = 'custody.wallet' GROUP BY currency ORDER BY currency
+"""
+
 _SUM_REVENUE: Final = """
 SELECT currency, -sum(balance_minor)::bigint FROM account
 WHERE kind LIKE 'platform.revenue.%%' GROUP BY currency ORDER BY currency
@@ -54,7 +59,7 @@ _HAS_EVENTS: Final = "SELECT EXISTS (SELECT FROM event)"
 
 _FIND_REPORT: Final = f"""
 SELECT detail FROM event WHERE subject = %s AND kind = '{REPORTED}' ORDER BY id DESC LIMIT 1
-"""  # noqa: S608  only our own constant is put in
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +71,7 @@ class Sums:
     refunded: dict[str, int]
     held: dict[str, int]
     tips: dict[str, int]
+    wallets: dict[str, int]
     paid_out: dict[str, int]
     revenue: dict[str, int]
     contracts: dict[str, int]
@@ -99,6 +105,7 @@ def get_sums(connection: Connection) -> Sums:
         refunded={row[0]: row[3] for row in slots},
         held={row[0]: row[4] for row in slots},
         tips=_pairs(connection, _SUM_TIPS),
+        wallets=_pairs(connection, _SUM_WALLETS),
         paid_out=_pairs(connection, _SUM_PAID_OUT),
         revenue=_pairs(connection, _SUM_REVENUE),
         contracts=_pairs(connection, _COUNT_CONTRACTS),

@@ -1,0 +1,65 @@
+"""The command line `holdfast`: each command is loaded when it is called, so that --help is fast.
+
+Exit codes: 0 all well, 1 the answer is bad news, 2 could not tell.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
+
+import click
+
+_COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "run": ("run", "Start everything: database, a replayed month, API and workers."),
+        "serve": ("serve", "Serve the API."),
+        "worker": ("worker", "Fire timers, call rails, do jobs and settle each day."),
+        "migrate": ("migrate", "Bring the database's schema up to date."),
+        "replay": ("replay", "Play job postings through the engine and prove the books."),
+        "clock": ("clock", "Show a tenant's time, or move a sandbox's on."),
+        "balance": ("balance", "Balances of accounts."),
+        "trial-balance": ("trial_balance", "All balances by kind, and the totals of each book."),
+        "statement": ("statement", "The extract of one account, line by line."),
+        "prove": ("prove", "Recount one tenant's books."),
+        "invariants": ("invariants", "Prove the books and the client money of every tenant."),
+        "tenant": ("tenant", "Make tenants, or list them."),
+        "keys": ("keys", "Make, rotate, revoke and list API keys."),
+    }
+)
+"""Name -> (module of `engine.commands`, one line of help); a module's command is `command`."""
+
+
+class _Commands(click.Group):
+    """The commands by name; a module is imported when its command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's own signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(f"engine.commands.{_COMMANDS[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in _COMMANDS.items()])
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="holdfast", message="%(version)s")
+def main() -> None:
+    """Holdfast: an escrow and payments ledger engine.
+
+    The database is an embedded PostgreSQL unless DATABASE_URL names one. Every report has --json.
+    Exit codes: 0 all well, 1 the answer is bad news, 2 could not tell.
+    """
+
+
+if __name__ == "__main__":
+    main(prog_name="holdfast")

@@ -1,0 +1,60 @@
+"""The progress bar of long work, on a terminal only, and a Ctrl-C that ends it cleanly."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from types import FrameType
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from engine.commands.frame import errors
+
+
+class DayBar:
+    """Days of a replay; shows nothing where standard error is no terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("replaying", total=None)
+
+    def start(self, days: int) -> None:
+        """How many days there are."""
+        self._progress.update(self._task, total=days)
+
+    def on_day(self, day: int, at: datetime) -> None:
+        """A day is over."""
+        self._progress.update(self._task, completed=day, description=f"{at:%Y-%m-%d}")
+
+
+@contextmanager
+def day_bar() -> Iterator[DayBar]:
+    """A bar until the block ends."""
+    screen = errors()
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("days"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=screen, disable=not screen.is_terminal) as progress:
+        yield DayBar(progress)
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second one interrupts at once."""
+    stop = threading.Event()
+
+    def interrupted(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,40 @@
+"""`holdfast prove`: recount one tenant's books and say what does not agree."""
+
+import click
+
+from engine.commands.frame import (
+    BAD_NEWS,
+    database,
+    in_words,
+    json_option,
+    print_json,
+    tenant_of,
+    tenant_option,
+)
+from kernel.database import snapshot
+from ledger.proof import prove
+
+
+@click.command()
+@tenant_option
+@json_option
+@in_words
+def command(tenant_name: str | None, *, as_json: bool) -> None:
+    """Recount one tenant's books; exit 1 if a promise does not hold."""
+    with database() as opened:
+        tenant = tenant_of(opened, tenant_name)
+        with snapshot(opened.engine, tenant) as connection:
+            proof = prove(connection)
+    if as_json:
+        print_json({"tenant": tenant.name, **proof.as_json()})
+    else:
+        counted = ", ".join(f"{number:,} {name}" for name, number in proof.counts.items())
+        click.echo(f"{tenant.name}: {counted}.")
+        for finding in proof.findings:
+            click.echo(f"BROKEN {finding.promise}: {finding.count} rows")
+            for example in finding.examples:
+                click.echo(f"  {example}")
+        if proof.is_clean:
+            click.echo(f"All {len(proof.promises)} promises hold.")
+    if not proof.is_clean:
+        raise click.exceptions.Exit(BAD_NEWS)

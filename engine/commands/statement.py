@@ -1,0 +1,81 @@
+"""`holdfast statement`: the extract of one account, line by line."""
+
+import click
+
+from engine.commands.frame import (
+    CouldNotTell,
+    database,
+    in_words,
+    json_option,
+    print_json,
+    print_table,
+    tenant_of,
+    tenant_option,
+)
+from kernel.database import snapshot
+from kernel.money import format_minor
+from ledger import reads
+from ledger.reads import AccountView, ExtractLine
+
+
+@click.command()
+@click.argument("account_id", type=click.IntRange(min=1))
+@tenant_option
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Begin behind this line.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1_000, show_default=True)
+@json_option
+@in_words
+def command(
+    account_id: int, tenant_name: str | None, after: int, limit: int, *, as_json: bool
+) -> None:
+    """The extract of the account with this number (`holdfast balance` lists the numbers)."""
+    with database() as opened:
+        tenant = tenant_of(opened, tenant_name)
+        with snapshot(opened.engine, tenant) as connection:
+            account = reads.find_account(connection, account_id)
+            if account is None:
+                raise CouldNotTell(f"Tenant {tenant.name} has no account with number {account_id}.")
+            lines = reads.list_lines(connection, account_id, after=after, limit=limit)
+    if as_json:
+        print_json(_as_json(account, lines))
+        return
+    print_table(
+        ("line", "counts at", "event", "subject", "amount", "balance"),
+        [
+            (
+                str(line.account_seq),
+                line.effective_at.isoformat(timespec="seconds"),
+                line.event_kind,
+                line.event_subject,
+                format_minor(line.amount_minor, account.currency),
+                format_minor(line.balance_after_minor, account.currency),
+            )
+            for line in lines
+        ],
+        right=("line", "amount", "balance"),
+    )
+
+
+def _as_json(account: AccountView, lines: list[ExtractLine]) -> dict[str, object]:
+    return {
+        "account_id": account.id,
+        "kind": account.kind,
+        "subject": account.subject,
+        "currency": account.currency,
+        "balance": format_minor(account.balance_minor, account.currency),
+        "lines": [
+            {
+                "account_seq": line.account_seq,
+                "event_id": line.event_id,
+                "entry_no": line.entry_no,
+                "line_no": line.line_no,
+                "amount": format_minor(line.amount_minor, account.currency),
+                "balance_after": format_minor(line.balance_after_minor, account.currency),
+                "effective_at": line.effective_at.isoformat(),
+                "recorded_at": line.recorded_at.isoformat(),
+                "event_kind": line.event_kind,
+                "event_subject": line.event_subject,
+            }
+            for line in lines
+        ],
+    }

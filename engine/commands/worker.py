@@ -1,0 +1,35 @@
+"""`holdfast worker`: timers, rails, jobs and the daily settlement, until it is told to end."""
+
+import click
+
+from engine import worker
+from engine.api.logs import configure_logs
+from engine.commands.frame import database, in_words
+from engine.handlers import TIMERS
+from engine.loops import MoneyLoop
+from kernel.due import DueTenants
+from kernel.settings import read_settings
+from rails.simulated.service import SimulatedRail
+
+
+@click.command()
+@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option("--parent", type=int, hidden=True, help="End when this process ends.")
+@in_words
+def command(threads: int, parent: int | None) -> None:
+    """Fire timers, call rails, do jobs and settle each day; Ctrl-C ends it."""
+    if parent is not None:
+        worker.end_with_parent(parent)
+    configure_logs()
+    with database(pool_size=threads + 6) as opened:
+        engine = opened.engine
+        money = MoneyLoop(
+            engine, DueTenants(engine), lambda tenant: SimulatedRail(engine, tenant.name)
+        )
+        worker.work(
+            engine,
+            TIMERS,
+            loops=[money.run_forever],
+            broker_url=read_settings().broker_url,
+            worker_threads=threads,
+        )

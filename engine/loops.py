@@ -1,0 +1,75 @@
+"""What a worker does beside jobs and timers: it calls the rails and settles the books each day."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.handlers import RAIL_NOTICES, RAIL_RESULTS
+from engine.store_locks import only_one
+from kernel import clock
+from kernel.database import Tenant, transaction
+from payouts import service as payouts
+from payouts import settlement
+from rails.caller import run_once
+from rails.port import Rail
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyLoop:
+    """Walks the tenants: submits payouts that wait, calls and hears rails, settles once a day.
+
+    A day is the tenant's own. Several may run, on any machine: each tenant is walked by one at a
+    time. A settlement that runs twice in a day, after a restart, moves nothing twice.
+    """
+
+    engine: Engine
+    tenants: Callable[[], Sequence[Tenant]]
+    rail_of: Callable[[Tenant], Rail]
+    interval_s: float = 1.0
+    settled_on: dict[str, date] = field(default_factory=dict)
+
+    def run_forever(self, stop: threading.Event) -> None:
+        """Go round until `stop` is set; at once again while there is work."""
+        while not stop.is_set():
+            if not self.run_once(stop):
+                stop.wait(self.interval_s)
+
+    def run_once(self, stop: threading.Event) -> bool:
+        """Look at each tenant once; whether any of them had work."""
+        had_work = False
+        for tenant in self.tenants():
+            if stop.is_set():
+                break
+            try:
+                with only_one(self.engine, "rails", tenant) as is_ours:
+                    if is_ours:
+                        had_work |= self._look_at(tenant)
+            except SQLAlchemyError as trouble:
+                name = type(trouble).__name__
+                _log.warning("money.round_failed", tenant=tenant.name, trouble=name)
+        return had_work
+
+    def _look_at(self, tenant: Tenant) -> bool:
+        with transaction(self.engine, tenant) as connection:
+            at = clock.now(connection)
+            if self.settled_on.get(tenant.name) != at.date():
+                for settled in settlement.settle(connection, at=at):
+                    _log.info("money.settled", tenant=tenant.name, currency=settled.currency)
+            payouts.submit_due(connection, at=at)
+        self.settled_on[tenant.name] = at.date()
+        counts = run_once(
+            self.engine,
+            tenant,
+            self.rail_of(tenant),
+            RAIL_RESULTS,
+            at,
+            notice_handlers=RAIL_NOTICES,
+        )
+        return not counts.is_quiet
