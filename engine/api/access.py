@@ -83,7 +83,8 @@ async def admit(
         raise PartyNotAllowed
     if not await knows_party(key.tenant, party_id):
         raise PartyNotAllowed
-    return Caller(key, replace(key.actor, party_id=party_id))
+    # Who speaks for a party is that party: the key's rights as an operator stay behind.
+    return Caller(key, replace(key.actor, party_id=party_id, is_operator=False))
 
 
 def _secret(request: Request) -> str:

@@ -138,7 +138,22 @@ def by_id(row: Any) -> tuple[str]:  # noqa: ANN401  any row with an id
 
 
 def declare(
-    path: str, scope: Scope, fetch: Fetch, answer: type[BaseModel], summary: str, **more: Any
+    path: str,
+    scope: Scope,
+    fetch: Fetch,
+    answer: type[BaseModel],
+    summary: str,
+    *,
+    query: type[BaseModel] = Nothing,
+    pages: bool = False,
 ) -> Read:
-    """A read in one line."""
-    return Read(path=path, scope=scope, fetch=fetch, answer=answer, summary=summary, **more)
+    """A read in few lines."""
+    return Read(
+        path=path,
+        scope=scope,
+        fetch=fetch,
+        answer=answer,
+        summary=summary,
+        query=query,
+        pages=pages,
+    )
