@@ -11,15 +11,17 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+import psycopg
 import structlog
 from psycopg import errors as pg
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from kernel import clock, idempotency
 from kernel.commands import Command, Outcome
@@ -59,9 +61,10 @@ class Closed(Exception):  # noqa: N818  a state, not an error
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """One command in the queue, and whoever waits for its outcome."""
+    """One command in the queue, what it is about, and whoever waits for its outcome."""
 
     command: Command
+    about: tuple[Hashable, ...]
     key: IdempotencyKey | None
     future: "Future[Outcome] | asyncio.Future[Outcome]"
     loop: asyncio.AbstractEventLoop | None
@@ -89,7 +92,7 @@ class GroupCommit:
     ) -> Future[Outcome]:
         """Queue a command; the future gives its outcome once it is durable, or what broke."""
         future: Future[Outcome] = Future()
-        self._add(service, _Waiting(command, key, future, None))
+        self._add(service, _Waiting(command, self._about(service, command), key, future, None))
         return future
 
     def submit_async(
@@ -98,7 +101,7 @@ class GroupCommit:
         """The same for a coroutine: one wake-up of the loop settles a whole batch."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
-        self._add(service, _Waiting(command, key, future, loop))
+        self._add(service, _Waiting(command, self._about(service, command), key, future, loop))
         return future
 
     def close(self) -> None:
@@ -107,6 +110,10 @@ class GroupCommit:
             self._is_closed = True
             self._arrived.notify()
         self._writer.join()
+
+    def _about(self, service: str, command: Command) -> tuple[Hashable, ...]:
+        """Asked in the caller's thread, so that a command that cannot say fails there."""
+        return tuple(self._doors[service].subjects(command))
 
     def _add(self, service: str, waiting: _Waiting) -> None:
         with self._arrived:
@@ -122,7 +129,7 @@ class GroupCommit:
                     if self._is_closed:
                         return
                     self._arrived.wait()
-                batch = _take(self._queues[name], self._doors[name].subjects)
+                batch = _take(self._queues[name])
             self._commit(self._doors[name].service, batch)
 
     def _next_service(self) -> str:
@@ -136,36 +143,50 @@ class GroupCommit:
         return ""
 
     def _commit(self, service: Service, batch: Sequence[_Waiting]) -> None:
-        """Run a batch as one transaction; if it breaks, each command alone."""
+        """Run a batch as one transaction; if it breaks, what is left of it in another way."""
         try:
             outcomes = self._try(service, batch)
         except Exception as error:  # noqa: BLE001  the outermost frame: whatever broke is answered
-            if len(batch) > 1:
-                logger.warning("group_commit.one_by_one", commands=len(batch), error=repr(error))
-                for waiting in batch:
-                    self._commit(service, [waiting])
+            self._fall_back(service, batch, error)
+        else:
+            _settle(batch, outcomes)
+
+    def _fall_back(self, service: Service, batch: Sequence[_Waiting], error: Exception) -> None:
+        """After what a command may have caused, each alone.
+
+        After a lost server nobody knows whether the batch took effect. Commands without a key are
+        answered with the error, and run no second time; those with one run again without them.
+        """
+        if _is_lost(error):
+            keyed = [waiting for waiting in batch if waiting.key is not None]
+            if len(keyed) < len(batch):
+                _settle([waiting for waiting in batch if waiting.key is None], error)
+                if keyed:
+                    self._commit(service, keyed)
                 return
-            logger.error("group_commit.broken", error=repr(error))  # noqa: TRY400  repr is enough
-            _settle(batch, error)
+        elif len(batch) > 1:
+            logger.warning("group_commit.one_by_one", commands=len(batch), error=repr(error))
+            for waiting in batch:
+                self._commit(service, [waiting])
             return
-        _settle(batch, outcomes)
+        logger.error("group_commit.broken", commands=len(batch), error=repr(error))
+        _settle(batch, error)
 
     def _try(self, service: Service, batch: Sequence[_Waiting]) -> list[Outcome]:
         """Run a batch, again where the world was in the way: a deadlock, a twin, a lost server.
 
-        After a lost connection only commands with a key run again: their stored answer tells
-        whether they took effect. A command without one is answered with the error.
+        After a lost server only a batch of commands with keys runs again: their stored answers
+        tell whether they took effect.
         """
         for attempt in range(_TRIES):
             threading.Event().wait(_PAUSES_S[attempt]) if attempt else None
             try:
                 return self._run_once(service, batch)
-            except DBAPIError as error:
-                lost = isinstance(error, OperationalError | InterfaceError)
+            except (DBAPIError, psycopg.Error) as error:
                 keyed = all(waiting.key is not None for waiting in batch)
-                if attempt == _TRIES - 1 or not _is_worth_again(error, lost=lost, keyed=keyed):
+                if attempt == _TRIES - 1 or not _is_worth_again(error, keyed=keyed):
                     raise
-                logger.info("group_commit.again", attempt=attempt + 1, error=repr(error.orig))
+                logger.info("group_commit.again", attempt=attempt + 1, error=repr(_cause(error)))
         raise Broken("a loop of tries ended without an answer")
 
     def _run_once(self, service: Service, batch: Sequence[_Waiting]) -> list[Outcome]:
@@ -189,7 +210,7 @@ class GroupCommit:
         return [_outcome(waiting, answers, by_waiting, first) for waiting in batch]
 
 
-def _take(queue: deque[_Waiting], subjects: Callable[[Any], Iterable[Hashable]]) -> list[_Waiting]:
+def _take(queue: deque[_Waiting]) -> list[_Waiting]:
     """The next batch: in order of arrival, each subject once; the others keep their places."""
     taken: list[_Waiting] = []
     left: list[_Waiting] = []
@@ -197,14 +218,13 @@ def _take(queue: deque[_Waiting], subjects: Callable[[Any], Iterable[Hashable]])
     keys: set[tuple[Any, str]] = set()
     while queue and len(taken) < MAX_BATCH:
         waiting = queue.popleft()
-        about = list(subjects(waiting.command))
         is_twin = waiting.key is not None and waiting.key[:2] in keys
-        if not is_twin and not seen.isdisjoint(about):
+        if not is_twin and not seen.isdisjoint(waiting.about):
             # A later command on the same subject must not overtake this one either.
             left.append(waiting)
-            seen.update(about)
+            seen.update(waiting.about)
             continue
-        seen.update(about)
+        seen.update(waiting.about)
         if waiting.key is not None:
             keys.add(waiting.key[:2])
         taken.append(waiting)
@@ -247,12 +267,29 @@ def _outcome(
     return Outcome(shared.code, shared.facts, replayed=True)
 
 
-def _is_worth_again(error: DBAPIError, *, lost: bool, keyed: bool) -> bool:
-    if isinstance(error.orig, pg.DeadlockDetected | pg.SerializationFailure):
+def _is_worth_again(error: Exception, *, keyed: bool) -> bool:
+    cause = _cause(error)
+    if isinstance(cause, pg.DeadlockDetected | pg.SerializationFailure):
         return True
-    if isinstance(error.orig, pg.UniqueViolation):
-        return error.orig.diag.constraint_name == "idempotency_pkey"
-    return lost and keyed
+    if isinstance(cause, pg.UniqueViolation):
+        return cause.diag.constraint_name == "idempotency_pkey"
+    return keyed and _is_lost(error)
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the server went away or was too full to answer, and said nothing of the batch itself.
+
+    Told by the SQLSTATE: the guards' own codes are operational errors to the driver, too.
+    """
+    cause = _cause(error)
+    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    return cause.sqlstate is None or cause.sqlstate[:2] in {"08", "53", "55", "57"}
+
+
+def _cause(error: Exception) -> BaseException | None:
+    """What the driver said, whether or not SQLAlchemy wrapped it."""
+    return error.orig if isinstance(error, DBAPIError) else error
 
 
 def _settle(batch: Sequence[_Waiting], answer: Sequence[Outcome] | BaseException) -> None:
@@ -265,7 +302,8 @@ def _settle(batch: Sequence[_Waiting], answer: Sequence[Outcome] | BaseException
         else:
             by_loop.setdefault(waiting.loop, []).append((waiting.future, one))
     for loop, pairs in by_loop.items():
-        if not loop.is_closed():
+        # A loop that was closed has nobody left who waits.
+        with suppress(RuntimeError):
             loop.call_soon_threadsafe(_fill_all, pairs)
 
 
@@ -277,7 +315,9 @@ def _fill_all(pairs: Iterable[tuple[Any, Any]]) -> None:
 def _fill(future: Any, one: Any) -> None:  # noqa: ANN401  two kinds of futures, two of answers
     if future.done():
         return
-    if isinstance(one, BaseException):
-        future.set_exception(one)
-    else:
-        future.set_result(one)
+    # A caller in another thread may cancel at this very moment.
+    with suppress(InvalidStateError):
+        if isinstance(one, BaseException):
+            future.set_exception(one)
+        else:
+            future.set_result(one)
