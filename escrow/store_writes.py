@@ -244,8 +244,13 @@ def _write(
 
 def _array(cells: Sequence[Any]) -> str:
     """One array as PostgreSQL writes it; a third of the time that the driver's dumper takes."""
-    plain = set(map(type, cells)) <= _PLAIN
-    return "{" + ",".join(map(str if plain else _element, cells)) + "}"
+    kinds = set(map(type, cells))
+    if kinds <= _PLAIN:
+        return "{" + ",".join(map(str, cells)) + "}"
+    if kinds == {datetime}:
+        shown = {cell: f'"{cell}"' for cell in set(cells)}
+        return "{" + ",".join([shown[cell] for cell in cells]) + "}"
+    return "{" + ",".join(map(_element, cells)) + "}"
 
 
 def _element(cell: Any) -> str:  # noqa: ANN401  any value of a row

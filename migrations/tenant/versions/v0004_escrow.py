@@ -169,7 +169,7 @@ MONEY = """
 CREATE TABLE release (
     id uuid PRIMARY KEY,
     contract_id uuid NOT NULL,
-    slot_id uuid CONSTRAINT release_slot_is_known REFERENCES slot (id),
+    slot_id uuid,
     payee_id uuid NOT NULL,
     currency char(3) NOT NULL,
     gross_minor bigint NOT NULL CONSTRAINT release_gross_is_positive CHECK (gross_minor > 0),
@@ -178,8 +178,8 @@ CREATE TABLE release (
     available_at timestamptz NOT NULL,
     state text NOT NULL CONSTRAINT release_state_is_known
         CHECK (state IN ('pending', 'available')),
-    CONSTRAINT release_currency_is_its_contracts
-        FOREIGN KEY (contract_id, currency) REFERENCES contract (id, currency)
+    CONSTRAINT release_slot_is_of_its_contract
+        FOREIGN KEY (slot_id, contract_id) REFERENCES slot (id, contract_id)
 );
 CREATE INDEX release_by_slot ON release (slot_id);
 CREATE INDEX release_pending_by_payee ON release (payee_id, available_at) WHERE state = 'pending';
