@@ -113,6 +113,13 @@ class Twin:
                 (self._newest_batch,),
             ).fetchall()
             packed = [self._pack(header) for header in headers]
+        # A month may have begun meanwhile; what a loader would have found there is not his work.
+        period = f"{self._tenant.schema}.period"
+        with self._super.transaction():
+            self._super.execute(
+                f"INSERT INTO {self._twin.schema}.period"
+                f" SELECT * FROM {period} ON CONFLICT DO NOTHING".encode()
+            )
         self._newest_batch = max((each.header[0] for each in packed), default=self._newest_batch)
         return packed
 
