@@ -6,7 +6,7 @@ edges it is `{"amount": "100.00", "currency": "EUR"}`, and on paper a `moneyed.M
 
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from types import MappingProxyType
 from typing import Final
 
@@ -67,7 +67,7 @@ class NotPositive(Refusal):
 
 
 class TooLarge(Refusal):
-    """The amount is larger than 10**15 minor units."""
+    """The amount is larger than 10**15 minor units, or than any Money is read."""
 
     code = "money.too_large"
 
@@ -77,7 +77,7 @@ def exponent(currency: str) -> int:
     try:
         return EXPONENTS[currency]
     except KeyError:
-        raise UnknownCurrency(currency=currency) from None
+        raise UnknownCurrency(currency=currency[:40]) from None
 
 
 def parse_minor(amount: str, currency: str) -> int:
@@ -118,13 +118,18 @@ def to_money(amount_minor: int, currency: str) -> moneyed.Money:
 
 
 def from_money(money: moneyed.Money) -> tuple[int, str]:
-    """Minor units and currency of a Money; refuses what it would have to round, and NaN."""
+    """Minor units and currency of a Money; refuses NaN and whatever it would have to round."""
     currency = money.currency.code
-    scaled = money.amount.scaleb(exponent(currency))
-    if not scaled.is_finite():
-        raise MalformedAmount(amount=str(money.amount))
+    amount = money.amount
+    decimals = exponent(currency)
+    if not amount.is_finite():
+        raise MalformedAmount(amount=str(amount))
+    if amount.adjusted() + decimals > 27:
+        raise TooLarge(amount=str(amount)[:40], largest=format_minor(10**28 - 1, currency))
+    # In a context of its own, because the usual one rounds to 28 digits without a word.
+    scaled = amount.scaleb(decimals, Context(prec=len(amount.as_tuple().digits)))
     if scaled != scaled.to_integral_value():
-        raise TooManyDecimals(amount=str(money.amount), currency=currency)
+        raise TooManyDecimals(amount=str(amount)[:40], currency=currency)
     return int(scaled), currency
 
 
