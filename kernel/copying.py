@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any, Final
 
 import psycopg
-from psycopg import sql
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
@@ -21,10 +20,16 @@ NULL: Final = b"\xff\xff\xff\xff"
 
 _ROWS_PER_BLOCK: Final = 500
 
-_INT8_OID: Final = 20
-_TEXT_OID: Final = 25
-_TEXT_ARRAY_OID: Final = 1009
-_INT8_ARRAY_OID: Final = 1016
+_OIDS: Final = {
+    "smallint": 21,
+    "bigint": 20,
+    "text": 25,
+    "bytea": 17,
+    "timestamptz": 1184,
+    "uuid": 2950,
+}
+"""Element types of arrays, by their names in SQL (PostgreSQL, pg_type.dat)."""
+
 _LENGTH: Final = struct.Struct(">i")
 
 _PG_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -33,57 +38,70 @@ PG_EPOCH_US: Final = 946_684_800_000_000
 """Microseconds from 1970 to 2000-01-01, from which PostgreSQL counts its timestamps."""
 
 
-class BigintArray:
-    """A `bigint[]` parameter packed in one go."""
+class PackedArray:
+    """An array parameter in binary; the statement casts it: `%s::bigint[]`."""
 
     __slots__ = ("packed",)
+
+    def __init__(self, sql_type: str, cells: Collection[bytes]) -> None:
+        """Of cells, each its length and its bytes, or NULL."""
+        if not cells:
+            self.packed = struct.pack(">iii", 0, 0, _OIDS[sql_type])
+            return
+        has_null = NULL in cells
+        head = struct.pack(">iiiii", 1, has_null, _OIDS[sql_type], len(cells), 1)
+        self.packed = head + b"".join(cells)
+
+
+class BigintArray(PackedArray):
+    """A `bigint[]` parameter."""
+
+    __slots__ = ()
 
     def __init__(self, values: Sequence[int]) -> None:
-        """Pack the values; none may be None."""
+        """Pack the values in one go; none may be None."""
         count = len(values)
-        head = struct.pack(">iiiii", 1 if count else 0, 0, _INT8_OID, count, 1)
-        if not count:
-            self.packed = head[:12]
-            return
-        mixed: list[int] = [8] * (2 * count)
-        mixed[1::2] = values
-        self.packed = head + struct.pack(">" + "iq" * count, *mixed)
+        super().__init__("bigint", ())
+        if count:
+            mixed: list[int] = [8] * (2 * count)
+            mixed[1::2] = values
+            head = struct.pack(">iiiii", 1, 0, _OIDS["bigint"], count, 1)
+            self.packed = head + struct.pack(">" + "iq" * count, *mixed)
 
 
-class TextArray:
-    """A `text[]` parameter packed in one go."""
+class TextArray(PackedArray):
+    """A `text[]` parameter."""
 
-    __slots__ = ("packed",)
+    __slots__ = ()
 
     def __init__(self, values: Collection[str]) -> None:
         """Pack the values; none may be None."""
-        count = len(values)
-        head = struct.pack(">iiiii", 1 if count else 0, 0, _TEXT_OID, count, 1)
-        self.packed = head + b"".join([text_cell(value) for value in values])
-        if not count:
-            self.packed = head[:12]
+        super().__init__("text", [text_cell(value) for value in values])
 
 
-class _BigintArrayDumper(Dumper):
+class _PackedDumper(Dumper):
     format = Format.BINARY
-    oid = _INT8_ARRAY_OID
 
-    def dump(self, obj: BigintArray) -> Buffer:
-        return obj.packed
-
-
-class _TextArrayDumper(Dumper):
-    format = Format.BINARY
-    oid = _TEXT_ARRAY_OID
-
-    def dump(self, obj: TextArray) -> Buffer:
+    def dump(self, obj: PackedArray) -> Buffer:
         return obj.packed
 
 
 def teach(connection: psycopg.Connection[Any]) -> None:
-    """Let this connection take BigintArray and TextArray parameters."""
-    connection.adapters.register_dumper(BigintArray, _BigintArrayDumper)
-    connection.adapters.register_dumper(TextArray, _TextArrayDumper)
+    """Let this connection take packed arrays; done once for every connection of ours."""
+    connection.adapters.register_dumper(PackedArray, _PackedDumper)
+
+
+def as_columns(rows: Sequence[bytes], types: Sequence[str]) -> list[PackedArray]:
+    """Packed rows turned into one array for each column, for `unnest` in a statement."""
+    columns: list[list[bytes]] = [[] for _ in types]
+    unpack = _LENGTH.unpack_from
+    for row in rows:
+        at = 2  # behind the number of columns
+        for column in columns:
+            end = at + 4 + max(unpack(row, at)[0], 0)
+            column.append(row[at:end])
+            at = end
+    return [PackedArray(name, cells) for name, cells in zip(types, columns, strict=True)]
 
 
 def text_cell(value: str) -> bytes:
@@ -97,27 +115,23 @@ def bytes_cell(value: bytes | None) -> bytes:
     return NULL if value is None else _LENGTH.pack(len(value)) + value
 
 
-def copy_in(
-    connection: psycopg.Connection[Any],
-    *,
-    table: str,
-    columns: Sequence[str],
-    rows: Iterable[bytes],
-) -> None:
-    """COPY packed rows into a table of the current search path.
+def copy_in(connection: psycopg.Connection[Any], statement: bytes, rows: Iterable[bytes]) -> None:
+    """COPY packed rows; the statement is one of `copy_statement`.
 
     Rows are sent in blocks as they are packed, so that the server works on one block while the
     next is packed.
     """
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
     waiting = iter(rows)
     with connection.cursor().copy(statement) as copy:
         copy.write(COPY_HEADER)
         while block := b"".join(islice(waiting, _ROWS_PER_BLOCK)):
             copy.write(block)
         copy.write(COPY_TRAILER)
+
+
+def copy_statement(table: str, columns: Sequence[str]) -> bytes:
+    """The COPY statement for these columns of a table of the current search path."""
+    return f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)".encode()
 
 
 def pack_timestamp(at: datetime) -> bytes:

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.pool import StaticPool
 
+from kernel.copying import teach
 from kernel.errors import Broken, Refusal
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
@@ -66,6 +70,7 @@ def connect(url: str, *, pool_size: int = 5, max_overflow: int = 10) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare_at_once(driver_connection: psycopg.Connection[Any], _record: object) -> None:
         driver_connection.prepare_threshold = 1
+        teach(driver_connection)
 
     return engine
 
@@ -98,32 +103,53 @@ def snapshot(engine: Engine, tenant: Tenant) -> Iterator[Connection]:
             yield reading
 
 
+class _Adopted(PGDialect_psycopg):
+    """Speaks on a connection whose transaction is somebody else's: it is his to end, not ours.
+
+    Without it the first use of an engine rolls back whatever its connection has done so far.
+    """
+
+    supports_statement_cache = True
+
+    def do_commit(self, dbapi_connection: object) -> None:
+        """Leave it to the caller."""
+
+    def do_rollback(self, dbapi_connection: object) -> None:
+        """Leave it to the caller."""
+
+
+registry.register("postgresql.adopted", __name__, "_Adopted")
+
+
 @contextmanager
 def adopt(driver_connection: psycopg.Connection[Any], tenant: Tenant) -> Iterator[Connection]:
     """Use the caller's own psycopg connection: its transaction stays his to commit.
 
-    The search path and role are put back at the end, so that the caller's own statements before
-    and after see his own tables.
+    The search path and role are put back at the end, whatever happened inside, so that the
+    caller's own statements before and after see his own tables.
     """
-    engine = create_engine(
-        "postgresql+psycopg://",
-        creator=lambda: driver_connection,
-        poolclass=StaticPool,
-        pool_reset_on_return=None,
-        isolation_level=None,
-    )
     before = driver_connection.execute(
         "SELECT current_setting('role'), current_setting('search_path')"
     ).fetchone()
     if before is None:
         raise Broken("a SELECT without FROM answered no row")
-    connection = engine.connect()
-    enter(connection, tenant)
-    yield connection
-    if driver_connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
-        driver_connection.execute(
-            "SELECT set_config('role', %s, true), set_config('search_path', %s, true)", before
-        )
+    if driver_connection.info.transaction_status != TransactionStatus.INTRANS:
+        raise Broken("a connection in autocommit has no transaction to share")
+    engine = create_engine(
+        "postgresql+adopted://",
+        creator=lambda: driver_connection,
+        poolclass=StaticPool,
+        pool_reset_on_return=None,
+    )
+    try:
+        with engine.connect() as connection:
+            enter(connection, tenant)
+            yield connection
+    finally:
+        if driver_connection.info.transaction_status == TransactionStatus.INTRANS:
+            driver_connection.execute(
+                "SELECT set_config('role', %s, true), set_config('search_path', %s, true)", before
+            )
 
 
 def driver(connection: Connection) -> psycopg.Connection[Any]:

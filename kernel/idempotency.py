@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection
 
 from kernel.commands import Outcome
-from kernel.copying import TextArray, bytes_cell, copy_in, pack_timestamp, teach, text_cell
+from kernel.copying import TextArray, bytes_cell, copy_in, copy_statement, pack_timestamp, text_cell
 from kernel.database import driver
 from kernel.errors import Refusal
 
@@ -39,7 +39,9 @@ FROM unnest(%s::uuid[], %s::text[]) AS n (principal_id, key)
 JOIN idempotency i ON i.principal_id = n.principal_id AND i.key = n.key
 """
 
-_COLUMNS: Final = ("principal_id", "key", "answered_at", "request_hash", "code", "answer")
+_COPY: Final = copy_statement(
+    "idempotency", ("principal_id", "key", "answered_at", "request_hash", "code", "answer")
+)
 
 
 def find_answers(
@@ -49,7 +51,6 @@ def find_answers(
     if not keys:
         return {}
     raw = driver(connection)
-    teach(raw)
     rows = raw.execute(
         _FIND, ([key.principal_id for key in keys], TextArray([key.key for key in keys]))
     )
@@ -81,7 +82,7 @@ def add_answers(
         + bytes_cell(orjson.dumps(outcome.facts))
         for key, outcome in sorted(answers, key=lambda pair: pair[0][:2])
     ]
-    copy_in(driver(connection), table="idempotency", columns=_COLUMNS, rows=rows)
+    copy_in(driver(connection), _COPY, rows)
 
 
 def mismatch(key: IdempotencyKey) -> Outcome:

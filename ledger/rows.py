@@ -28,6 +28,14 @@ LINE_COLUMNS: Final = (
     " entry_no line_no"
 ).split()
 
+EVENT_TYPES: Final = (
+    "bigint timestamptz timestamptz smallint uuid uuid text text text text text bytea"
+).split()
+ENTRY_TYPES: Final = "bigint bigint smallint smallint smallint text text".split()
+LINE_TYPES: Final = (
+    "bigint bigint bigint bigint bigint timestamptz timestamptz smallint smallint"
+).split()
+
 _EVENT: Final = struct.Struct(">hiqiqiqih")
 _ENTRY: Final = struct.Struct(">hiq")
 _BIGINT: Final = struct.Struct(">iq")

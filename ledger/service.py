@@ -100,12 +100,14 @@ def _refuse_closed_periods(
     }
     if not times:
         return
-    not_open, unknown = store.list_not_open(connection, sorted(times))
+    periods = store.lock_periods(connection, earliest=min(times), latest=max(times))
+    unknown = {at for at in times if not any(start <= at < end for start, end, _ in periods)}
     if unknown:
         store.open_months(connection, sorted({_month(at) for at in unknown}))
-        not_open, _ = store.list_not_open(connection, sorted(times))
+        periods = store.lock_periods(connection, earliest=min(times), latest=max(times))
+    is_open = {at for at in times if any(s <= at < e and good for s, e, good in periods)}
     for i, draft in enumerate(drafts):
-        if answers[i] is None and draft.entries and draft.effective_at in not_open:
+        if answers[i] is None and draft.entries and draft.effective_at not in is_open:
             answers[i] = PeriodNotOpen(effective_at=draft.effective_at.isoformat())
 
 
