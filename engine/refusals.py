@@ -218,12 +218,20 @@ _ESCROW: Final = {
     "escrow.unknown_contract": Words(404, "Unknown contract", "There is no such contract."),
     "escrow.unknown_slot": Words(404, "Unknown slot", "There is no such slot."),
     "escrow.unknown_funding": Words(404, "Unknown funding", "There is no such funding."),
+    "escrow.unknown_refund": Words(404, "Unknown refund", "There is no such refund."),
+    "escrow.bad_text": Words(
+        422, "Text not taken", "A text is too long, or has characters that cannot be stored."
+    ),
     "escrow.unknown_release": Words(404, "Unknown release", "There is no such release."),
     "escrow.unknown_amendment": Words(404, "Unknown amendment", "There is no such amendment."),
     "escrow.unknown_party": Words(404, "Unknown party", "There is no party with this id."),
 }
 
 _PAYOUTS: Final = {
+    "payouts.operator_only": Words(403, "Operators only", "Only an operator may change this."),
+    "payouts.bad_fee": Words(
+        422, "Fee not taken", "A fee is not below zero, and one that counts from a time stays."
+    ),
     "payouts.not_yours": Words(403, "Not yours", "This step belongs to another role."),
     "payouts.wrong_state": Words(
         409, "Not possible in this state", "From {state} there is no step {trigger}."
@@ -270,6 +278,12 @@ _HOUSE: Final = {
     ),
     "tenant.exists": Words(409, "Tenant exists", "A tenant of this name is there already."),
     "tenant.unknown": Words(404, "Unknown tenant", "No tenant has this name."),
+    "replay.nothing_to_replay": Words(
+        422, "Nothing to replay", "No posting of the file can be replayed."
+    ),
+    "replay.tenant_not_empty": Words(
+        409, "Tenant not empty", "A replay runs in a tenant of its own, without events."
+    ),
     "replay.not_postings": Words(422, "Not postings", "The file is no list of job postings."),
 }
 

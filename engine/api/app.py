@@ -112,7 +112,7 @@ def make_app(
     for (method, path), endpoint in endpoints(edge, rails).items():
         by_path.setdefault(path, {})[method] = endpoint
     for path, methods in by_path.items():
-        app.router.routes.append(Route(path, _dispatch(methods), methods=list(methods)))
+        app.router.routes.append(Route(path, _dispatch(path, methods), methods=list(methods)))
     document = draw(operations(), version=VERSION)
     app.openapi = lambda: document  # type: ignore[method-assign]
     add_handlers(app)
@@ -235,25 +235,15 @@ def _odd_operations() -> Sequence[Operation]:
     )
 
 
-def _dispatch(methods: Mapping[str, Endpoint]) -> Endpoint:
+def _dispatch(path: str, methods: Mapping[str, Endpoint]) -> Endpoint:
     """One route per path, so that a wrong method is told which ones there are."""
-    if len(methods) == 1:
-        return _named(next(iter(methods.values())))
 
     async def choose(request: Request) -> Response:
+        request.state.route = path
         method = "GET" if request.method == "HEAD" else request.method
         return await methods[method](request)
 
     return choose
-
-
-def _named(endpoint: Endpoint) -> Endpoint:
-    """A function, whatever the endpoint is: the router asks for one."""
-
-    async def run(request: Request) -> Response:
-        return await endpoint(request)
-
-    return run
 
 
 async def _list_keys(edge: Edge, request: Request) -> Response:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from engine.api.access import Scope
@@ -27,10 +28,17 @@ class Nothing(Request):
     """A body without fields."""
 
 
+def _digits(text: object) -> int:
+    """A parameter as a number: ASCII digits and nothing else."""
+    if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 10):
+        raise PydanticCustomError("digits", "a whole number, in digits")
+    return int(text)
+
+
 class PageQuery(Request):
     """How much of a list, and from where."""
 
-    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    limit: Annotated[int, BeforeValidator(_digits), Field(ge=1, le=500)] = 100
     cursor: Annotated[str, Field(min_length=1, max_length=500)] | None = None
 
 

@@ -75,16 +75,12 @@ class AccessLog:
                 "api.request",
                 request_id=request_id,
                 method=scope["method"],
-                route=getattr(scope.get("route"), "path", None) or _short(scope["path"]),
+                route=state.get("route"),
                 status=seen["status"],
                 tenant=state.get("tenant"),
                 principal_id=state.get("principal_id"),
                 milliseconds=round((time.perf_counter() - began) * 1_000, 1),
             )
-
-
-def _short(path: str) -> str:
-    return path[:100]
 
 
 def _as_json(event: EventDict, **_options: object) -> bytes:

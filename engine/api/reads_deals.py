@@ -77,6 +77,17 @@ def _contracts(connection: Connection, look: Look) -> Page:
     return page_of(rows, query.limit, show=views.contract, key=by_id)
 
 
+def _slots(connection: Connection, look: Look) -> Page | None:
+    contract_id, limit = look.ids["contract_id"], look.query.limit
+    known = deals.find_contracts(connection, [contract_id])
+    if not known or not _sees(connection, look, "contract", contract_id):
+        return None
+    after = look.after[0] if look.after else 0
+    ids = store.list_slots(connection, contract_id, after=after, limit=limit + 1)
+    rows = sorted(deals.find_slots(connection, ids), key=lambda row: row.seq)
+    return page_of(rows, limit, show=views.slot, key=lambda row: (row.seq,))
+
+
 def _terms(connection: Connection, look: Look) -> Page | None:
     contract_id = look.ids["contract_id"]
     rows = store.list_terms(connection, contract_id)
@@ -153,7 +164,7 @@ DEAL_READS: Final[tuple[Read, ...]] = (
     declare(
         f"{_DEAL}/slots",
         _C,
-        _of_contract("slot", deals.find_slots, views.slot),
+        _slots,
         answers.SlotAnswer,
         "Slots of a contract",
         **_LIST,

@@ -76,6 +76,12 @@ ORDER BY id
 LIMIT %(limit)s
 """
 
+_LIST_SLOTS: Final = """
+SELECT id FROM slot WHERE contract_id = %(contract_id)s AND seq > %(after)s
+ORDER BY seq
+LIMIT %(limit)s
+"""
+
 _LIST_REFUNDS: Final = """
 SELECT refund.id FROM refund JOIN slot ON slot.id = refund.slot_id
 WHERE slot.contract_id = %(contract_id)s AND (%(after)s::uuid IS NULL OR refund.id > %(after)s)
@@ -158,11 +164,17 @@ def list_contracts(
 def list_of_contract(
     connection: Connection, table: str, contract_id: UUID, *, after: UUID | None, limit: int
 ) -> list[UUID]:
-    """Ids of a contract's slots, fundings, releases, amendments or refunds, oldest first."""
-    assert table in {"slot", "funding", "release", "amendment", "refund"}
+    """Ids of a contract's fundings, releases, amendments or refunds, oldest first."""
+    assert table in {"funding", "release", "amendment", "refund"}
     statement = _LIST_REFUNDS if table == "refund" else _LIST_OF_CONTRACT.format(table=table)
     given = {"contract_id": contract_id, "after": after, "limit": limit}
     return list(connection.exec_driver_sql(statement, given).scalars())
+
+
+def list_slots(connection: Connection, contract_id: UUID, *, after: int, limit: int) -> list[UUID]:
+    """Ids of a contract's slots in the order in which they were agreed."""
+    given = {"contract_id": contract_id, "after": after, "limit": limit}
+    return list(connection.exec_driver_sql(_LIST_SLOTS, given).scalars())
 
 
 def list_terms(connection: Connection, contract_id: UUID) -> Sequence[Any]:

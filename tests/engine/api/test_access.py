@@ -4,7 +4,6 @@ Numbers are lines of domain/audit-and-reliability.md 4.3.
 """
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -42,7 +41,7 @@ def deal(api: Api, world: World) -> Deal:
 
 
 @pytest.fixture(scope="module")
-def other_tenant(api: Api, api_database: TestDatabase) -> Iterator[Api]:
+def other_tenant(api: Api, api_database: TestDatabase) -> Api:
     """An operator of another marketplace on the same server."""
     runner.create_tenant(api_database.owner_url, OTHER)
     return api.with_key(make_key(api.engine, OTHER, is_operator=True))
@@ -129,7 +128,7 @@ def test_a_revoked_key_is_felt_within_seconds(api: Api) -> None:
     assert (still.status, gone.status) == (200, 401)
 
 
-def test_another_tenants_things_are_unknown(api: Api, deal: Deal, other_tenant: Api) -> None:
+def test_another_tenants_things_are_unknown(deal: Deal, other_tenant: Api) -> None:
     """Line 35: a slot of another tenant answers like one that never was, to the byte."""
     paths = [
         f"/v1/slots/{deal.slots[0]}",

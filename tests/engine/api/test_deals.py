@@ -321,7 +321,7 @@ def test_a_payout_needs_money_a_method_and_a_clear_payee(api: Api, world: World)
     assert [each["id"] for each in payee.get(methods).body["items"]] == [method]
 
 
-def test_the_clock_only_moves_forward(api: Api, world: World) -> None:
+def test_the_clock_only_moves_forward(api: Api) -> None:
     """A sandbox's clock is read and moved by API, never backwards."""
     now = api.get("/v1/clock").body
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine
 
 from tests.engine.api.conftest import ALL, Api, World, make_deal, make_key, make_party, pay
 
@@ -129,7 +128,7 @@ async def _at_once(caller: Api, slot: str, keys: list[str]) -> list[httpx.Respon
         )
 
 
-def test_a_rotated_key_still_knows_its_answers(api: Api, api_engine: Engine) -> None:
+def test_a_rotated_key_still_knows_its_answers(api: Api) -> None:
     """An answer belongs to the principal, who outlives the key: the new key gets it again."""
     made = api.post("/v1/keys", {"scopes": ["parties:write", "keys:write"]})
     first = api.with_key(made.body["secret"])
