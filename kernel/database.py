@@ -111,6 +111,9 @@ class _Adopted(PGDialect_psycopg):
 
     supports_statement_cache = True
 
+    def on_connect(self) -> None:
+        """Add no handler of notices: one more would stay at each adoption."""
+
     def do_commit(self, dbapi_connection: object) -> None:
         """Leave it to the caller."""
 
@@ -135,6 +138,7 @@ def adopt(driver_connection: psycopg.Connection[Any], tenant: Tenant) -> Iterato
         raise Broken("a SELECT without FROM answered no row")
     if driver_connection.info.transaction_status != TransactionStatus.INTRANS:
         raise Broken("a connection in autocommit has no transaction to share")
+    teach(driver_connection)
     engine = create_engine(
         "postgresql+adopted://",
         creator=lambda: driver_connection,
