@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import psycopg
 
-from kernel.copying import PG_EPOCH_US, BigintArray
+from kernel.copying import PG_EPOCH_US, BigintArray, teach
 from kernel.database import Tenant
 from loadtests.bench.ground import Ground
 from loadtests.bench.measure import Meter
@@ -72,6 +72,7 @@ class Twin:
         self._super = psycopg.connect(ground.conninfo())
         for connection in (self._app, self._super):
             connection.prepare_threshold = 1
+            teach(connection)
         self._super.execute("SET session_replication_role = replica")
         self._columns = {name: self._list_columns(name) for name in _ROWS}
         self._header = self._list_columns("batch", without_defaults=True)
