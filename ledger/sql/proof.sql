@@ -55,17 +55,21 @@ WHERE c.account_seq <> c.seq_before + 1 OR c.before_minor <> c.after_before
 LIMIT 1000;
 
 -- name: every account stands at the sum of its lines, within its bounds
-SELECT a.code || ' stands at ' || a.balance_minor || ' after ' || a.line_count
+SELECT coalesce(a.code, 'account ' || n.account_id || ', which is gone,') || ' stands at '
+       || coalesce(a.balance_minor, 0) || ' after ' || coalesce(a.line_count, 0)
        || ' lines, its lines sum to ' || coalesce(n.total, 0) || ' in ' || coalesce(n.lines, 0)
+       || ', between ' || coalesce(n.lowest_minor, 0) || ' and ' || coalesce(n.highest_minor, 0)
 FROM account a
 FULL JOIN (
-    SELECT account_id, sum(amount_minor) AS total, count(*) AS lines
+    SELECT account_id, sum(amount_minor) AS total, count(*) AS lines,
+           min(balance_after_minor) AS lowest_minor, max(balance_after_minor) AS highest_minor
     FROM line
     GROUP BY account_id
 ) n ON n.account_id = a.id
 WHERE a.id IS NULL
    OR a.balance_minor <> coalesce(n.total, 0) OR a.line_count <> coalesce(n.lines, 0)
    OR a.balance_minor NOT BETWEEN a.lowest_minor AND a.highest_minor
+   OR n.lowest_minor < a.lowest_minor OR n.highest_minor > a.highest_minor
 LIMIT 1000;
 
 -- name: every line is of its entry's book and currency and carries its event's times
