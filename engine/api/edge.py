@@ -30,7 +30,9 @@ from kernel.keys import ApiKey, KeyRing
 from ledger import parties
 
 JSON: Final = "application/json"
-NOT_YOURS: Final = frozenset({"escrow.not_yours", "payouts.not_yours"})
+NOT_YOURS: Final = frozenset(
+    {"escrow.not_yours", "payouts.not_yours", "party.operator_only", "payouts.operator_only"}
+)
 
 _MOST_PARTIES: Final = 100_000
 
@@ -188,9 +190,13 @@ async def masked(
 ) -> tuple[str, Mapping[str, Any]]:
     """Code and facts of a refusal; of another party's subject those of an unknown one."""
     subject, party_id = write.subject, caller.sees_only
-    if subject is None or party_id is None or outcome.code not in NOT_YOURS:
+    if subject is None:
         return outcome.code, outcome.facts
     named = ids[subject.parameter]
+    if outcome.code == subject.unknown.code:
+        return outcome.code, {subject.parameter: str(named)}
+    if party_id is None or outcome.code not in NOT_YOURS:
+        return outcome.code, outcome.facts
     is_theirs = await edge.read(
         caller.tenant, lambda connection: store.is_seen(connection, subject.kind, named, party_id)
     )

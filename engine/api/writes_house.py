@@ -20,6 +20,7 @@ from payouts import refusals as payout_refusals
 from payouts.commands import AddMethod, PayoutCommand, RequestPayout, Resume
 
 PARTY: Final = Subject("party", "party_id", parties.UnknownParty)
+PAYEE: Final = Subject("party", "party_id", payout_refusals.UnknownPayee)
 PAYOUT: Final = Subject("payout", "payout_id", payout_refusals.UnknownPayout)
 
 
@@ -208,7 +209,7 @@ HOUSE: Final[tuple[Write[Any], ...]] = (
         answer=MethodActed,
         summary="Name a place to be paid to",
         status=201,
-        subject=PARTY,
+        subject=PAYEE,
     ),
     Write(
         path="/v1/parties/{party_id}/payouts/resume",
@@ -218,7 +219,7 @@ HOUSE: Final[tuple[Write[Any], ...]] = (
         command=_resume,
         answer=MethodActed,
         summary="Let paused payouts go on (operator)",
-        subject=PARTY,
+        subject=PAYEE,
     ),
     Write(
         path="/v1/payouts",

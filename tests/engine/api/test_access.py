@@ -161,6 +161,14 @@ def test_a_stranger_is_told_what_an_unknown_id_is_told(api: Api, deal: Deal) -> 
         assert theirs.status == nothing.status == 404, verb
         assert str(theirs.body).replace(slot, unknown) == str(nothing.body)
 
+    parties = {"states": {"kyc_state": "pending"}, "payout_methods": {"token": "t"}}
+    for verb, body in (*parties.items(), ("payouts/resume", {})):
+        theirs = stranger.post(f"/v1/parties/{deal.client_id}/{verb}", body)
+        nothing = stranger.post(f"/v1/parties/{unknown}/{verb}", body)
+
+        assert theirs.status == nothing.status == 404, verb
+        assert str(theirs.body).replace(deal.client_id, unknown) == str(nothing.body)
+
     for path in ("", "/actions", "/submissions"):
         assert stranger.get(f"/v1/slots/{slot}{path}").status == 404
     assert stranger.get(f"/v1/contracts/{deal.contract_id}").status == 404
