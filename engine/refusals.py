@@ -187,7 +187,7 @@ _ESCROW_STATES: Final = {
         409, "Notices missing", "A slot falls dormant only after its three notices."
     ),
     "escrow.above_limit": Words(
-        409, "Above the limit", "A dormant slot of this size waits for an operator."
+        409, "Above the limit", "A dormant slot of this size waits for an operator in person."
     ),
     "escrow.not_settled": Words(
         409, "Not settled", "The contract holds money, or some is on its way."

@@ -196,7 +196,7 @@ class NoticesMissing(Refusal):
 
 
 class AboveLimit(Refusal):
-    """A dormant slot above the limit waits for an operator."""
+    """A dormant slot above the limit waits for an operator in person: no timer, no key."""
 
     code = "escrow.above_limit"
 

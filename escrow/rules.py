@@ -258,9 +258,9 @@ def _notices_sent(deal: Deal, _command: Command, _role: Role, _at: datetime) -> 
         raise NoticesMissing(slot_id=str(deal.slot.id), sent=deal.slot.notices)
 
 
-def _within_limit(deal: Deal, _command: Command, role: Role, _at: datetime) -> None:
+def _within_limit(deal: Deal, command: Command, _role: Role, _at: datetime) -> None:
     limit = deal.contract.terms.dormant_limit_minor
-    if role is Role.SYSTEM and deal.slot.held_minor > limit:
+    if deal.slot.held_minor > limit and command.actor.kind is not PrincipalKind.PERSON:
         raise AboveLimit(slot_id=str(deal.slot.id), limit_minor=limit)
 
 

@@ -53,7 +53,8 @@ def settle_dormant(
 ) -> list[Outcome]:
     """Release a dormant slot whose work was shown, refund another (row 18).
 
-    By an operator, or by the engine up to the contract's limit (`escrow.above_limit`).
+    By an operator, or by the engine; above the contract's limit by an operator in person alone
+    (`escrow.above_limit`).
     """
 
     def decide(deal: Deal, fundings: Mapping[UUID, Funding], command: SlotCommand) -> Plan:

@@ -65,6 +65,7 @@ class Stage:
         self.client = person(add_party(self.connection, "client"))
         self.payee = person(add_party(self.connection, "freelancer"))
         self.operator = person(None, is_operator=True)
+        self.operator_key = Actor(new_id(), PrincipalKind.KEY, None, is_operator=True)
         self.stranger = person(add_party(self.connection, "client"))
         self.contract_id = new_id()
         self.slot_ids = [new_id() for _ in self.amounts]

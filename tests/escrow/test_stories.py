@@ -58,6 +58,7 @@ ACTS: dict[str, Act] = {
     "we turn to slot": _turn_to,
     "days pass:": lambda s, days: s.wait(days=int(days)),
     "hours pass:": lambda s, hours: s.wait(hours=int(hours)),
+    "operator's key settles": lambda s, _: s.on_slot("settle_dormant", s.operator_key),
     "operator settles": lambda s, _: s.on_slot("settle_dormant", s.operator),
     "client ends the contract": lambda s, _: s.on_contract("end", s.client),
 }
@@ -231,6 +232,7 @@ days pass: 90                -> escrow 0.00 · earned pending 90.00
 DORMANT_ABOVE_LIMIT = """
 client pays 3.29             -> escrow 100.00
 days pass: 100               -> escrow 100.00
+operator's key settles       -> refused escrow.above_limit
 operator settles             -> escrow 0.00 · refund in transit 103.00
 """
 
