@@ -114,7 +114,7 @@ def of_payout(connection: Connection, look: Look) -> dict[str, Any] | None:
 
 def _is_seen(connection: Connection, look: Look, kind: str, subject_id: UUID) -> bool:
     party_id = look.sees_only
-    return party_id is None or store.is_seen(connection, kind, subject_id, party_id)
+    return party_id is None or store.is_seen(connection, kind, subject_id, party_id=party_id)
 
 
 def _mine(look: Look, contract: Contract) -> frozenset[str]:

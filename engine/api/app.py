@@ -94,31 +94,27 @@ def make_app(
         body_timeout_s=body_timeout_s,
     )
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        calm_the_collector()
-        yield
-        pool.shutdown(wait=False, cancel_futures=True)
-
     app = FastAPI(
-        title="Holdfast",
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=lifespan,
+        lifespan=partial(_lifespan, pool),
     )
-    by_path: dict[str, dict[str, Endpoint]] = {}
-    for (method, path), endpoint in endpoints(edge, rails).items():
-        by_path.setdefault(path, {})[method] = endpoint
-    for path, methods in by_path.items():
-        app.router.routes.append(Route(path, _dispatch(path, methods), methods=list(methods)))
+    app.router.routes.extend(_routes(endpoints(edge, rails)))
     document = draw(operations(), version=VERSION)
     app.openapi = lambda: document  # type: ignore[method-assign]
     add_handlers(app)
     if logs_access:
         app.add_middleware(AccessLog)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(pool: ThreadPoolExecutor, _app: FastAPI) -> AsyncIterator[None]:
+    calm_the_collector()
+    yield
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 def calm_the_collector() -> None:
@@ -233,6 +229,16 @@ def _odd_operations() -> Sequence[Operation]:
         ),
         Operation(method="GET", path="/readyz", summary="Ready", answer=answers_books.ReadyAnswer),
     )
+
+
+def _routes(found: Mapping[tuple[str, str], Endpoint]) -> list[Route]:
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for (method, path), endpoint in found.items():
+        by_path.setdefault(path, {})[method] = endpoint
+    return [
+        Route(path, _dispatch(path, methods), methods=list(methods))
+        for path, methods in by_path.items()
+    ]
 
 
 def _dispatch(path: str, methods: Mapping[str, Endpoint]) -> Endpoint:

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final
 
+import structlog
 from pydantic import BaseModel, Field, create_model
+from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
@@ -14,12 +16,14 @@ from engine.api.calls import LONGEST_BULK, Given, Write
 from engine.api.edge import Edge, json_body, json_response, masked, request_hash, validated
 from engine.api.models import Id, Request
 from engine.api.problems import document
-from engine.api.refusals import BadIdempotencyKey, OutcomeUnknown
+from engine.api.refusals import BadIdempotencyKey, Fault, OutcomeUnknown, Unavailable
 from engine.refusals import words
 from escrow.refusals import SubjectTwice
 from kernel.commands import Command, Outcome
 from kernel.errors import Refusal
 from kernel.idempotency import IdempotencyKey
+
+_log = structlog.get_logger(__name__)
 
 LONGEST_KEY: Final = 250
 """Each item has a key of its own: the request's, a colon, and the item's number."""
@@ -115,7 +119,17 @@ async def _gather(edge: Edge, waiting: "list[asyncio.Future[Outcome]]") -> list[
     done, late = await asyncio.wait(waiting, timeout=edge.answer_timeout_s)
     if late:
         raise OutcomeUnknown(answered=len(done))
-    return [future.result() for future in waiting]
+    return [_outcome(future) for future in waiting]
+
+
+def _outcome(future: "asyncio.Future[Outcome]") -> Outcome:
+    """What became of an item; where something broke, its neighbours keep their answers."""
+    broken = future.exception()
+    if broken is None:
+        return future.result()
+    is_away = isinstance(broken, OperationalError | InterfaceError)
+    _log.error("api.item_broken", error=type(broken).__name__)
+    return Outcome(Unavailable.code if is_away else Fault.code)
 
 
 async def _show(

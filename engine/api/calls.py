@@ -150,8 +150,8 @@ def declare(
     scope: Scope,
     fetch: Fetch,
     answer: type[BaseModel],
-    summary: str,
     *,
+    summary: str,
     query: type[BaseModel] = Nothing,
     pages: bool = False,
 ) -> Read:

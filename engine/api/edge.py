@@ -198,7 +198,8 @@ async def masked(
     if party_id is None or outcome.code not in NOT_YOURS:
         return outcome.code, outcome.facts
     is_theirs = await edge.read(
-        caller.tenant, lambda connection: store.is_seen(connection, subject.kind, named, party_id)
+        caller.tenant,
+        lambda connection: store.is_seen(connection, subject.kind, named, party_id=party_id),
     )
     if is_theirs:
         return outcome.code, outcome.facts

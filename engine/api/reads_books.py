@@ -82,7 +82,7 @@ def _owns(connection: Connection, subject: str, party_id: UUID) -> bool:
     except ValueError:
         return False
     kinds = ("party", "slot", "payout", "refund")
-    return any(store.is_seen(connection, kind, named, party_id) for kind in kinds)
+    return any(store.is_seen(connection, kind, named, party_id=party_id) for kind in kinds)
 
 
 def _account(connection: Connection, look: Look) -> dict[str, Any] | None:
@@ -96,7 +96,9 @@ def _visible_account(connection: Connection, look: Look) -> reads.AccountView | 
     if row is None or look.sees_only is None:
         return row
     kind = _SUBJECT_KINDS.get(CHART[row.kind].subject)
-    if kind is None or not store.is_seen(connection, kind, UUID(row.subject), look.sees_only):
+    if kind is None or not store.is_seen(
+        connection, kind, UUID(row.subject), party_id=look.sees_only
+    ):
         return None
     return row
 
@@ -140,7 +142,7 @@ def _sees_subject(connection: Connection, look: Look, subject: str | None) -> bo
         named = UUID(text)
     except ValueError:
         return False
-    return store.is_seen(connection, kind, named, look.sees_only)
+    return store.is_seen(connection, kind, named, party_id=look.sees_only)
 
 
 def _event(connection: Connection, look: Look) -> dict[str, Any] | None:

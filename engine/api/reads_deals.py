@@ -25,7 +25,7 @@ class ContractsQuery(PageQuery):
 
 def _sees(connection: Connection, look: Look, kind: str, subject_id: UUID) -> bool:
     party_id = look.sees_only
-    return party_id is None or store.is_seen(connection, kind, subject_id, party_id)
+    return party_id is None or store.is_seen(connection, kind, subject_id, party_id=party_id)
 
 
 def _one(
@@ -135,38 +135,46 @@ _DEAL = "/v1/contracts/{contract_id}"
 _LIST: Final[dict[str, Any]] = {"query": PageQuery, "pages": True}
 
 DEAL_READS: Final[tuple[Read, ...]] = (
-    declare(_SLOT, _C, _one("slot", deals.find_slots, views.slot), answers.SlotAnswer, "A slot"),
+    declare(
+        _SLOT, _C, _one("slot", deals.find_slots, views.slot), answers.SlotAnswer, summary="A slot"
+    ),
     declare(
         f"{_SLOT}/actions",
         _C,
         actions.of_slot,
         answers.ActionsAnswer,
-        "What can be done with a slot now",
+        summary="What can be done with a slot now",
     ),
     declare(
-        f"{_SLOT}/submissions", _C, _submissions, answers.SubmissionsAnswer, "Work that was shown"
+        f"{_SLOT}/submissions",
+        _C,
+        _submissions,
+        answers.SubmissionsAnswer,
+        summary="Work that was shown",
     ),
     declare(
         _DEAL,
         _C,
         _one("contract", deals.find_contracts, views.contract),
         answers.ContractAnswer,
-        "A contract",
+        summary="A contract",
     ),
     declare(
         f"{_DEAL}/actions",
         _C,
         actions.of_contract,
         answers.ActionsAnswer,
-        "What can be done with a contract now",
+        summary="What can be done with a contract now",
     ),
-    declare(f"{_DEAL}/terms", _C, _terms, answers.TermAnswer, "Terms of a contract", pages=True),
+    declare(
+        f"{_DEAL}/terms", _C, _terms, answers.TermAnswer, summary="Terms of a contract", pages=True
+    ),
     declare(
         f"{_DEAL}/slots",
         _C,
         _slots,
         answers.SlotAnswer,
-        "Slots of a contract",
+        summary="Slots of a contract",
         **_LIST,
     ),
     declare(
@@ -174,7 +182,7 @@ DEAL_READS: Final[tuple[Read, ...]] = (
         _C,
         _of_contract("funding", deals.find_fundings, views.funding),
         answers.FundingAnswer,
-        "Payments for a contract",
+        summary="Payments for a contract",
         **_LIST,
     ),
     declare(
@@ -182,7 +190,7 @@ DEAL_READS: Final[tuple[Read, ...]] = (
         _C,
         _of_contract("release", deals.find_releases, views.release),
         answers.ReleaseAnswer,
-        "Releases of a contract",
+        summary="Releases of a contract",
         **_LIST,
     ),
     declare(
@@ -190,7 +198,7 @@ DEAL_READS: Final[tuple[Read, ...]] = (
         _C,
         _of_contract("refund", deals.find_refunds, views.refund),
         answers.RefundAnswer,
-        "Refunds of a contract",
+        summary="Refunds of a contract",
         **_LIST,
     ),
     declare(
@@ -198,55 +206,59 @@ DEAL_READS: Final[tuple[Read, ...]] = (
         _C,
         _contracts,
         answers.ContractAnswer,
-        "Contracts",
+        summary="Contracts",
         query=ContractsQuery,
         pages=True,
     ),
-    declare("/v1/terms/{term_id}", _C, _term, answers.TermAnswer, "A term"),
+    declare("/v1/terms/{term_id}", _C, _term, answers.TermAnswer, summary="A term"),
     declare(
-        "/v1/amendments/{amendment_id}", _C, _amendment, answers.AmendmentAnswer, "An amendment"
+        "/v1/amendments/{amendment_id}",
+        _C,
+        _amendment,
+        answers.AmendmentAnswer,
+        summary="An amendment",
     ),
     declare(
         "/v1/fundings/{funding_id}",
         _C,
         _one("funding", deals.find_fundings, views.funding),
         answers.FundingAnswer,
-        "A payment by the client",
+        summary="A payment by the client",
     ),
     declare(
         "/v1/fundings/{funding_id}/actions",
         _C,
         actions.of_funding,
         answers.ActionsAnswer,
-        "What can be done with a payment now",
+        summary="What can be done with a payment now",
     ),
     declare(
         "/v1/releases/{release_id}",
         _C,
         _one("release", deals.find_releases, views.release),
         answers.ReleaseAnswer,
-        "A release",
+        summary="A release",
     ),
     declare(
         "/v1/releases/{release_id}/actions",
         _C,
         actions.of_release,
         answers.ActionsAnswer,
-        "What happens with a release",
+        summary="What happens with a release",
     ),
     declare(
         "/v1/refunds/{refund_id}",
         _C,
         _one("refund", deals.find_refunds, views.refund),
         answers.RefundAnswer,
-        "A refund",
+        summary="A refund",
     ),
     declare(
         "/v1/refunds/{refund_id}/actions",
         _C,
         actions.of_refund,
         answers.ActionsAnswer,
-        "What happens with a refund",
+        summary="What happens with a refund",
     ),
 )
 """Every look at a deal."""

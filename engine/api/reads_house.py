@@ -83,7 +83,7 @@ def _holds(connection: Connection, look: Look) -> Page:
     if party_id is not None and not (
         kind in {"party", "contract", "slot"}
         and _is_id(text)
-        and store.is_seen(connection, kind, UUID(text), party_id)
+        and store.is_seen(connection, kind, UUID(text), party_id=party_id)
     ):
         return Page([], None)
     found = holds.list_open(connection, [subject]).get(subject, [])
@@ -137,44 +137,50 @@ HOUSE_READS: Final[tuple[Read, ...]] = (
         _P,
         _parties,
         answers.PartyAnswer,
-        "Parties",
+        summary="Parties",
         query=PartiesQuery,
         pages=True,
     ),
-    declare("/v1/parties/{party_id}", _P, _party, answers.PartyAnswer, "A party"),
+    declare("/v1/parties/{party_id}", _P, _party, answers.PartyAnswer, summary="A party"),
     declare(
         "/v1/parties/{party_id}/balances",
         _P,
         _balances,
         answers.BalancesAnswer,
-        "What we hold for a party",
+        summary="What we hold for a party",
     ),
     declare(
         "/v1/parties/{party_id}/payout_methods",
         _O,
         _methods,
         answers.MethodsAnswer,
-        "Where a party is paid to",
+        summary="Where a party is paid to",
     ),
     declare(
         "/v1/holds",
         _P,
         _holds,
         answers.HoldAnswer,
-        "Open holds on a subject",
+        summary="Open holds on a subject",
         query=HoldsQuery,
         pages=True,
     ),
     declare(
-        "/v1/payouts", _O, _payouts, answers.PayoutAnswer, "Payouts", query=PayoutsQuery, pages=True
+        "/v1/payouts",
+        _O,
+        _payouts,
+        answers.PayoutAnswer,
+        summary="Payouts",
+        query=PayoutsQuery,
+        pages=True,
     ),
-    declare("/v1/payouts/{payout_id}", _O, _payout, answers.PayoutAnswer, "A payout"),
+    declare("/v1/payouts/{payout_id}", _O, _payout, answers.PayoutAnswer, summary="A payout"),
     declare(
         "/v1/payouts/{payout_id}/actions",
         _O,
         actions.of_payout,
         answers.ActionsAnswer,
-        "What can be done with a payout now",
+        summary="What can be done with a payout now",
     ),
 )
 """Every look at parties and payouts."""

@@ -116,7 +116,7 @@ FROM timer WHERE paused_remaining IS NULL
 """
 
 
-def is_seen(connection: Connection, kind: str, subject_id: UUID, party_id: UUID) -> bool:
+def is_seen(connection: Connection, kind: str, subject_id: UUID, *, party_id: UUID) -> bool:
     """Whether a subject is this party's: its own, or of a contract in which it is a side."""
     given = {"id": subject_id, "party_id": party_id}
     statement = _OWNED.get(kind)

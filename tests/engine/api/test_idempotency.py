@@ -5,10 +5,15 @@ Numbers are lines of domain/audit-and-reliability.md 4.3.
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from engine.api.app import make_app
+from engine.api.doors import TenantDoors
+from escrow.store import lock_slots
+from kernel.database import transaction
 from tests.engine.api.conftest import ALL, Api, World, make_deal, make_key, make_party, pay
 
 
@@ -141,3 +146,38 @@ def test_a_rotated_key_still_knows_its_answers(api: Api) -> None:
     assert rotated.body["principal_id"] == made.body["principal_id"]
     assert again.body == party.body
     assert again.headers["idempotent-replayed"] == "true"
+
+
+def test_an_answer_that_is_late_is_asked_for_again(api: Api, world: World) -> None:
+    """Where no answer comes in time it is 503; the same key tells later what became of it."""
+    deal = make_deal(api, "100.00")
+    pay(deal, world, deal.slots[0])
+    path = f"/v1/slots/{deal.slots[0]}/approve"
+    doors = TenantDoors(api.engine)
+    app = make_app(api.engine, doors, answer_timeout_s=0.2, logs_access=False)
+    hasty = Api(app, api.engine, api.secret, deal.client_id)
+
+    with transaction(world.engine, world.tenant) as connection:
+        lock_slots(connection, [UUID(deal.slots[0])])
+        late = hasty.post(path, key="late-answer")
+        many = hasty.post("/v1/slots:approve", {"items": [{"slot_id": deal.slots[0]}]})
+    doors.close()
+    again = deal.client.post(path, key="late-answer")
+
+    assert (late.status, late.code) == (503, "request.outcome_unknown")
+    assert late.headers["retry-after"] == "1"
+    assert (many.status, many.code) == (503, "request.outcome_unknown")
+    assert (again.status, again.body["state"]) == (200, "released")
+    assert again.headers["idempotent-replayed"] == "true"
+    world.prove()
+
+
+def test_a_key_of_the_keys_is_a_key_like_any_other(api: Api) -> None:
+    """Making API keys has its own transaction, and the same rule: another body is refused."""
+    api.post("/v1/keys", {"scopes": ["ledger:read"]}, key="make-once")
+
+    other = api.post("/v1/keys", {"scopes": ["events:read"]}, key="make-once")
+    elsewhere = api.post("/v1/parties", {"kind": "client"}, key="make-once")
+
+    assert (other.status, other.code) == (422, "idempotency_mismatch")
+    assert (elsewhere.status, elsewhere.code) == (422, "idempotency_mismatch")
