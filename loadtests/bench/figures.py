@@ -103,9 +103,14 @@ class Figures:
         return table
 
     def _rate_table(self) -> Table:
-        table = Table(title="rates, and CPU microseconds per operation", title_justify="left")
-        for heading in ("work", "per second", "least - most", "client us", "server us"):
-            table.add_column(heading, justify="left" if heading == "work" else "right")
+        table = Table(
+            title="rates, and microseconds of CPU per operation, of our process and of the server's",
+            title_justify="left",
+        )
+        for heading in ("work", "per s", "least - most", "client", "server"):
+            table.add_column(
+                heading, justify="left" if heading == "work" else "right", no_wrap=True
+            )
         for series in self.series.values():
             spread = Spread.of(series.rates())
             table.add_row(
