@@ -1,0 +1,33 @@
+"""Acknowledged is durable: the clients' own logs against the books, after `kill -9` under load."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.durability.crashes import crash
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A short path that every user can enter, as a state directory is."""
+    directory = Path(tempfile.mkdtemp(prefix="hfd"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_and_nothing_doubled(directory: Path) -> None:
+    """The server, a client, and both at once are killed; every answer a client heard still holds.
+
+    Twenty rounds and more: `python -m tests.durability --rounds 20`.
+    """
+    report = crash(directory, rounds=3, seed=7)
+
+    assert report.complaints == ()
+    assert report.kills == {"postgresql": 2, "client": 2}
+    assert report.sent == report.acknowledged > 300
+    assert report.events > 100
