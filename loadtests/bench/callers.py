@@ -51,7 +51,7 @@ class _Loop:
         await asyncio.gather(*(self._call(warm, until) for _ in range(callers)))
 
     async def _call(self, warm: float, until: float) -> None:
-        while (start := time.perf_counter()) < until:
+        while (start := time.perf_counter()) < until or not self.latencies_ms:
             key = IdempotencyKey(ACTOR.principal_id, f"bench-{next(self.numbers)}", bytes(32))
             outcome = await self.group.submit_async(SERVICE, next(self.commands), key=key)
             if not outcome.is_done:

@@ -104,7 +104,7 @@ class Figures:
 
     def _rate_table(self) -> Table:
         table = Table(
-            title="rates, and microseconds of CPU per operation, of our process and of the server's",
+            title="rates, and microseconds of CPU per operation, of client and server",
             title_justify="left",
         )
         for heading in ("work", "per s", "least - most", "client", "server"):
