@@ -1,0 +1,61 @@
+"""Plays the machine: how long, how seeded, and what a full run must have done."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy import Engine
+
+from kernel.database import Tenant
+from tests.model.books import open_books
+from tests.model.machine import Market
+
+STEPS_PER_EXAMPLE: Final = 100
+
+COMMANDS: Final = frozenset(
+    {"create_party", "change_party", "place_hold", "lift_hold", "propose", "add_milestones"}
+    | {"accept", "pause", "resume", "end", "close", "cancel", "submit", "withdraw_submission"}
+    | {"request_changes", "approve", "release_part", "confirm", "ask_refund", "accept_refund"}
+    | {"give_back", "settle_dormant", "propose_amendment", "sign_amendment roll"}
+    | {"sign_amendment price", "fund card", "fund bank_debit", "fund bank_transfer"}
+    | {"fund wallet", "tip", "tip wallet", "cancel_funding", "credit_receipt", "set_fees"}
+    | {"add_methods", "open_capital", "request_payout", "submit_payout", "submit_due"}
+    | {"cancel_payout", "resume_payouts", "settle"}
+)
+"""Every public command of the rooms that are driven, some by the way in which they work."""
+
+CLOCKS: Final = frozenset(
+    {"auto_release", "refund_reply", "dormant", "security_hold", "fund_interactive", "fund_bank"}
+    | {"close_contract"}
+)
+"""Every clock that rings by itself."""
+
+
+def play(engine: Engine, tenant: Tenant, *, steps: int, seed: int | None = None) -> Counter[str]:
+    """Play about so many steps; what was done and refused. Without a seed always the same."""
+    tally: Counter[str] = Counter()
+
+    def market() -> Market:
+        return Market(open_books(engine, tenant), tally)
+
+    begin: Callable[[], Market] = market if seed is None else hypothesis.seed(seed)(market)
+    chosen = settings(
+        max_examples=max(1, steps // STEPS_PER_EXAMPLE),
+        stateful_step_count=STEPS_PER_EXAMPLE,
+        derandomize=seed is None,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(begin, settings=chosen)  # type: ignore[arg-type]
+    return tally
+
+
+def not_done(tally: Counter[str]) -> list[str]:
+    """Commands that never took effect, and clocks that never rang."""
+    commands = [name for name in sorted(COMMANDS) if not tally[f"{name} done"]]
+    return commands + [f"clock {kind}" for kind in sorted(CLOCKS) if not tally[f"clock {kind}"]]
