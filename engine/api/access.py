@@ -56,6 +56,11 @@ class Caller:
         return self.key.tenant
 
     @property
+    def is_partys_own(self) -> bool:
+        """Whether the key was given to a party, and is none of the platform's programs."""
+        return self.key.party_id is not None
+
+    @property
     def sees_only(self) -> UUID | None:
         """The one party whose things the caller sees; None: all of the tenant's."""
         return self.actor.party_id

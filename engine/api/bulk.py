@@ -102,7 +102,9 @@ def _submit(
 ) -> "asyncio.Future[Outcome]":
     """Put an item into the queue; one that makes no command is answered at once."""
     try:
-        command: Command = write.command(Given(caller.actor, item, _ids(write, item)))
+        command: Command = write.command(
+            Given(caller.actor, item, _ids(write, item), is_partys_own=caller.is_partys_own)
+        )
     except Refusal as refusal:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         future.set_result(Outcome(refusal.code, refusal.facts))

@@ -38,18 +38,22 @@ def _digits(text: object) -> int:
 class PageQuery(Request):
     """How much of a list, and from where."""
 
-    limit: Annotated[int, BeforeValidator(_digits), Field(ge=1, le=500)] = 100
+    limit: Annotated[int, Field(ge=1, le=500), BeforeValidator(_digits)] = 100
     cursor: Annotated[str, Field(min_length=1, max_length=500)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Given(Generic[Body]):
-    """What a command is made of. `currency` is that of the deal, where the call asks for it."""
+    """What a command is made of. `currency` is that of the deal, where the call asks for it.
+
+    `is_partys_own` tells that the key is a party's, and not one of the platform's programs.
+    """
 
     actor: Actor
     body: Body
     ids: Mapping[str, UUID]
     currency: str = ""
+    is_partys_own: bool = True
 
 
 @dataclass(frozen=True, slots=True)

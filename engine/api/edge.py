@@ -114,7 +114,9 @@ def write_route(edge: Edge, write: Write[Any]) -> Callable[[Request], Awaitable[
         raw, value = await json_body(edge, request)
         body = validated(write.body, raw)
         currency = await _currency(edge, caller, write, ids)
-        command = write.command(Given(caller.actor, body, ids, currency))
+        command = write.command(
+            Given(caller.actor, body, ids, currency, is_partys_own=caller.is_partys_own)
+        )
         hashed = request_hash(request, value)
         outcome = await edge.submit(
             caller,

@@ -4,7 +4,7 @@ These writes are not for the group commit: a key stands in the shared schema. On
 writes the key, its event in the tenant's log, and the answer to the Idempotency-Key.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -77,7 +77,7 @@ async def create(edge: Edge, request: HttpRequest) -> Response:
             party_id=body.party_id or caller.sees_only,
             is_operator=body.is_operator,
             label=body.label,
-            expires_at=body.expires_at,
+            expires_at=_no_later(body.expires_at, caller.key.expires_at),
         )
         return made.key, made.secret
 
@@ -85,14 +85,18 @@ async def create(edge: Edge, request: HttpRequest) -> Response:
 
 
 async def rotate(edge: Edge, request: HttpRequest) -> Response:
-    """A second key of the same principal; the old one ends after the overlap."""
+    """A second key of the same principal; the old one ends after the overlap.
+
+    The answer shows a secret that opens all that the old key did, so who asks must have it himself.
+    """
     caller = await edge.admit(request, Scope.KEYS_WRITE)
     body, key = await _read(edge, request, caller, RotateBody)
-    key_id = await _own(edge, caller, request.path_params["key_id"])
+    old = await _own(edge, caller, request.path_params["key_id"])
+    _check_has(caller, old.scopes, is_operator=old.is_operator)
 
     def make(connection: Connection) -> tuple[keys.ApiKey, str | None]:
         old_ends_at = datetime.now(UTC) + timedelta(hours=body.overlap_hours)
-        made = keys.rotate(connection, caller.tenant, key_id, old_ends_at=old_ends_at)
+        made = keys.rotate(connection, caller.tenant, old.id, old_ends_at=old_ends_at)
         return made.key, made.secret
 
     return await _write(edge, caller, key, "key.rotated", make, status=201)
@@ -102,10 +106,10 @@ async def revoke(edge: Edge, request: HttpRequest) -> Response:
     """End a key; felt everywhere within seconds."""
     caller = await edge.admit(request, Scope.KEYS_WRITE)
     _, key = await _read(edge, request, caller, Nothing)
-    key_id = await _own(edge, caller, request.path_params["key_id"])
+    ended = await _own(edge, caller, request.path_params["key_id"])
 
     def make(connection: Connection) -> tuple[keys.ApiKey, str | None]:
-        return keys.revoke(connection, caller.tenant, key_id), None
+        return keys.revoke(connection, caller.tenant, ended.id), None
 
     return await _write(edge, caller, key, "key.revoked", make, status=200)
 
@@ -135,20 +139,29 @@ async def _read(
 
 def _check_rights(caller: Caller, body: KeyBody) -> None:
     """Nobody gives what he has not: scopes, an operator's rights, another party's name."""
-    own = caller.key
-    for scope in body.scopes:
-        if scope not in own.scopes:
-            raise ScopeMissing(scope=scope.value)
-    if body.is_operator and not (own.is_operator and caller.sees_only is None):
-        raise ScopeMissing(scope="operator")
+    _check_has(caller, [scope.value for scope in body.scopes], is_operator=body.is_operator)
     if caller.sees_only is not None and body.party_id not in {None, caller.sees_only}:
         raise NotFound
     if Scope.ACT_FOR_PARTIES in body.scopes and body.party_id is not None:
         raise ScopeMissing(scope=Scope.ACT_FOR_PARTIES.value)
 
 
-async def _own(edge: Edge, caller: Caller, key_id: str) -> str:
-    """The id, if it names a key that the caller may know of."""
+def _check_has(caller: Caller, scopes: Iterable[str], *, is_operator: bool) -> None:
+    """Refuse `auth.scope_missing` for any right that the caller has not himself."""
+    for scope in sorted(scopes):
+        if scope not in caller.key.scopes:
+            raise ScopeMissing(scope=scope)
+    if is_operator and not (caller.key.is_operator and caller.sees_only is None):
+        raise ScopeMissing(scope="operator")
+
+
+def _no_later(asked: datetime | None, makers: datetime | None) -> datetime | None:
+    """When a new key ends: as asked, but never after the key that made it."""
+    return min((each for each in (asked, makers) if each is not None), default=None)
+
+
+async def _own(edge: Edge, caller: Caller, key_id: str) -> keys.ApiKey:
+    """The key, if it is one that the caller may know of."""
 
     def find() -> keys.ApiKey | None:
         with edge.engine.begin() as connection:
@@ -157,7 +170,7 @@ async def _own(edge: Edge, caller: Caller, key_id: str) -> str:
     found = await edge.call(find)
     if found is None or caller.sees_only not in {None, found.party_id}:
         raise keys.UnknownKey(key_id=key_id[:40])
-    return key_id
+    return found
 
 
 async def _write(

@@ -1,13 +1,11 @@
 """The small parts of which requests are made: ids, amounts, texts; strict and without surprise."""
 
 import re
-import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -18,7 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from engine.api.refusals import CurrencyMismatch
-from kernel.money import parse_minor
+from kernel.money import EXPONENTS, parse_minor
 
 ID_PATTERN: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -26,9 +24,6 @@ _ID: Final = re.compile(ID_PATTERN, re.ASCII)
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 2199
-
-# Control and format characters, line separators, private use: nobody can see or compare them.
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 class Request(BaseModel):
@@ -46,12 +41,6 @@ def _canonical_id(value: object) -> UUID:
     if not isinstance(value, str) or _ID.fullmatch(value) is None:
         raise PydanticCustomError("id", "an id is a UUID in small hex digits with hyphens")
     return UUID(value)
-
-
-def _seen(text: str) -> str:
-    if any(unicodedata.category(letter) in _UNSEEN for letter in text):
-        raise PydanticCustomError("unseen", "no invisible or control characters")
-    return text
 
 
 def _read_time(value: object) -> datetime:
@@ -74,13 +63,19 @@ Id = Annotated[
 ]
 """An id; written one way only, so that two spellings never name one thing."""
 
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_seen)]
-"""A caller's own name for something, to be compared by eye: nothing invisible in it."""
+Reference = Annotated[str, StringConstraints(max_length=200, pattern="^[ -~]+$")]
+"""A caller's own name for something, compared by eye: printable ASCII, so that nothing hides."""
 
 Text = Annotated[str, StringConstraints(max_length=500)]
 """Words for people; kept as they are and shown escaped."""
 
-Time = Annotated[AwareDatetime, BeforeValidator(_read_time)]
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_read_time),
+    Field(
+        json_schema_extra={"pattern": "^(19[7-9]|20[0-9]|21[0-9])[0-9]-[0-9-]+T[0-9:.]+(Z|[+-])"}
+    ),
+]
 """An instant with its offset, in the years 1970 to 2199."""
 
 Token = Annotated[str, Field(max_length=200, pattern="^[!-~]*$")]
@@ -88,6 +83,14 @@ Token = Annotated[str, Field(max_length=200, pattern="^[!-~]*$")]
 
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 """The version of a subject that the caller saw."""
+
+
+Currency = Annotated[
+    str,
+    StringConstraints(max_length=10),
+    Field(examples=["EUR"], json_schema_extra={"enum": sorted(EXPONENTS)}),
+]
+"""An ISO 4217 code in which we keep books; `kernel.money` refuses any other by name."""
 
 
 class Amount(Request):
@@ -98,7 +101,7 @@ class Amount(Request):
         StringConstraints(max_length=40),
         Field(examples=["100.00"], json_schema_extra={"pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"}),
     ]
-    currency: Annotated[str, StringConstraints(max_length=10), Field(examples=["EUR"])]
+    currency: Currency
 
     def minor(self, currency: str | None = None) -> int:
         """Minor units; refuses `money.*`, and another currency than the one that is asked for."""

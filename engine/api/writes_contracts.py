@@ -8,7 +8,8 @@ from pydantic import Field
 from engine.api.access import Scope
 from engine.api.answers import ContractActed, FundingActed
 from engine.api.calls import Given, Subject, Write
-from engine.api.models import Amount, Id, ReasonBody, Request, Text, Time, Token
+from engine.api.models import Amount, Currency, Id, ReasonBody, Request, Text, Time, Token
+from engine.api.refusals import PlatformOnly
 from escrow import refusals
 from escrow.commands import STANDARD, AddMilestones, ContractCommand, Milestone, Propose, Tip
 from escrow.model import Method, ReleaseRule, Terms
@@ -43,12 +44,16 @@ class TermsBody(Request):
     free_change_rounds: Annotated[int, Field(ge=0, le=1_000)] | None = None
 
 
+_HOUSE_TERMS: Final = ("commission_bps", "client_fee_bps", "security_hold_days", "dormant_limit")
+"""What the platform earns, and how long it keeps money back: no party's own key names these."""
+
+
 class ProposeBody(Request):
     """A contract with its milestones."""
 
     client_id: Id
     payee_id: Id
-    currency: Annotated[str, Field(max_length=10, examples=["EUR"])]
+    currency: Currency
     milestones: Annotated[list[MilestoneBody], Field(min_length=1, max_length=100)]
     terms: TermsBody = TermsBody()
 
@@ -105,6 +110,9 @@ def _hours(hours: int | None) -> timedelta | None:
 def _propose(given: Given[ProposeBody]) -> Command:
     body = given.body
     exponent(body.currency)
+    named = [name for name in _HOUSE_TERMS if getattr(body.terms, name) is not None]
+    if named and given.is_partys_own:
+        raise PlatformOnly(terms=named)
     return Propose(
         actor=given.actor,
         contract_id=new_id(),
