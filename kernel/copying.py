@@ -5,7 +5,6 @@ Packing with `struct` costs a third of what the driver's per-value dumpers cost 
 
 import struct
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
@@ -31,8 +30,6 @@ _OIDS: Final = {
 """Element types of arrays, by their names in SQL (PostgreSQL, pg_type.dat)."""
 
 _LENGTH: Final = struct.Struct(">i")
-
-_PG_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 PG_EPOCH_US: Final = 946_684_800_000_000
 """Microseconds from 1970 to 2000-01-01, from which PostgreSQL counts its timestamps."""
@@ -132,8 +129,3 @@ def copy_in(connection: psycopg.Connection[Any], statement: bytes, rows: Iterabl
 def copy_statement(table: str, columns: Sequence[str]) -> bytes:
     """The COPY statement for these columns of a table of the current search path."""
     return f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)".encode()
-
-
-def pack_timestamp(at: datetime) -> bytes:
-    """An aware time as PostgreSQL counts it: microseconds since 2000-01-01, eight bytes."""
-    return struct.pack(">q", (at - _PG_EPOCH) // timedelta(microseconds=1))

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection
 
 from kernel.commands import Outcome
-from kernel.copying import TextArray, bytes_cell, copy_in, copy_statement, pack_timestamp, text_cell
+from kernel.copying import PackedArray, TextArray, bytes_cell
 from kernel.database import driver
 from kernel.errors import Refusal
 
@@ -39,9 +39,11 @@ FROM unnest(%s::uuid[], %s::text[]) AS n (principal_id, key)
 JOIN idempotency i ON i.principal_id = n.principal_id AND i.key = n.key
 """
 
-_COPY: Final = copy_statement(
-    "idempotency", ("principal_id", "key", "answered_at", "request_hash", "code", "answer")
-)
+_ADD: Final = """
+INSERT INTO idempotency (principal_id, key, request_hash, code, answer, answered_at)
+SELECT n.*, %s::timestamptz
+FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::text[], %s::bytea[]) AS n
+"""
 
 
 def find_answers(
@@ -71,18 +73,18 @@ def add_answers(
     """Store answers, in the order of their keys; a twin's unique violation undoes everything."""
     if not answers:
         return
-    answered = pack_timestamp(at)
-    rows = [
-        b"\x00\x06"
-        + bytes_cell(key.principal_id.bytes)
-        + text_cell(key.key)
-        + bytes_cell(answered)
-        + bytes_cell(key.request_hash)
-        + text_cell(outcome.code)
-        + bytes_cell(orjson.dumps(outcome.facts))
-        for key, outcome in sorted(answers, key=lambda pair: pair[0][:2])
-    ]
-    copy_in(driver(connection), _COPY, rows)
+    kept = sorted(answers, key=lambda pair: pair[0][:2])
+    driver(connection).execute(
+        _ADD,
+        (
+            at,
+            PackedArray("uuid", [bytes_cell(key.principal_id.bytes) for key, _ in kept]),
+            TextArray([key.key for key, _ in kept]),
+            PackedArray("bytea", [bytes_cell(key.request_hash) for key, _ in kept]),
+            TextArray([outcome.code for _, outcome in kept]),
+            PackedArray("bytea", [bytes_cell(orjson.dumps(o.facts)) for _, o in kept]),
+        ),
+    )
 
 
 def mismatch(key: IdempotencyKey) -> Outcome:

@@ -13,7 +13,7 @@ import orjson
 from kernel.copying import NULL, PG_EPOCH_US, bytes_cell, text_cell
 from kernel.principals import Actor
 from ledger.canonical import VERSION, field, leaf_hash
-from ledger.model import Draft, Entry
+from ledger.model import Book, Draft, Entry
 from ledger.rules import Accepted, Move
 
 EVENT_COLUMNS: Final = (
@@ -83,42 +83,57 @@ def _pack_entry(entry: Entry, event_id: int, entry_no: int, tail: bytes) -> byte
     )
 
 
+class _Words(dict[str, tuple[str, bytes]]):
+    """The canonical field and the cell of a text; kinds and reasons come again and again."""
+
+    def __missing__(self, text: str) -> tuple[str, bytes]:
+        made = self[text] = (field(text), text_cell(text))
+        return made
+
+
+class _Heads(dict[tuple[int, Book, str, int], str]):
+    """The canonical fields of an entry that reverses nothing, up to its lines."""
+
+    def __missing__(self, key: tuple[int, Book, str, int]) -> str:
+        entry_no, book, currency, lines = key
+        made = self[key] = (
+            f"{field(entry_no)}{field(book.value)}{field(currency)}-,-,{field(lines)}"
+        )
+        return made
+
+
 def pack_events(accepted: Sequence[Accepted], tenant: str) -> list[bytes]:
-    """The rows of table `event`, in the order of EVENT_COLUMNS, each with its leaf hash."""
+    """The rows of table `event`, in the order of EVENT_COLUMNS, each with its leaf hash.
+
+    What comes again within a batch is spelled once: it takes a third off the time of a batch of
+    8,000 (decision 0002).
+    """
     head = field(VERSION) + field(tenant)
+    words, heads, codes = _Words(), _Heads(), _Words()
     actors: dict[int, tuple[str, bytes]] = {}
-    codes: dict[str, str] = {}
     rows = []
     for draft, event_id, effective_us, recorded_us, moves in accepted:
         known = actors.get(id(draft.actor))
         if known is None:
             known = actors[id(draft.actor)] = _name_actor(draft.actor)
-        actor_fields, actor_cells = known
+        kind, reason = words[draft.kind], words[draft.reason]
         detail = _detail(draft)
+        about = words[detail] if detail == "" else (field(detail), text_cell(detail))
+        subject = field(draft.subject)
         hashed = leaf_hash(
-            f"{head}{field(event_id)}{field(draft.kind)}{field(draft.subject)}{actor_fields}"
-            f"{field(effective_us)}{field(recorded_us)}{field(draft.reason)}{field(detail)}"
-            f"{_entry_fields(draft, moves, codes)}"
+            f"{head}{field(event_id)}{kind[0]}{subject}{known[0]}{words[str(effective_us)][0]}"
+            f"{field(recorded_us)}{reason[0]}{about[0]}"
+            f"{_entry_fields(draft, moves, heads, codes)}"
         )
+        effective, recorded = effective_us - PG_EPOCH_US, recorded_us - PG_EPOCH_US
+        cells = _EVENT.pack(12, 8, event_id, 8, effective, 8, recorded, 2, len(draft.entries))
         rows.append(
-            _EVENT.pack(
-                12,
-                8,
-                event_id,
-                8,
-                effective_us - PG_EPOCH_US,
-                8,
-                recorded_us - PG_EPOCH_US,
-                2,
-                len(draft.entries),
+            b"".join(
+                (
+                    *(cells, known[1], kind[1], text_cell(draft.subject), reason[1], about[1]),
+                    *(_HASH_LENGTH, hashed),
+                )
             )
-            + actor_cells
-            + text_cell(draft.kind)
-            + text_cell(draft.subject)
-            + text_cell(draft.reason)
-            + text_cell(detail)
-            + _HASH_LENGTH
-            + hashed
         )
     return rows
 
@@ -141,22 +156,21 @@ def _name_actor(actor: Actor) -> tuple[str, bytes]:
     )
 
 
-def _entry_fields(draft: Draft, moves: Sequence[Move], codes: dict[str, str]) -> str:
+def _entry_fields(draft: Draft, moves: Sequence[Move], heads: _Heads, codes: _Words) -> str:
     """The canonical fields of all entries and lines: the count first, then each in order."""
     fields = field(len(draft.entries))
     at = iter(moves)
     for entry_no, entry in enumerate(draft.entries, 1):
-        reverses = entry.reverses
-        back = "-,-," if reverses is None else field(reverses.event_id) + field(reverses.entry_no)
-        fields += (
-            f"{field(entry_no)}{field(entry.book.value)}{field(entry.currency)}{back}"
-            f"{field(len(entry.lines))}"
-        )
+        if entry.reverses is None:
+            fields += heads[entry_no, entry.book, entry.currency, len(entry.lines)]
+        else:
+            fields += (
+                f"{field(entry_no)}{field(entry.book.value)}{field(entry.currency)}"
+                f"{field(entry.reverses.event_id)}{field(entry.reverses.entry_no)}"
+                f"{field(len(entry.lines))}"
+            )
         for key, _ in entry.lines:
             _, amount, seq, after = next(at)
-            code = codes.get(key)
-            if code is None:
-                code = codes[key] = field(key)
             a, b, c = str(amount), str(seq), str(after)
-            fields += f"{code}{len(a)}:{a},{len(b)}:{b},{len(c)}:{c},"
+            fields += f"{codes[key][0]}{len(a)}:{a},{len(b)}:{b},{len(c)}:{c},"
     return fields
