@@ -170,7 +170,7 @@ def reason_of(trouble: SQLAlchemyError) -> str:
 def _make_embedded(server: EmbeddedServer) -> None:
     admin_url = server.url(SUPERUSER)
     with _in_a_sentence("HOLDFAST_DATA", admin_url):
-        make_database(admin_url, DATABASE)
+        make_database(admin_url, name=DATABASE)
         runner.prepare_roles(server.url(DATABASE))
 
 

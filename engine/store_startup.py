@@ -61,7 +61,7 @@ def list_outdated(connection: Connection) -> list[tuple[str, str | None]]:
     return outdated
 
 
-def make_database(admin_url: str, name: str) -> bool:
+def make_database(admin_url: str, *, name: str) -> bool:
     """Make a database where it lacks; whether that was needed.
 
     Args:

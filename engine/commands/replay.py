@@ -38,12 +38,12 @@ from engine.replay.tenants import free_name, open_tenant
 @json_option
 @in_words
 def command(
+    *,
     jobs: Path | None,
     days: int | None,
     seed: int,
     contracts: int | None,
     tenant_name: str | None,
-    *,
     as_json: bool,
 ) -> None:
     """Turn job postings into contracts, live through their days, and prove the books.

@@ -18,7 +18,7 @@ from rails.simulated.service import SimulatedRail
 @click.option("--port", type=click.IntRange(0, 65_535), help="HOLDFAST_PORT if left out.")
 @click.option("--parent", type=int, hidden=True, help="End when this process ends.")
 @in_words
-def command(host: str | None, port: int | None, parent: int | None) -> None:
+def command(*, host: str | None, port: int | None, parent: int | None) -> None:
     """Serve the API; Ctrl-C ends it after the requests that run."""
     if parent is not None:
         end_with_parent(parent)

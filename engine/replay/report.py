@@ -1,7 +1,7 @@
 """The closing report of a replay: what was held, moved and proven, for people and as JSON."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
 from rich.console import Console
@@ -35,7 +35,7 @@ class Report:
     refunded: Mapping[str, str]
     held: Mapping[str, str]
     tips: Mapping[str, str]
-    wallets: Mapping[str, str]
+    wallets: Mapping[str, str] = field(default_factory=dict)
     paid_out: Mapping[str, str]
     revenue: Mapping[str, str]
     timers_fired: int
@@ -71,8 +71,12 @@ def amounts(by_currency: Mapping[str, int]) -> dict[str, str]:
 
 
 def from_json(stored: Mapping[str, Any]) -> Report:
-    """A report that was kept; keys that a later version added are missing in none of ours."""
-    known = {**stored}
+    """A report that was kept, perhaps by an older or a newer version of ours.
+
+    What a later version adds to `Report` has a default; what it has that we lack is left out.
+    """
+    names = {each.name for each in fields(Report)}
+    known = {name: value for name, value in stored.items() if name in names}
     known["unreadable"] = tuple(known.get("unreadable", ()))
     known["findings"] = tuple(known.get("findings", ()))
     return Report(**known)
