@@ -80,11 +80,18 @@ def under_way(connection: Connection) -> dict[str, dict[tuple[str, str], int]]:
 
 
 def free_in_bank(connection: Connection) -> dict[str, int]:
-    """What may still leave the custody bank by currency: booked, less what is on its way out."""
+    """What may still leave the custody bank by currency: booked, less what is on its way out.
+
+    Until the end of the transaction nobody else promises anything away. What leaves meanwhile is
+    read before the balance, so that it is counted twice rather than not at all.
+    """
+    store.lock_settlement(connection)
+    submitted = store.sum_submitted(connection)
+    moving = under_way(connection)
     purse: dict[str, int] = defaultdict(int, kind_balances(connection, "custody.bank"))
-    for currency, net_minor in store.sum_submitted(connection).items():
+    for currency, net_minor in submitted.items():
         purse[currency] -= net_minor
-    for currency, ways in under_way(connection).items():
+    for currency, ways in moving.items():
         for (source, _), amount_minor in ways.items():
             if source == RailAccount.CUSTODY_BANK.value:
                 purse[currency] -= amount_minor
@@ -154,20 +161,36 @@ def open_capital(
     return outcomes
 
 
+_READ: Final = (
+    "custody.refund_in_transit",
+    "custody.payout_in_transit",
+    "custody.due_to_platform",
+    "custody.due_from_platform",
+    "custody.processor_available",
+    "custody.bank",
+    "platform.bank",
+)
+"""What is promised is read before what it is paid from: paid in between, it counts twice."""
+
+
 def _positions(connection: Connection) -> list[Position]:
-    read: dict[str, Mapping[str, int]] = {
-        kind: kind_balances(connection, kind)
-        for kind in (
-            "custody.due_to_platform",
-            "custody.due_from_platform",
-            "custody.processor_available",
-            "custody.bank",
-            "platform.bank",
-            "custody.refund_in_transit",
-            "custody.payout_in_transit",
-        )
-    }
+    """Where every currency stands, with transfers either under way or booked, and never neither.
+
+    Each read sees what was committed by then. Under the settlement's lock transfers only end, so
+    that the reads are taken again until none has ended between the first and the last.
+    """
     moving = under_way(connection)
+    while True:
+        read = {kind: kind_balances(connection, kind) for kind in _READ}
+        still_moving = under_way(connection)
+        if still_moving == moving:
+            return _from_reads(read, moving)
+        moving = still_moving
+
+
+def _from_reads(
+    read: Mapping[str, Mapping[str, int]], moving: Mapping[str, Mapping[tuple[str, str], int]]
+) -> list[Position]:
     return [
         Position(
             currency=currency,
