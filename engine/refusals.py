@@ -66,7 +66,7 @@ _GATE: Final = {
         403, "Not your party", "This key may not act for the party that the request names."
     ),
     "auth.platform_only": Words(
-        403, "For the platform only", "A key that acts for one party does not see this."
+        403, "For the platform only", "A key of one party may neither see nor set this."
     ),
     "not_found": Words(404, "Not found", "There is nothing here that you may see."),
     "method_not_allowed": Words(
