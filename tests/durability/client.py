@@ -69,11 +69,14 @@ class Log:
                 self._write(SENT, key)
 
     def answer(self, key: str, outcome: Outcome) -> None:
-        """Write down an answer; one that differs from what was said before is written as that."""
+        """Write down a first answer, and any that differs from what was said before."""
         said = f"{outcome.code} {outcome.facts.get('event_id', '-')}"
         with self._lock:
-            before = self.answers.setdefault(key, said)
-            self._write(ANSWERED if before == said else CHANGED, key, said)
+            before = self.answers.get(key)
+            if before == said:
+                return
+            self.answers[key] = said
+            self._write(ANSWERED if before is None else CHANGED, key, said)
             os.fsync(self._file.fileno())
 
     def _write(self, *words: str) -> None:

@@ -29,5 +29,5 @@ def test_nothing_acknowledged_is_lost_and_nothing_doubled(directory: Path) -> No
 
     assert report.complaints == ()
     assert report.kills == {"postgresql": 2, "client": 2}
-    assert report.sent == report.acknowledged > 300
-    assert report.events > 100
+    assert report.sent == report.acknowledged > 400
+    assert report.events > 200
