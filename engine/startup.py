@@ -3,12 +3,15 @@
 Whatever is wrong is said in one sentence that names what to do (`CannotStart`).
 """
 
+import contextlib
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from psycopg.errors import DiskFull
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -22,6 +25,9 @@ from migrations import runner
 DATABASE: Final = "holdfast"
 OLDEST: Final = 180_000
 """PostgreSQL 18.0, as the server numbers its versions."""
+
+_ROOM_NEEDED: Final = 20_000_000
+"""Bytes: one segment of the write-ahead log, and a little."""
 
 _MIGRATE: Final = "run `holdfast migrate` (in a checkout `make migrate`)"
 
@@ -155,6 +161,25 @@ def check_server(facts: ServerFacts) -> None:
             f"The server has {' and '.join(off)} off, so a commit could be forgotten: turn"
             f" {'it' if len(off) == 1 else 'them'} on in postgresql.conf and reload the server."
         )
+
+
+def tell_trouble(trouble: SQLAlchemyError, settings: Settings) -> str:
+    """What went wrong with the database while it was used, in one sentence.
+
+    A server whose disk is full ends without a word, so the disk is asked too.
+    """
+    is_full = isinstance(trouble, DBAPIError) and isinstance(trouble.orig, DiskFull)
+    if settings.database_url is None:
+        with contextlib.suppress(OSError):
+            is_full |= shutil.disk_usage(settings.data_dir).free < _ROOM_NEEDED
+    if is_full and settings.database_url is None:
+        return (
+            f"The disk of {settings.data_dir} is full: make room there, or name another directory"
+            " in HOLDFAST_DATA, and start again; what was committed is safe."
+        )
+    if is_full:
+        return f"The database server's disk is full ({reason_of(trouble)}): make room there."
+    return f"The database refused: {reason_of(trouble)}."
 
 
 def reason_of(trouble: SQLAlchemyError) -> str:
