@@ -14,6 +14,7 @@ from engine.commands.frame import (
 from kernel.database import snapshot
 from kernel.money import format_minor
 from ledger import reads
+from ledger.reads import AccountView
 
 
 @click.command()
@@ -25,12 +26,12 @@ from ledger import reads
 @json_option
 @in_words
 def command(
+    *,
     tenant_name: str | None,
     kind: str | None,
     subject: str | None,
     currency: str | None,
     limit: int,
-    *,
     as_json: bool,
 ) -> None:
     """Balances of accounts, signed: debit positive."""
@@ -45,20 +46,7 @@ def command(
                 limit=limit,
             )
     if as_json:
-        print_json(
-            [
-                {
-                    "account_id": each.id,
-                    "kind": each.kind,
-                    "subject": each.subject,
-                    "currency": each.currency,
-                    "state": each.state,
-                    "balance": format_minor(each.balance_minor, each.currency),
-                    "lines": each.line_count,
-                }
-                for each in found
-            ]
-        )
+        print_json([_as_json(each) for each in found])
         return
     print_table(
         ("account", "kind", "subject", "balance", "lines"),
@@ -76,3 +64,15 @@ def command(
     )
     if len(found) == limit:
         click.echo(f"The first {limit} accounts; --limit shows more.", err=True)
+
+
+def _as_json(account: AccountView) -> dict[str, object]:
+    return {
+        "account_id": account.id,
+        "kind": account.kind,
+        "subject": account.subject,
+        "currency": account.currency,
+        "state": account.state,
+        "balance": format_minor(account.balance_minor, account.currency),
+        "lines": account.line_count,
+    }

@@ -46,7 +46,7 @@ def show(tenant_name: str | None, *, as_json: bool) -> None:
 @json_option
 @in_words
 def advance(
-    tenant_name: str | None, to_text: str | None, days: int, hours: int, *, as_json: bool
+    *, tenant_name: str | None, to_text: str | None, days: int, hours: int, as_json: bool
 ) -> None:
     """Move a sandbox's clock on; what becomes due is fired by the worker."""
     with database() as opened:

@@ -13,7 +13,7 @@ from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.refusals import REFUSALS, sentence
-from engine.startup import Database, open_database, reason_of
+from engine.startup import Database, open_database, tell_trouble
 from kernel.database import Tenant
 from kernel.errors import Broken, Refusal
 from kernel.settings import CannotStart, read_settings
@@ -56,7 +56,7 @@ def in_words(command: Callable[P, R]) -> Callable[P, R]:
         except Broken as trouble:
             raise CouldNotTell(f"A promise of ours failed: {trouble}") from trouble
         except SQLAlchemyError as trouble:
-            raise CouldNotTell(f"The database refused: {reason_of(trouble)}.") from trouble
+            raise CouldNotTell(tell_trouble(trouble, read_settings())) from trouble
         except BrokenPipeError:
             # Whoever read our output has seen enough; nothing more can be said to him.
             sys.stderr.close()

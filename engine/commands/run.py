@@ -64,11 +64,14 @@ def command(contracts: int | None, *, once: bool, as_json: bool) -> None:
 def _month(
     database: Database, contracts: int | None, stop: threading.Event
 ) -> tuple[Tenant | None, Report | None, bool]:
-    """The replayed month: its tenant, its report, and whether its books are clean now."""
+    """The replayed month: its tenant, its report, and whether its books are clean now.
+
+    One that was stopped before its end is left as it is, and a new one begins.
+    """
     names = list_names(database)
     for name in reversed([each for each in names if each.split("_")[0] == DEMO]):
         report = find_report(database.engine, Tenant(name))
-        if report is not None:
+        if report is not None and report.is_complete:
             checked = check_books(database.engine, Tenant(name))
             for finding in checked.findings:
                 click.echo(finding, err=True)

@@ -26,7 +26,7 @@ from ledger.reads import AccountView, ExtractLine
 @json_option
 @in_words
 def command(
-    account_id: int, tenant_name: str | None, after: int, limit: int, *, as_json: bool
+    *, account_id: int, tenant_name: str | None, after: int, limit: int, as_json: bool
 ) -> None:
     """The extract of the account with this number (`holdfast balance` lists the numbers)."""
     with database() as opened:
