@@ -24,7 +24,6 @@ from tests.fixtures.sources import ROOT
 CLIENTS: Final = ("a", "b")
 DATABASE: Final = "books"
 PATIENCE_S: Final = 120
-PAUSE_S: Final = 0.01
 # Answers that every client has to get before the blow, and again after it.
 ENOUGH: Final = 60
 
@@ -59,7 +58,7 @@ class Bank:
         os.kill(running.pid, signal.SIGKILL)
         self.kills["postgresql"] += 1
         while not _is_dead(running.pid):
-            time.sleep(PAUSE_S)
+            time.sleep(0.01)
 
 
 def _is_dead(pid: int) -> bool:
@@ -107,7 +106,7 @@ def wait_for_answers(bank: Bank, clients: dict[str, subprocess.Popen[bytes]]) ->
     while any(answered(bank, name) < count for name, count in wanted.items()):
         assert time.monotonic() < give_up_at, "the clients hear nothing any more"
         assert all(client.poll() is None for client in clients.values()), "a client broke"
-        time.sleep(PAUSE_S)
+        time.sleep(0.01)
 
 
 def play_round(bank: Bank, chance: random.Random, number: int) -> None:
@@ -119,7 +118,7 @@ def play_round(bank: Bank, chance: random.Random, number: int) -> None:
         wait_for_answers(bank, clients)
         strike_at = time.monotonic() + chance.random() / 3
         while time.monotonic() < strike_at:
-            time.sleep(PAUSE_S)
+            time.sleep(0.01)
         if number % 3 != 0:
             victim = clients.pop(chance.choice(CLIENTS))
             victim.kill()
