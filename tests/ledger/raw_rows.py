@@ -30,7 +30,7 @@ SELECT :code, kind, :subject, :currency, book, lowest_minor, highest_minor, mirr
 FROM account_kind WHERE kind = :kind
 ON CONFLICT DO NOTHING
 """
-_STAND: Final = """
+STAND: Final = """
 UPDATE account SET balance_minor = :balance_minor, line_count = :line_count,
                    newest_recorded_at = :newest_recorded_at
 WHERE id = :id
@@ -155,7 +155,7 @@ def write(connection: Connection, rows: Rows) -> None:
     insert(connection, "entry", rows.entries)
     insert(connection, "line", rows.lines)
     for standing in rows.standings:
-        connection.execute(text(_STAND), standing)
+        connection.execute(text(STAND), standing)
 
 
 def check(connection: Connection) -> None:

@@ -145,12 +145,15 @@ def test_an_account_is_not_moved_without_a_line(books: Connection, change: str) 
         set_account(books, ANN, change)
 
 
-@pytest.mark.parametrize("what", ["balance_minor", "line_count"])
-def test_an_account_is_opened_empty(books: Connection, what: str) -> None:
-    """No account begins with a balance or with lines that are not there."""
+@pytest.mark.parametrize(
+    "what",
+    [{"balance_minor": -1}, {"line_count": 1}, {"newest_recorded_at": "2199-01-01 00:00:00+00"}],
+)
+def test_an_account_is_opened_empty(books: Connection, what: dict[str, object]) -> None:
+    """No account begins with a balance, with lines that are not there, or in the future."""
     kind = {"book": "custody", "lowest_minor": -UNBOUNDED, "highest_minor": 0, "mirror": 0}
     name = {"kind": "custody.wallet", "subject": "x", "currency": "EUR"}
-    row = {"code": "custody.wallet[x] EUR", **name, **kind, what: -1 if what[0] == "b" else 1}
+    row = {"code": "custody.wallet[x] EUR", **name, **kind, **what}
 
     with refuses(books):
         insert(books, "account", [row])

@@ -12,6 +12,7 @@ from ledger.chart import CHART, MIRRORS
 from tests.fixtures.databases import TestDatabase
 from tests.ledger.raw_rows import (
     RECORDED,
+    STAND,
     Row,
     Rows,
     check,
@@ -231,6 +232,37 @@ def test_a_rolled_back_part_of_a_batch_is_missed(books: Connection) -> None:
         lost = books.begin_nested()
         insert(books, "line", rows.lines)
         lost.rollback()
+
+
+def test_a_check_that_was_rolled_back_runs_again(books: Connection) -> None:
+    """A batch checked early inside a savepoint is missed at commit if the savepoint is lost."""
+    rows = later(books)
+
+    with refuses(books):
+        insert(books, "batch", [rows.batch])
+        lost = books.begin_nested()
+        insert(books, "event", rows.events)
+        insert(books, "entry", rows.entries)
+        insert(books, "line", rows.lines)
+        for standing in rows.standings:
+            books.execute(text(STAND), standing)
+        check(books)
+        lost.rollback()
+
+
+def test_an_account_moves_by_the_newest_batch_only(books: Connection) -> None:
+    """Lines left behind in an earlier batch of the transaction do not move an account later."""
+    first = later(books)
+    second = draw(books, [], recorded_at=LATER + timedelta(seconds=1))
+
+    with refuses(books):
+        insert(books, "batch", [first.batch])
+        insert(books, "event", first.events)
+        insert(books, "entry", first.entries)
+        insert(books, "line", first.lines)
+        write(books, second)
+        for standing in first.standings:
+            books.execute(text(STAND), standing)
 
 
 def write_a_header(engine: Engine, tenant: Tenant) -> None:

@@ -91,7 +91,10 @@ CREATE TRIGGER line_in_open_batch AFTER INSERT ON line REFERENCING NEW TABLE AS 
 CREATE FUNCTION check_new_accounts() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-    IF EXISTS (SELECT FROM new_account WHERE line_count <> 0 OR balance_minor <> 0) THEN
+    IF EXISTS (
+        SELECT FROM new_account
+        WHERE line_count <> 0 OR balance_minor <> 0 OR newest_recorded_at <> '-infinity'
+    ) THEN
         RAISE EXCEPTION 'an account is opened empty' USING ERRCODE = 'HF009';
     END IF;
     RETURN NULL;
