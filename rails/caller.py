@@ -242,11 +242,11 @@ def _tell(desk: _Desk, connection: Connection, results: Sequence[RailResult]) ->
     for name in sorted(by_handler):
         if name not in desk.handlers:
             raise Broken("no handler has the name that an operation carries", handler=name)
-        _check_answer(name, desk.handlers[name](connection, by_handler[name], desk.at))
+        check_answer(name, desk.handlers[name](connection, by_handler[name], desk.at))
     return sum(len(news) for news in by_handler.values())
 
 
-def _check_answer(handler: str, answer: object) -> None:
+def check_answer(handler: str, answer: object) -> None:
     """Broken if a handler that answers with outcomes refused: what has happened must be booked."""
     if isinstance(answer, Sequence):
         for outcome in answer:
@@ -343,7 +343,7 @@ def _sort_out(desk: _Desk, connection: Connection, notices: Sequence[Notice]) ->
     desk.counts.news += _tell(desk, connection, piles.results)
     for kind in sorted({notice.kind for notice in piles.others}):
         news = [notice for notice in piles.others if notice.kind == kind]
-        _check_answer(kind, desk.notice_handlers[kind](connection, news, desk.at))
+        check_answer(kind, desk.notice_handlers[kind](connection, news, desk.at))
         desk.counts.news += len(news)
     service.park(connection, piles.parked, at=desk.at)
     desk.counts.parked += len(piles.parked)

@@ -5,11 +5,14 @@ outside any transaction; then the notice is kept and the truth applied, in one t
 Notices about no operation of ours are left to the rail's own feed, which the workers read.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
+from uuid import UUID
 
+import structlog
 from pydantic import Field
 from sqlalchemy import Connection, Engine
 
@@ -18,7 +21,7 @@ from kernel import clock
 from kernel.database import Tenant, transaction
 from kernel.errors import Broken
 from rails import service
-from rails.caller import ResultHandler
+from rails.caller import POISON, ResultHandler, check_answer
 from rails.model import Notice, RailOperation, RailOutcome, RailResult
 from rails.port import Rail
 
@@ -26,6 +29,8 @@ Rails = Mapping[str, Callable[[Tenant], Rail]]
 """By name, the rails of a tenant that may send notices here."""
 
 MOST_NOTICES: Final = 1_000
+
+_log = structlog.get_logger(__name__)
 
 
 class NoticeBody(Request):
@@ -55,22 +60,53 @@ class Inbox:
 
 
 def take_in(inbox: Inbox, bodies: Sequence[NoticeBody]) -> dict[str, Any]:
-    """Apply what the rail says by now of the operations that the notices name."""
+    """Apply what the rail says by now of the operations that the notices name.
+
+    What a handler cannot book fails alone, and waits for people with its trouble beside it.
+    """
     named = [body for body in bodies if body.operation_id is not None]
     with transaction(inbox.engine, inbox.tenant) as connection:
         at = clock.now(connection)
         ids = sorted({body.operation_id for body in named if body.operation_id is not None})
         ours = service.list_operations(connection, ids)
-    truths = _ask(inbox.rail, ours, at)
-    with transaction(inbox.engine, inbox.tenant) as connection:
-        notices = [_notice(inbox.rail.name, body, ours) for body in named]
-        fresh = service.receive(connection, notices, at=at)
-        known = {operation.id for operation in ours}
-        heard = {notice.operation_id for notice in fresh if notice.operation_id in known}
-        _tell(connection, inbox.handlers, [r for r in truths if r.operation_id in heard], at)
-        parked = [notice for notice in fresh if notice.operation_id not in known]
-        service.park(connection, parked, at=at)
-    return {"received": len(bodies), "new": len(fresh), "parked": len(parked)}
+    truths = {result.operation_id: result for result in _ask(inbox.rail, ours, at)}
+    handlers = {operation.id: operation.handler for operation in ours}
+    piles: dict[str, list[Notice]] = defaultdict(list)
+    for body in named:
+        notice = _notice(inbox.rail.name, body, ours)
+        piles[handlers.get(body.operation_id, "") if body.operation_id else ""].append(notice)
+    counted = Counter[str]()
+    for name in sorted(piles):
+        counted += _hear(inbox, piles[name], truths, is_known=bool(name), at=at)
+    return {"received": len(bodies), "new": counted["new"], "parked": counted["parked"]}
+
+
+def _hear(
+    inbox: Inbox,
+    notices: Sequence[Notice],
+    truths: Mapping[UUID, RailResult],
+    *,
+    is_known: bool,
+    at: datetime,
+) -> Counter[str]:
+    """Take in notices of one handler in one transaction; alone if that breaks."""
+    try:
+        with transaction(inbox.engine, inbox.tenant) as connection:
+            fresh = service.receive(connection, notices, at=at)
+            heard = {notice.operation_id for notice in fresh}
+            _tell(connection, inbox.handlers, [truths[i] for i in truths if i in heard], at)
+            parked = [] if is_known else fresh
+            service.park(connection, parked, at=at)
+    except POISON as error:
+        if len(notices) > 1:
+            alone = (_hear(inbox, [n], truths, is_known=is_known, at=at) for n in notices)
+            return sum(alone, Counter[str]())
+        _log.error("rail.notice_failed", notice_id=notices[0].notice_id, error=type(error).__name__)
+        with transaction(inbox.engine, inbox.tenant) as connection:
+            service.receive(connection, notices, at=at)
+            service.except_notices(connection, notices, trouble=str(error)[:500])
+        return Counter(new=1)
+    return Counter(new=len(fresh), parked=len(parked))
 
 
 def _ask(rail: Rail, operations: Sequence[RailOperation], at: datetime) -> list[RailResult]:
@@ -90,7 +126,7 @@ def _tell(
     for name in sorted(by_handler):
         if name not in handlers:
             raise Broken("no handler has the name that an operation carries", handler=name)
-        handlers[name](connection, by_handler[name], at)
+        check_answer(name, handlers[name](connection, by_handler[name], at))
 
 
 def _notice(rail: str, body: NoticeBody, ours: Sequence[RailOperation]) -> Notice:
