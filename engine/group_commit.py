@@ -34,6 +34,11 @@ logger = structlog.get_logger()
 MAX_BATCH: Final = 8_000
 """Commands of one transaction. More gain nothing and keep the first of them waiting."""
 
+_TWINS: Final = frozenset(
+    {"idempotency_pkey", "party_reference_unique", "payout_method_active_once"}
+)
+"""Keys that another process may take just now: run again, the batch sees who was first."""
+
 _TRIES: Final = 5
 _PAUSES_S: Final = (0.0, 0.05, 0.2, 1.0, 3.0)
 
@@ -165,11 +170,11 @@ class GroupCommit:
                     self._commit(service, keyed)
                 return
         elif len(batch) > 1:
-            logger.warning("group_commit.one_by_one", commands=len(batch), error=repr(error))
+            logger.warning("group_commit.one_by_one", commands=len(batch), error=_told(error))
             for waiting in batch:
                 self._commit(service, [waiting])
             return
-        logger.error("group_commit.broken", commands=len(batch), error=repr(error))
+        logger.error("group_commit.broken", commands=len(batch), error=_told(error))
         _settle(batch, error)
 
     def _try(self, service: Service, batch: Sequence[_Waiting]) -> list[Outcome]:
@@ -186,7 +191,7 @@ class GroupCommit:
                 keyed = all(waiting.key is not None for waiting in batch)
                 if attempt == _TRIES - 1 or not _is_worth_again(error, keyed=keyed):
                     raise
-                logger.info("group_commit.again", attempt=attempt + 1, error=repr(_cause(error)))
+                logger.info("group_commit.again", attempt=attempt + 1, error=_told(error))
         raise Broken("a loop of tries ended without an answer")
 
     def _run_once(self, service: Service, batch: Sequence[_Waiting]) -> list[Outcome]:
@@ -272,7 +277,7 @@ def _is_worth_again(error: Exception, *, keyed: bool) -> bool:
     if isinstance(cause, pg.DeadlockDetected | pg.SerializationFailure):
         return True
     if isinstance(cause, pg.UniqueViolation):
-        return cause.diag.constraint_name == "idempotency_pkey"
+        return cause.diag.constraint_name in _TWINS
     return keyed and _is_lost(error)
 
 
@@ -290,6 +295,15 @@ def _is_lost(error: Exception) -> bool:
 def _cause(error: Exception) -> BaseException | None:
     """What the driver said, whether or not SQLAlchemy wrapped it."""
     return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _told(error: Exception) -> str:
+    """What a log may say of an error: the database's own words would show the rows' contents."""
+    cause = _cause(error)
+    if not isinstance(cause, psycopg.Error):
+        return repr(error)
+    named = (type(cause).__name__, cause.sqlstate, cause.diag.constraint_name)
+    return " ".join(name for name in named if name)
 
 
 def _settle(batch: Sequence[_Waiting], answer: Sequence[Outcome] | BaseException) -> None:

@@ -231,6 +231,7 @@ def _roll(deal: Deal, target: Deal, offer: Amendment, command: Command, at: date
         fee_deferred_minor=0,
     )
     filled = _rolled_in(target.slot, deal.slot, SlotState(target_row.to), len(parts), at)
+    check_amount(filled.amount_minor)
     entries = p11_roll(
         from_slot_id=source.id,
         to_slot_id=filled.id,

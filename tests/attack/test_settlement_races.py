@@ -1,6 +1,5 @@
 """Money that moves while a settlement or a payout run reads what there is to be moved."""
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
@@ -14,6 +13,7 @@ from ledger.service import post
 from payouts import service, settlement
 from rails import service as rails
 from rails.model import RailOperation, RailOutcome, RailResult
+from tests.attack.waiting import wait_until_blocked
 from tests.fixtures.databases import TestDatabase
 from tests.payouts.builders import (
     NOON,
@@ -25,11 +25,6 @@ from tests.payouts.builders import (
     new_payee,
     submitting,
 )
-
-_IS_BLOCKED = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND wait_event_type = 'Lock'
-"""
 
 
 def _earn_fees(connection: Connection, amount_minor: int) -> None:
@@ -67,15 +62,6 @@ def _done(operation: RailOperation) -> RailResult:
     )
 
 
-def _wait_until_blocked(engine: Engine) -> None:
-    for _ in range(500):
-        with engine.connect() as connection:
-            if connection.exec_driver_sql(_IS_BLOCKED).scalar_one():
-                return
-        threading.Event().wait(0.01)
-    raise AssertionError("nobody waits for the lock")
-
-
 def _while_reading(
     engine: Engine, owner: Engine, tenant: Tenant, act: Callable[[Connection], None]
 ) -> None:
@@ -85,7 +71,7 @@ def _while_reading(
             first.exec_driver_sql(f"SET LOCAL search_path TO {tenant.search_path}")
             first.exec_driver_sql("LOCK TABLE rail_operation IN ACCESS EXCLUSIVE MODE")
             second = pool.submit(_settle, engine, tenant)
-            _wait_until_blocked(engine)
+            wait_until_blocked(engine)
             act(first)
         second.result(timeout=30)
 
@@ -135,7 +121,7 @@ def test_two_payout_runs_at_once_do_not_spend_the_bank_twice(
         with transaction(own_engine, tenant) as first:
             (mine,) = service.submit(first, [submitting(wishes[0].payout_id)], at=NOON)
             other = pool.submit(_submit, own_engine, tenant, wishes[1].payout_id)
-            _wait_until_blocked(own_engine)
+            wait_until_blocked(own_engine)
         code = other.result(timeout=30)
 
     assert mine.is_done
