@@ -23,6 +23,12 @@ MACHINES: Final = MappingProxyType(
 )
 
 
+_ORIGIN: Final = (
+    "Drawn by `make docs` from the very table that the program follows. A step not listed here is"
+    " refused.\nThe API tells what is open now: `GET /v1/.../actions`."
+)
+
+
 def draw(machine: Machine) -> str:
     """One arrow for each pair of states, labelled with all the steps that lead along it."""
     arrows: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -44,7 +50,7 @@ def page(name: str, machine: Machine) -> str:
     ]
     head = "| from | step | to | who | what must hold | postings |\n|---|---|---|---|---|---|"
     picture = f"```mermaid\n{draw(machine)}\n```"
-    return "\n\n".join([f"# The {name}", picture, "\n".join([head, *rows])]) + "\n"
+    return "\n\n".join([f"# The {name}", _ORIGIN, picture, "\n".join([head, *rows])]) + "\n"
 
 
 def main(folder: str) -> None:
@@ -56,4 +62,6 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != len(("program", "folder")) or sys.argv[1].startswith("-"):
+        sys.exit("usage: python -m escrow.diagram FOLDER")
     main(sys.argv[1])

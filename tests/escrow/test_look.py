@@ -9,6 +9,7 @@ from escrow import service
 from escrow.diagram import MACHINES, draw, page
 from kernel.principals import Actor
 from tests.escrow.stage import Stage
+from tests.fixtures.sources import ROOT
 
 
 def steps(stage: Stage, actor: Actor) -> dict[str, str | None]:
@@ -67,3 +68,11 @@ def test_a_picture_has_every_step(name: str) -> None:
 
     assert all(trigger.value in picture for _, trigger in machine)
     assert picture in page(name, machine)
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+def test_the_pages_are_current(name: str) -> None:
+    """docs/machines shows the tables as they are; `make docs` draws them anew."""
+    kept = ROOT / "docs" / "machines" / f"{name}.md"
+
+    assert kept.read_text(encoding="utf-8") == page(name, MACHINES[name])
