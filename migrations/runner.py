@@ -5,14 +5,16 @@ own). Everything else runs as `holdfast_owner`, which owns all objects; the prog
 as `holdfast_app` and can only become a tenant's role.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from kernel.database import Tenant
@@ -43,21 +45,38 @@ class TenantExists(Refusal):
     code = "tenant.exists"
 
 
-def prepare_roles(admin_url: str) -> None:
-    """Create the roles owner and app where they lack, and let the owner create in this database."""
+def prepare_roles(admin_url: str, *, logins: Sequence[str] = ()) -> None:
+    """Create the roles owner and app where they lack, and let the owner create in this database.
+
+    Args:
+        admin_url: a login that may create roles.
+        logins: URLs; a role that is created takes its password from the one that names it. The
+            server is sent the verifier of a password, never the password.
+    """
     engine = create_engine(admin_url, poolclass=NullPool)
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         known = set(connection.scalars(text("SELECT rolname FROM pg_roles")))
-        if OWNER not in known:
-            connection.exec_driver_sql(f"CREATE ROLE {OWNER} LOGIN CREATEROLE")
-        if APP not in known:
-            connection.exec_driver_sql(f"CREATE ROLE {APP} LOGIN NOINHERIT")
+        for role, rights in ((OWNER, "CREATEROLE"), (APP, "NOINHERIT")):
+            if role not in known:
+                verifier = _verifier(connection, role, logins)
+                connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN {rights}{verifier}")
         database = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
         connection.exec_driver_sql(f"GRANT CREATE, CONNECT ON DATABASE {database} TO {OWNER}")
         connection.exec_driver_sql(f"GRANT CONNECT ON DATABASE {database} TO {APP}")
         connection.exec_driver_sql(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
         connection.exec_driver_sql(_PUBLIC_IS_CLOSED)
+
+
+def _verifier(connection: Connection, role: str, logins: Sequence[str]) -> str:
+    """The clause that gives a new role its password; empty where no URL holds one."""
+    for url in map(make_url, logins):
+        if url.username == role and url.password:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, psycopg.Connection)
+            hashed = raw.pgconn.encrypt_password(str(url.password).encode(), role.encode())
+            return f" PASSWORD '{hashed.decode('ascii')}'"
+    return ""
 
 
 def upgrade_shared(owner_url: str) -> None:

@@ -29,7 +29,8 @@ def command(admin_url: str | None, *, only_check: bool, as_json: bool) -> None:
     """Bring the database's schema up to date.
 
     A server of your own needs HOLDFAST_OWNER_URL, the login that owns the tables; a new database
-    needs --admin-url once, to create the roles holdfast_owner and holdfast_app.
+    needs --admin-url once, to create the roles holdfast_owner and holdfast_app with the passwords
+    that HOLDFAST_OWNER_URL and DATABASE_URL name.
     """
     settings = read_settings()
     if settings.database_url is None and not only_check:
@@ -49,7 +50,8 @@ def command(admin_url: str | None, *, only_check: bool, as_json: bool) -> None:
                 " postgresql://holdfast_owner:password@host/database."
             )
         if admin_url is not None:
-            runner.prepare_roles(admin_url)
+            logins = [url for url in (settings.database_url, opened.owner_url) if url]
+            runner.prepare_roles(admin_url, logins=logins)
         runner.upgrade_shared(opened.owner_url)
         runner.upgrade_tenants(opened.owner_url)
         _tell(describe_revisions(opened), as_json=as_json)
@@ -65,6 +67,6 @@ def _tell(revisions: dict[str, object], *, as_json: bool) -> None:
         click.echo(f"Behind: {', '.join(map(str, behind))}.")
     else:
         click.echo(
-            f"Up to date: shared schema {revisions['shared']}, {revisions['tenants']} tenants at"
-            f" {revisions['tenant']}."
+            f"Up to date: shared schema at {revisions['shared']}, tenants at"
+            f" {revisions['tenant']} ({revisions['tenants']} of them)."
         )
