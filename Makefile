@@ -15,12 +15,12 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 # An environment that was moved, or whose Python is gone, is made anew.
 _ := $(shell $(PYTHON) -c pass 2>/dev/null || rm -f $(VENV)/.made $(VENV)/.run $(VENV)/.test)
 
-.PHONY: help run test check format bench replay migrate lock clean
+.PHONY: help run test check format bench replay migrate docs lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
 
-run: $(VENV)/.run  ## start everything, with a database of its own unless DATABASE_URL is set
+run: $(VENV)/bin/holdfast  ## start everything, with a database of its own unless DATABASE_URL is set
 	@$(PYTHON) -m engine run $(ARGS)
 
 test: $(VENV)/.test  ## run the tests, on a database made for them; ARGS="tests/kernel -k money"
@@ -39,11 +39,14 @@ format: $(VENV)/.test  ## let ruff lay out the code and mend what it safely can
 bench: $(VENV)/.test  ## measure; ARGS="--json FILE" keeps the figures
 	@$(PYTHON) -m loadtests.bench $(ARGS)
 
-replay: $(VENV)/.run  ## play months of a marketplace through the engine; ARGS="--help" lists the options
+replay: $(VENV)/bin/holdfast  ## play months of a marketplace through the engine; ARGS="--help" lists the options
 	@$(PYTHON) -m engine replay $(ARGS)
 
-migrate: $(VENV)/.run  ## bring the database's schema up to date
+migrate: $(VENV)/bin/holdfast  ## bring the database's schema up to date
 	@$(PYTHON) -m engine migrate $(ARGS)
+
+docs: $(VENV)/.run  ## draw the state machines anew into docs/machines
+	@$(PYTHON) -m escrow.diagram docs/machines
 
 lock:  ## write requirements*.txt anew from pyproject.toml (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: python3 -m pip install uv, or UV=/path/to/uv." >&2; exit 1; }
@@ -58,6 +61,11 @@ $(VENV)/.run: requirements.txt $(VENV)/.made
 	@echo "Installing what Holdfast needs ..." >&2
 	@$(PIP) install --quiet --require-hashes -r $<
 	@touch $@
+
+# The command line of this checkout, from any folder.
+$(VENV)/bin/holdfast: $(VENV)/.run Makefile
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(PYTHON)" -m engine "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@
+	@chmod +x $@
 
 $(VENV)/.test: requirements-dev.txt $(VENV)/.run
 	@echo "Installing what the tests need ..." >&2

@@ -10,6 +10,9 @@ from typing import Final
 
 import click
 
+VERSION: Final = "0.1.0"
+"""The same as in pyproject.toml: a checkout is run without being installed."""
+
 _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "run": ("run", "Start everything: database, a replayed month, API and workers."),
@@ -52,7 +55,7 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="holdfast", message="%(version)s")
+@click.version_option(VERSION, message="%(version)s")
 def main() -> None:
     """Holdfast: an escrow and payments ledger engine.
 

@@ -66,9 +66,8 @@ class Child:
             if now - self.started_at > STEADY_AFTER_S:
                 self.back_off_s = 1.0
             self.may_start_at = now + self.back_off_s
-            told = (
-                f"{self.name} ended ({_how(code)}), again in {self.back_off_s:.0f} s: {self.said}"
-            )
+            told = f"{self.name} ended ({_how(code)}) and starts again in {self.back_off_s:.0f} s"
+            told += "." if code < 0 else f": {self.said}"
             self.back_off_s = min(2 * self.back_off_s, LONGEST_BACK_OFF_S)
             return told
         if now >= self.may_start_at:

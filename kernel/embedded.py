@@ -46,6 +46,7 @@ _INITDB: Final = (
     *("--auth-local=trust", "--auth-host=reject"),
 )
 
+_DISK_FULL: Final = "No space left on device"
 _COMPLAINT: Final = re.compile(r"(FATAL|PANIC|error):.*")
 
 
@@ -313,5 +314,7 @@ def _give(directory: Path, uid: int, gid: int) -> None:
 def _complaint(said: str) -> str:
     """The line in which PostgreSQL says what went wrong, without the time before it."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if _DISK_FULL in said:
+        return f"{_DISK_FULL}; make room there or name another place in HOLDFAST_DATA"
     telling = [match[0] for line in lines if (match := _COMPLAINT.search(line))]
     return (telling or lines or ["it said nothing"])[-1].rstrip(".")

@@ -4,6 +4,7 @@ import click
 
 from engine.commands.frame import (
     database,
+    grouped,
     in_words,
     json_option,
     print_json,
@@ -48,6 +49,9 @@ def command(
     if as_json:
         print_json([_as_json(each) for each in found])
         return
+    if not found:
+        click.echo(f"Tenant {tenant.name} has no such account.", err=True)
+        return
     print_table(
         ("account", "kind", "subject", "balance", "lines"),
         [
@@ -55,7 +59,7 @@ def command(
                 str(each.id),
                 each.kind,
                 each.subject,
-                f"{format_minor(each.balance_minor, each.currency)} {each.currency}",
+                f"{grouped(each.balance_minor, each.currency)} {each.currency}",
                 f"{each.line_count:,}",
             )
             for each in found

@@ -13,6 +13,7 @@ from engine.commands.frame import (
     print_json,
     tenant_of,
     tenant_option,
+    written,
 )
 from kernel import clock, timers
 from kernel.database import Tenant, transaction
@@ -49,6 +50,8 @@ def advance(
     *, tenant_name: str | None, to_text: str | None, days: int, hours: int, as_json: bool
 ) -> None:
     """Move a sandbox's clock on; what becomes due is fired by the worker."""
+    if to_text is None and not days and not hours:
+        raise CouldNotTell("Say how far: --to TIME, --days N or --hours N.")
     with database() as opened:
         tenant = tenant_of(opened, tenant_name)
         with transaction(opened.engine, tenant) as connection:
@@ -69,9 +72,9 @@ def _tell(connection: Connection, tenant: Tenant, *, as_json: bool) -> None:
             {"tenant": tenant.name, "mode": mode, "now": now.isoformat(), "next_timer": next_due}
         )
         return
-    click.echo(f"{tenant.name}: {now.isoformat(timespec='seconds')} ({mode})")
+    click.echo(f"{tenant.name}: {written(now)} UTC ({mode})")
     if due_at is not None:
-        click.echo(f"The next timer is due at {due_at.isoformat(timespec='seconds')}.")
+        click.echo(f"The next timer is due at {written(due_at)} UTC.")
 
 
 def _instant(text: str) -> datetime:

@@ -4,6 +4,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, TypeVar
 
 import click
@@ -16,6 +17,7 @@ from engine.refusals import REFUSALS, sentence
 from engine.startup import Database, open_database, tell_trouble
 from kernel.database import Tenant
 from kernel.errors import Broken, Refusal
+from kernel.money import format_minor
 from kernel.settings import CannotStart, read_settings
 from migrations import runner
 
@@ -111,6 +113,18 @@ def print_table(
     console().print(table)
 
 
+def grouped(amount_minor: int, currency: str) -> str:
+    """An amount for people, its thousands apart: 63,985.71."""
+    whole, point, cents = format_minor(amount_minor, currency).partition(".")
+    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    return f"{sign}{int(digits):,}{point}{cents}"
+
+
+def written(at: datetime) -> str:
+    """An instant in UTC for people, to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
 def console() -> Console:
     """Standard output; as wide as it takes where it is no terminal, so that no row is cut."""
     found = Console(highlight=False)
@@ -127,5 +141,9 @@ def _refused(refusal: Refusal) -> str:
         said = sentence(refusal.code, refusal.facts)
     else:
         said = f"Refused: {refusal.code}."
-    named = ", ".join(f"{name} {value}" for name, value in refusal.facts.items())
+    if "why" in refusal.facts:
+        said = f"{said.rstrip('.')}: {refusal.facts['why']}."
+    named = ", ".join(
+        f"{name} {value}" for name, value in refusal.facts.items() if value and name != "why"
+    )
     return f"{said} ({named})" if named else said

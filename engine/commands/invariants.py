@@ -47,6 +47,8 @@ def command(tenant_name: str | None, *, as_json: bool) -> None:
             )
             if not as_json:
                 _tell(found[-1])
+    if not found and not as_json:
+        click.echo("There is no tenant yet, and nothing to prove.", err=True)
     is_good = all(each["proven"] and each["safeguarding"] for each in found)
     if as_json:
         print_json({"clean": is_good, "tenants": found})

@@ -118,16 +118,22 @@ def list_(tenant_name: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json([_as_json(key) for key in found])
         return
+    if not found:
+        click.echo(
+            f"Tenant {tenant.name} has no key yet: holdfast keys create --tenant {tenant.name}",
+            err=True,
+        )
+        return
     now = datetime.now(UTC)
     print_table(
-        ("id", "begins", "label", "live", "scopes"),
+        ("id", "begins", "label", "live", "good for"),
         [
             (
                 key.id,
                 key.prefix,
                 key.label,
                 "yes" if key.is_live(now) else "no",
-                " ".join(sorted(key.scopes)),
+                _scopes(key),
             )
             for key in found
         ],
@@ -140,6 +146,10 @@ def _tell_new(new: NewKey, *, as_json: bool) -> None:
         return
     click.echo(f"Key {new.key.id} of tenant {new.key.tenant.name}; its secret, shown this once:")
     click.echo(new.secret)
+
+
+def _scopes(key: ApiKey) -> str:
+    return "all" if len(key.scopes) == len(Scope) else " ".join(sorted(key.scopes))
 
 
 def _as_json(key: ApiKey) -> dict[str, Any]:

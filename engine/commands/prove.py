@@ -1,5 +1,8 @@
 """`holdfast prove`: recount one tenant's books and say what does not agree."""
 
+from types import MappingProxyType
+from typing import Final
+
 import click
 
 from engine.commands.frame import (
@@ -13,6 +16,10 @@ from engine.commands.frame import (
 )
 from kernel.database import snapshot
 from ledger.proof import prove
+
+_PLURALS: Final = MappingProxyType(
+    {"account": "accounts", "event": "events", "entry": "entries", "line": "lines"}
+)
 
 
 @click.command()
@@ -28,7 +35,9 @@ def command(tenant_name: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"tenant": tenant.name, **proof.as_json()})
     else:
-        counted = ", ".join(f"{number:,} {name}" for name, number in proof.counts.items())
+        counted = ", ".join(
+            f"{number:,} {_PLURALS.get(name, name)}" for name, number in proof.counts.items()
+        )
         click.echo(f"{tenant.name}: {counted}.")
         for finding in proof.findings:
             click.echo(f"BROKEN {finding.promise}: {finding.count} rows")

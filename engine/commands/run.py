@@ -120,15 +120,24 @@ def _welcome(settings: Settings, database: Database, tenant: Tenant | None) -> N
     where = reachable(settings.host)
     address = f"http://{f'[{where}]' if ':' in where else where}:{settings.port}"
     lines = [
-        f"API       {address}/v1",
-        f"OpenAPI   {address}/v1/openapi.json",
+        "",
+        f"The API   {address}/v1",
+        f"its calls {address}/v1/openapi.json",
+        f"health    {address}/readyz",
         f"database  {database.where}",
         f"logs      {settings.data_dir / 'log'}",
+        "",
     ]
     if tenant is not None:
-        lines.append(f"API key   {_fresh_key(database, tenant)}  (tenant {tenant.name})")
-        lines.append(f'try       curl -H "Authorization: Bearer $KEY" {address}/v1/trial_balance')
-    click.echo("\n".join([*lines, "Ctrl-C stops everything."]))
+        lines += [
+            f"An API key for tenant {tenant.name}, until the next start; in a second terminal:",
+            f"  export KEY={_fresh_key(database, tenant)}",
+            f'  curl -H "Authorization: Bearer $KEY" {address}/v1/clock',
+            "",
+        ]
+    elif database.owner_url is None:
+        lines += ["There is no tenant yet: holdfast tenant create NAME", ""]
+    click.echo("\n".join([*lines, "README.md leads through a deal. Ctrl-C stops everything."]))
 
 
 def _fresh_key(database: Database, tenant: Tenant) -> str:

@@ -5,12 +5,14 @@ import click
 from engine.commands.frame import (
     CouldNotTell,
     database,
+    grouped,
     in_words,
     json_option,
     print_json,
     print_table,
     tenant_of,
     tenant_option,
+    written,
 )
 from kernel.database import snapshot
 from kernel.money import format_minor
@@ -39,21 +41,28 @@ def command(
     if as_json:
         print_json(_as_json(account, lines))
         return
+    click.echo(f"{account.kind} {account.subject}".rstrip() + f", {account.currency}")
     print_table(
-        ("line", "counts at", "event", "subject", "amount", "balance"),
+        ("line", "counts at, UTC", "event", "subject", "amount", "balance"),
         [
             (
                 str(line.account_seq),
-                line.effective_at.isoformat(timespec="seconds"),
+                written(line.effective_at),
                 line.event_kind,
                 line.event_subject,
-                format_minor(line.amount_minor, account.currency),
-                format_minor(line.balance_after_minor, account.currency),
+                grouped(line.amount_minor, account.currency),
+                grouped(line.balance_after_minor, account.currency),
             )
             for line in lines
         ],
         right=("line", "amount", "balance"),
     )
+    if len(lines) == limit and lines[-1].account_seq < account.line_count:
+        last = lines[-1].account_seq
+        click.echo(
+            f"{limit} of {account.line_count:,} lines; --after {last} goes on, --limit shows more.",
+            err=True,
+        )
 
 
 def _as_json(account: AccountView, lines: list[ExtractLine]) -> dict[str, object]:

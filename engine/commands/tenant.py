@@ -54,6 +54,7 @@ def list_(*, as_json: bool) -> None:
         names = runner.list_tenants(connection)
     if as_json:
         print_json(names)
+    elif names:
+        click.echo("\n".join(names))
     else:
-        for name in names:
-            click.echo(name)
+        click.echo("There is no tenant yet: holdfast tenant create NAME", err=True)

@@ -5,6 +5,7 @@ import click
 from engine.commands.frame import (
     BAD_NEWS,
     database,
+    grouped,
     in_words,
     json_option,
     print_json,
@@ -70,8 +71,8 @@ def _show(rows: list[TrialRow], totals: list[TrialTotal]) -> None:
             each.kind,
             each.currency,
             f"{each.accounts:,}",
-            format_minor(each.debit_minor, each.currency),
-            format_minor(each.credit_minor, each.currency),
+            grouped(each.debit_minor, each.currency),
+            grouped(each.credit_minor, each.currency),
         )
         for each in rows
     ]
@@ -80,8 +81,8 @@ def _show(rows: list[TrialRow], totals: list[TrialTotal]) -> None:
             f"total of {each.book}",
             each.currency,
             "",
-            format_minor(each.debit_minor, each.currency),
-            format_minor(each.credit_minor, each.currency),
+            grouped(each.debit_minor, each.currency),
+            grouped(each.credit_minor, each.currency),
         )
         for each in totals
     ]
