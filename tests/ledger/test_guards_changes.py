@@ -24,7 +24,7 @@ from tests.ledger.raw_rows import (
 )
 
 LATER = RECORDED + timedelta(seconds=1)
-BOOKS = ("batch", "event", "entry", "line", "idempotency", "account_kind")
+BOOKS = ("batch", "event", "entry", "line", "idempotency", "account_kind", "currency")
 
 
 def later(connection: Connection, amount: int = 100) -> Rows:
@@ -68,6 +68,12 @@ def test_the_books_are_append_only(books: Connection, table: str, act: str) -> N
 
     with refuses(books, "HF", "42501"):
         books.exec_driver_sql(statement)
+
+
+def test_a_period_keeps_its_span(books: Connection) -> None:
+    """What a period covers is settled when it is opened: no entry changes its period later."""
+    with refuses(books, "HF", "42501"):
+        books.exec_driver_sql("UPDATE period SET during = during")
 
 
 @pytest.mark.parametrize("table", ["account", "period"])

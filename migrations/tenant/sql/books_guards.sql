@@ -21,6 +21,10 @@ CREATE TRIGGER chart_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON account_
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER period_not_deleted BEFORE DELETE OR TRUNCATE ON period
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER period_keeps_its_span BEFORE UPDATE OF id, during ON period
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER currency_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON currency
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Events, entries and lines are only added to a batch that this very transaction opened, so that the
 -- check at its commit sees them all. (A restored batch may carry our transaction's number, but it
