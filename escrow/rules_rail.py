@@ -82,12 +82,16 @@ def _done_trigger(payment: Payment, result: RailResult) -> Trigger | None:
 
 
 def _is_awaited(payment: Payment) -> bool:
-    """Whether what was to be paid for still takes the money."""
-    if payment.slot is None:
+    """Whether what was to be paid for still takes the money.
+
+    A price that was lowered while a top-up was on its way takes no more than it lacks.
+    """
+    slot, funding = payment.slot, payment.funding
+    if slot is None:
         return True
-    if payment.funding.purpose is Purpose.SLOT:
-        return payment.slot.state is SlotState.FUNDING
-    return payment.slot.state in HOLDING
+    if funding.purpose is Purpose.SLOT:
+        return slot.state is SlotState.FUNDING
+    return slot.state in HOLDING and funding.amount_minor <= slot.unpaid_minor
 
 
 def _captured(funding: Funding, state: FundingState, result: RailResult) -> Funding:
