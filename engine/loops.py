@@ -62,6 +62,8 @@ class MoneyLoop:
             if self.settled_on.get(tenant.name) != at.date():
                 for settled in settlement.settle(connection, at=at):
                     _log.info("money.settled", tenant=tenant.name, currency=settled.currency)
+        # A transaction of its own: it locks payees and payouts, and the settlement had accounts.
+        with transaction(self.engine, tenant) as connection:
             payouts.submit_due(connection, at=at)
         self.settled_on[tenant.name] = at.date()
         counts = run_once(
