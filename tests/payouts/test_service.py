@@ -68,11 +68,8 @@ def test_a_payout_from_request_to_paid(
 
     assert service.submit_due(connection, at=NOON)[0].is_done
     (operation,) = rails.take(connection, 9, NOON)
-    assert (operation.id, operation.amount_minor, operation.method) == (
-        wish.payout_id,
-        49_800,
-        "payout",
-    )
+    sent = (operation.id, operation.amount_minor, operation.method)
+    assert sent == (wish.payout_id, 49_800, "payout")
 
     _hear(connection, operation, RailOutcome.DONE)
     paid = get_payout(connection, wish.payout_id)
