@@ -14,7 +14,8 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from engine.api.access import Scope
-from engine.api.models import Request
+from engine.api.models import Request, read_id
+from engine.api.refusals import BadCursor
 from kernel.commands import Command
 from kernel.errors import Refusal
 from kernel.principals import Actor
@@ -22,6 +23,7 @@ from kernel.principals import Actor
 Body = TypeVar("Body", bound=BaseModel)
 
 LONGEST_BULK: Final = 1_000
+_LARGEST_NUMBER: Final = 2**63 - 1
 
 
 class Nothing(Request):
@@ -140,8 +142,30 @@ def page_of(
 
 
 def after_id(look: Look) -> UUID | None:
-    """The id behind which a page begins."""
-    return None if look.after is None else UUID(look.after[0])
+    """The id behind which a page begins; refuses a cursor whose position is no id."""
+    if look.after is None:
+        return None
+    found = read_id(look.after[0]) if _is_row_of(look.after, str, 1) else None
+    if found is None:
+        raise BadCursor
+    return found
+
+
+def after_numbers(look: Look, count: int = 1) -> tuple[int, ...]:
+    """The numbers behind which a page begins, zeros at the start; refuses what the books lack."""
+    if look.after is None:
+        return (0,) * count
+    if not _is_row_of(look.after, int, count):
+        raise BadCursor
+    if not all(0 <= number <= _LARGEST_NUMBER for number in look.after):
+        raise BadCursor
+    return tuple(look.after)
+
+
+def _is_row_of(position: Any, kind: type, count: int) -> bool:  # noqa: ANN401  whoever wrote it
+    """Whether a cursor's position has the shape of this list: its writer knows how to mark it."""
+    is_row = isinstance(position, list) and len(position) == count
+    return is_row and all(type(each) is kind for each in position)
 
 
 def by_id(row: Any) -> tuple[str]:  # noqa: ANN401  any row with an id

@@ -27,7 +27,7 @@ from engine.api.edge import (
     validated,
 )
 from engine.api.models import Id, Request, Time
-from engine.api.refusals import NotFound, ScopeMissing
+from engine.api.refusals import BadCursor, NotFound, ScopeMissing
 from kernel import clock, idempotency, keys
 from kernel.commands import Outcome, done, refused
 from kernel.database import enter
@@ -116,7 +116,7 @@ async def revoke(edge: Edge, request: HttpRequest) -> Response:
 
 def list_keys(edge: Edge, caller: Caller, query: PageQuery, after: list[Any] | None) -> list[Any]:
     """Keys of the tenant, or those of the caller's party, one more than asked for."""
-    start = None if after is None else (datetime.fromisoformat(after[0]), after[1])
+    start = None if after is None else _start(after)
     with edge.engine.begin() as connection:
         return keys.list_keys(
             connection,
@@ -125,6 +125,18 @@ def list_keys(edge: Edge, caller: Caller, query: PageQuery, after: list[Any] | N
             limit=query.limit + 1,
             party_id=caller.sees_only,
         )
+
+
+def _start(position: Any) -> tuple[datetime, str]:  # noqa: ANN401  whoever wrote the cursor
+    """Where a page of keys begins; refuses a cursor of another shape."""
+    try:
+        made_at, key_id = position
+        at = datetime.fromisoformat(made_at)
+    except (TypeError, ValueError):
+        raise BadCursor from None
+    if at.tzinfo is None or not isinstance(key_id, str) or not keys.is_key_id(key_id):
+        raise BadCursor
+    return at, key_id
 
 
 async def _read(

@@ -9,13 +9,14 @@ from sqlalchemy import Connection
 
 from engine.api import answers_books, store, views
 from engine.api.access import Scope
-from engine.api.calls import Look, Page, PageQuery, Read, page_of
+from engine.api.calls import Look, Page, PageQuery, Read, after_numbers, page_of
 from engine.api.refusals import PlatformOnly
 from kernel import clock
 from ledger import reads
 from ledger.chart import CHART
 
 _LARGEST_ID: Final = 2**63 - 1
+_LARGEST_ENTRY_NO: Final = 2**15 - 1
 
 _SUBJECT_KINDS: Final = MappingProxyType(
     {
@@ -69,7 +70,7 @@ def _accounts(connection: Connection, look: Look) -> Page:
         kind=query.kind,
         subjects=subjects,
         currency=query.currency,
-        after=look.after[0] if look.after else 0,
+        after=after_numbers(look)[0],
         limit=query.limit + 1,
     )
     return page_of(rows, query.limit, show=views.account_of, key=lambda row: (row.id,))
@@ -108,7 +109,7 @@ def _extract(connection: Connection, look: Look) -> Page | None:
     if row is None:
         return None
     limit = look.query.limit
-    after = look.after[0] if look.after else 0
+    (after,) = after_numbers(look)
     lines = reads.list_lines(connection, row.id, after=after, limit=limit + 1)
     return page_of(
         lines,
@@ -125,7 +126,7 @@ def _events(connection: Connection, look: Look) -> Page:
     rows = reads.list_events(
         connection,
         subject=query.subject,
-        after=look.after[0] if look.after else 0,
+        after=after_numbers(look)[0],
         limit=query.limit + 1,
     )
     return page_of(rows, query.limit, show=views.event, key=lambda row: (row.id,))
@@ -157,11 +158,11 @@ def _entries(connection: Connection, look: Look) -> Page:
     if look.sees_only is not None:
         raise PlatformOnly
     query = look.query
-    after = (look.after[0], look.after[1]) if look.after else (0, 0)
+    event_id, entry_no = after_numbers(look, 2)
     rows = reads.list_entries(
         connection,
         event_id=None if query.event_id is None else int(query.event_id),
-        after=after,
+        after=(event_id, min(entry_no, _LARGEST_ENTRY_NO)),
         limit=query.limit + 1,
     )
     return page_of(

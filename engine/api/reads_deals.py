@@ -8,12 +8,24 @@ from sqlalchemy import Connection
 
 from engine.api import actions, answers, store, views
 from engine.api.access import Scope
-from engine.api.calls import Look, Page, PageQuery, Read, after_id, by_id, declare, page_of
+from engine.api.calls import (
+    Look,
+    Page,
+    PageQuery,
+    Read,
+    after_id,
+    after_numbers,
+    by_id,
+    declare,
+    page_of,
+)
 from engine.api.models import Id
 from escrow import store as deals
 from escrow.model import ContractState
 
 Row = TypeVar("Row")
+
+_MOST_SLOTS: Final = 2**31 - 1
 
 
 class ContractsQuery(PageQuery):
@@ -82,7 +94,7 @@ def _slots(connection: Connection, look: Look) -> Page | None:
     known = deals.find_contracts(connection, [contract_id])
     if not known or not _sees(connection, look, "contract", contract_id):
         return None
-    after = look.after[0] if look.after else 0
+    after = min(after_numbers(look)[0], _MOST_SLOTS)
     ids = store.list_slots(connection, contract_id, after=after, limit=limit + 1)
     rows = sorted(deals.find_slots(connection, ids), key=lambda row: row.seq)
     return page_of(rows, limit, show=views.slot, key=lambda row: (row.seq,))
