@@ -206,7 +206,9 @@ def hear_funding(world: World, paid: Funding, fact: Fact) -> None:
 def _is_awaited(paid: Funding) -> bool:
     if paid.slot is None:
         return True
-    return paid.slot.state in ({"funding"} if paid.purpose == "slot" else HOLDING)
+    if paid.purpose == "slot":
+        return paid.slot.state == "funding"
+    return paid.slot.state in HOLDING and paid.amount <= paid.slot.unpaid
 
 
 def _receive(world: World, paid: Funding, fact: Fact) -> None:
