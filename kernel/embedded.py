@@ -25,11 +25,15 @@ from sqlalchemy.engine import URL
 
 from kernel.machine_size import durable_settings
 from kernel.postgres_programs import Programs, programs_for
-from kernel.postmaster import end_orphans, forget_postmaster, read_postmaster
+from kernel.postmaster import Postmaster, end_orphans, forget_postmaster, read_postmaster
 from kernel.settings import CannotStart
 
 if sys.platform != "win32":
     import fcntl
+
+    # A fast shutdown that arrives while a full disk is being recovered from never ends; what is
+    # committed survives the harder ways too, and is recovered at the next start.
+    _ENDINGS: Final = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))
 
 SUPERUSER: Final = "postgres"
 
@@ -45,6 +49,9 @@ _INITDB: Final = (
     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
     *("--auth-local=trust", "--auth-host=reject"),
 )
+
+# What a dead server's last processes still hold, and let go when they are gone.
+_WILL_PASS: Final = ("still in use", '.lock" already exists')
 
 _DISK_FULL: Final = "No space left on device"
 _COMPLAINT: Final = re.compile(r"(FATAL|PANIC|error):.*")
@@ -155,11 +162,19 @@ class EmbeddedServer:
         running = read_postmaster(self._cluster)
         if self.is_up() or (running and running.is_alive() and self._wait_until_up()):
             return False
+        self._bury_child()
         forget_postmaster(self._cluster)
         programs = programs_for(self._data_dir)
         self._prepare_files(programs)
         self._launch(programs)
         return True
+
+    def _bury_child(self) -> None:
+        """Wait for the end of a server of ours that dies: until then its lock files count."""
+        if self._child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(_ORPHANS_S)
+            self._child = None
 
     def _prepare_files(self, programs: Programs) -> None:
         account = programs.account
@@ -205,7 +220,7 @@ class EmbeddedServer:
             if self._wait_until_up():
                 return
             said = self._log.read_bytes()[said_before:].decode(errors="replace")
-            if "still in use" not in said or time.monotonic() > give_up_at:
+            if not any(words in said for words in _WILL_PASS) or time.monotonic() > give_up_at:
                 raise CannotStart(
                     f"PostgreSQL did not start: {_complaint(said)}. Its log is {self._log}."
                 )
@@ -237,12 +252,23 @@ class EmbeddedServer:
         running = read_postmaster(self._cluster)
         if running is None or not running.is_alive():
             return
-        os.kill(running.pid, signal.SIGINT)
-        if self._child is not None and self._child.pid == running.pid:
-            self._child.wait()
-            return
+        for number, patience_s in _ENDINGS:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(running.pid, number)
+            if self._is_gone(running, patience_s):
+                self._bury_child()
+                return
+        end_orphans(self._cluster)
+
+    def _is_gone(self, running: Postmaster, patience_s: float) -> bool:
+        give_up_at = time.monotonic() + patience_s
         while running.is_alive():
+            if time.monotonic() > give_up_at:
+                return False
+            if self._child is not None and self._child.pid == running.pid:
+                self._child.poll()
             time.sleep(_PAUSE_S)
+        return True
 
     def _turn_log(self) -> int:
         """Put a log that grew large aside; where the next word of the log will stand."""

@@ -15,7 +15,7 @@ from typing import Final
 import psycopg
 import pytest
 
-from kernel import postgres_programs
+from kernel import embedded, postgres_programs
 from kernel.embedded import EmbeddedServer
 from kernel.postgres_programs import Account, find_bindir, programs_for
 from kernel.postmaster import Postmaster, read_postmaster
@@ -144,6 +144,24 @@ def test_it_comes_back_while_a_query_of_the_dead_server_still_runs(data_dir: Pat
 
         assert ask(server, "SELECT 1") == 1
         busy.close()
+
+
+def test_a_server_that_does_not_end_is_ended(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stops a server that is stuck does not wait for ever, and its commits are kept."""
+    durable = FAST | {"fsync": "on"}
+    monkeypatch.setattr(
+        embedded, "_ENDINGS", ((signal.SIGINT, 0.2), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 5.0))
+    )
+    with EmbeddedServer.start(data_dir, settings=durable) as server:
+        ask(server, "CREATE TABLE note AS SELECT 'kept' AS text")
+        postmaster = postmaster_of(data_dir)
+        os.kill(postmaster.pid, signal.SIGSTOP)
+
+    assert not postmaster.is_alive()
+    with EmbeddedServer.start(data_dir, settings=durable) as server:
+        assert ask(server, "SELECT text FROM note") == "kept"
 
 
 def test_a_server_left_behind_is_joined_and_stopped(data_dir: Path) -> None:
