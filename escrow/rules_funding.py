@@ -29,7 +29,7 @@ from escrow.movements import (
     p06_credit_wallet,
     p25_tip,
 )
-from escrow.refusals import Held, PartyNotClear
+from escrow.refusals import ContractNotRunning, Held, PartyNotClear
 from escrow.rules import (
     Deal,
     check_amount,
@@ -151,6 +151,8 @@ def tip(
     is_wallet = command.method is Method.WALLET
     trigger = Trigger.FUND_FROM_WALLET if is_wallet else Trigger.CREATE
     row, _ = step(FUNDINGS, None, trigger, roles(command.actor, contract))
+    if contract.accepted_at is None:
+        raise ContractNotRunning(contract_id=str(contract.id), state=contract.state)
     if unclear_parties:
         raise PartyNotClear(party_ids=[str(each) for each in unclear_parties])
     if not is_wallet:

@@ -104,6 +104,7 @@ def accept(world: World, actor: Actor, contract: Contract) -> Reasons:
     if not mine:
         return frozenset({"escrow.other_party_must_sign"})
     contract.state = "active"
+    contract.was_accepted = True
     for slot in mine:
         world.acted(slot, "awaiting_funding")
     return DONE

@@ -72,6 +72,7 @@ class Contract:
     currency: str
     terms: Terms
     state: str = "draft"
+    was_accepted: bool = False
     slots: list["Slot"] = field(default_factory=list)
 
     def side_of(self, actor: Actor) -> str:

@@ -72,6 +72,8 @@ def tip(
     fee = share(amount, contract.terms.client_fee_bps)
     paid = Funding(funding_id, contract, None, "tip", method, amount, fee, "created")
     no = _may_come_in(contract)
+    if not contract.was_accepted:
+        no |= {"escrow.contract_not_running"}
     if method == "wallet":
         no |= _from_wallet(world, paid)
     if no:
