@@ -9,7 +9,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import click
 import orjson
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -107,7 +107,9 @@ def print_table(
     """A table for people; the columns named in `right` hold numbers."""
     table = Table()
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left")
+        # Folded where the screen is narrow: an id cut short is no id.
+        side: JustifyMethod = "right" if column in right else "left"
+        table.add_column(column, justify=side, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console().print(table)
