@@ -26,7 +26,7 @@ def main() -> int:
         engine.dispose()
     out = sys.stdout.write
     out("".join(f"{name:40} {count}\n" for name, count in sorted(tally.items())))
-    out(f"{given.steps} steps in {took_s:.1f} s, {given.steps / took_s:.0f} a second\n")
+    out(f"{tally['acts']} acts in {took_s:.1f} s, {tally['acts'] / took_s:.0f} a second\n")
     out(f"never done: {', '.join(not_done(tally)) or 'nothing'}\n")
     return 0
 

@@ -58,8 +58,7 @@ class Driver:
         codes = [outcome.code for outcome in outcomes]
         self.say(f"{told} -> {', '.join(codes)}")
         for (_, reasons), outcome in zip(asked, outcomes, strict=True):
-            self.tally[f"{name} {'done' if outcome.is_done else 'refused'}"] += 1
-            self.tally[outcome.code] += 1
+            self.tally[f"{name} {outcome.code}"] += 1
             expected = reasons or {"done"}
             self.expect(outcome.code in expected, f"{outcome} instead of {sorted(expected)}")
             if learn is not None and outcome.is_done:

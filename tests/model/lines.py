@@ -24,6 +24,7 @@ def _deals(world: World) -> Iterator[str]:
             f"slot {slot.id} {slot.state} v{slot.version} price {slot.price} held {slot.held}"
             f" released {slot.released} refunded {slot.refunded} uncleared {slot.uncleared}"
             f" fee {slot.fee_deferred} unpaid {slot.unpaid} submission {slot.submission}"
+            f" notices {slot.notices}"
         )
     for offer in world.amendments:
         yield f"amendment {offer.id} {offer.state}"

@@ -54,8 +54,8 @@ _TOKENS: Final = (
     *("lost_reply", "twice", "reordered", "trouble_before", "trouble_after"),
 )
 
-FEW: Final = 4_096
-"""Small numbers come often; so that they are not always the same act, the place counts too."""
+IDLE: Final = 4_096
+"""Numbers below it are no act: a failure shrinks to the acts that it needs."""
 
 _WAITS: Final = (10, 20 * 60, HOUR, DAY, DAY, 2 * DAY, 2 * DAY, 5 * DAY, 5 * DAY, 9 * DAY, 22 * DAY)
 
@@ -69,11 +69,12 @@ def moods(dice: Random) -> frozenset[str]:
 class Market(Ground):
     """Every public command of parties, deals, money in and out, in any order."""
 
-    @rule(roll=st.integers(0, 2**32 - 1))
+    @rule(roll=st.integers(0, 2**24 - 1))
     def step(self, roll: int) -> None:
         """One act of those that make sense now, drawn by weight, with all that it needs."""
-        if roll < FEW:
-            roll += FEW * len(self.driver.story)
+        if roll < IDLE:
+            return
+        self.driver.tally["acts"] += 1
         order = Random(roll)
         ranked = sorted(ACTS, key=lambda each: -(order.random() ** (1 / each.weight)))
         chosen = next(each for each in ranked if each.when(self))
@@ -90,6 +91,11 @@ class Market(Ground):
 
     def _is_rich(self, contract: Contract, amount: int) -> bool:
         return self.world.wallets[contract.client, contract.currency] >= amount
+
+    def _live(self) -> int:
+        """How many slots may still see money come or go."""
+        over = {"released", "refunded", "cancelled"}
+        return sum(slot.state not in over for slot in self.world.slots)
 
     # -- people
 
@@ -113,7 +119,7 @@ class Market(Ground):
         actor: Actor = "operator" if n % 16 != 15 else party
         self.change_parties(actor, [party], kyc=kyc, sanction=sanction)
 
-    @act(weight=0.5, kind=one_of(list(holds.HoldKind)))
+    @act(weight=0.8, kind=one_of(list(holds.HoldKind)))
     def place_hold(self, n: int, kind: holds.HoldKind) -> None:
         self.tick(n)
         names = [slot.subject for slot in self.world.slots if slot.held]
@@ -133,7 +139,7 @@ class Market(Ground):
             learn=lambda told: clocks.place_hold(self.world, UUID(told.facts["id"]), subject),
         )
 
-    @act(weight=2, when=lambda self: self.world.holds)
+    @act(weight=2.5, when=lambda self: self.world.holds)
     def lift_hold(self, n: int) -> None:
         self.tick(n)
         hold_id = list(self.world.holds)[n // 16 % len(self.world.holds)]
@@ -148,7 +154,8 @@ class Market(Ground):
     # -- contracts
 
     @act(
-        when=lambda self: len(self.world.contracts) < 4,
+        weight=1.5,
+        when=lambda self: self._live() < 6,
         terms=any_terms,
         prices=several(1, 3),
         currency=one_of(CURRENCIES),
@@ -160,7 +167,7 @@ class Market(Ground):
         actor: Actor = [client, payee][n % 5 % 2] if n % 16 != 15 else "operator"
         self.propose(actor, client, payee, currency, terms, prices)
 
-    @act(weight=0.5, when=lambda self: len(self.world.slots) < 10, prices=several(1, 2))
+    @act(weight=0.5, when=lambda self: self._live() < 7, prices=several(1, 2))
     def add_milestones(self, n: int, prices: list[int]) -> None:
         self.tick(n)
         contract = pick(self.world.contracts, lambda deal: deal.state == "active", n)
@@ -173,7 +180,7 @@ class Market(Ground):
         told = f"{name_of(actor)} offers {prices} more in contract {self.number_of(contract)}"
         self.driver.run("add_milestones", service.add_milestones, [(command, no)], told)
 
-    @act(weight=2, when=lambda self: self._has("proposed"))
+    @act(weight=5, when=lambda self: self._has("proposed"))
     def accept(self, n: int) -> None:
         self.tick(n)
         contract = pick(self.world.contracts, _has_offer, n)
@@ -181,7 +188,7 @@ class Market(Ground):
         side = "payee" if "client" in offered else "client"
         self.on_contract("accept", deals.accept, self.actor(contract, side, n), contract)
 
-    @act(weight=0.5)
+    @act(weight=1)
     def pause_or_resume(self, n: int) -> None:
         self.tick(n)
         contract = pick(self.world.contracts, lambda deal: deal.state in money.RUNNING, n)
@@ -243,7 +250,7 @@ class Market(Ground):
         act = deals.withdraw_submission
         self.on_slots("withdraw_submission", act, chosen[:1], submission_no=seen)
 
-    @act(weight=1, when=lambda self: self._has("submitted"))
+    @act(weight=1.5, when=lambda self: self._has("submitted"))
     def request_changes(self, n: int) -> None:
         self.tick(n)
         chosen = self._chosen("client", {"submitted"}, n)
@@ -332,7 +339,7 @@ class Market(Ground):
         told = f"{name_of(actor)} offers {self.told(slot)} to become {to}"
         self.driver.run("propose_amendment", service.propose_amendment, [(command, no)], told)
 
-    @act(weight=12, when=lambda self: any(_is_open(offer) for offer in self.world.amendments))
+    @act(weight=18, when=lambda self: any(_is_open(offer) for offer in self.world.amendments))
     def sign_amendment(self, n: int) -> None:
         self.tick(n)
         offer = pick(self.world.amendments, _is_open, n)

@@ -18,11 +18,11 @@ SELECT format('contract %s %s', id, state) FROM contract
 UNION ALL
 SELECT format(
     'slot %s %s v%s price %s held %s released %s refunded %s uncleared %s fee %s unpaid %s'
-    ' submission %s',
+    ' submission %s notices %s',
     id, state, version, amount_minor, held_minor, released_minor, refunded_minor,
     uncleared_minor, fee_deferred_minor,
     greatest(0, amount_minor - funded_minor - rolled_in_minor + refunded_minor + rolled_out_minor),
-    submission_no
+    submission_no, notices
 )
 FROM slot
 UNION ALL
