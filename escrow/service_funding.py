@@ -27,6 +27,7 @@ from escrow.tables import FUNDING
 from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.principals import RAIL
+from rails import service as rails
 from rails.model import RailResult
 
 
@@ -95,8 +96,13 @@ def tip(connection: Connection, commands: Sequence[Tip], *, at: datetime) -> lis
 def cancel_funding(
     connection: Connection, commands: Sequence[FundingCommand], *, at: datetime
 ) -> list[Outcome]:
-    """Give up payments that are not made yet; by the client."""
-    return _on_fundings(connection, commands, rules_funding.cancel_funding, at=at)
+    """Give up payments that are not made yet; by the client.
+
+    What no rail was told of yet is withdrawn; what is on its way already and arrives goes to the
+    client's wallet (P06).
+    """
+    outcomes = _on_fundings(connection, commands, rules_funding.cancel_funding, at=at)
+    return _withdraw(connection, commands, outcomes)
 
 
 def credit_receipt(
@@ -109,8 +115,9 @@ def credit_receipt(
 def expire_funding(
     connection: Connection, commands: Sequence[FundingCommand], *, at: datetime
 ) -> list[Outcome]:
-    """Give up payments whose time is over; by the engine."""
-    return _on_fundings(connection, commands, rules_funding.expire_funding, at=at)
+    """Give up payments whose time is over; by the engine. As `cancel_funding`."""
+    outcomes = _on_fundings(connection, commands, rules_funding.expire_funding, at=at)
+    return _withdraw(connection, commands, outcomes)
 
 
 def funding_results(
@@ -184,6 +191,14 @@ def _get_payment(payments: Mapping[UUID, Payment], funding_id: UUID) -> Payment:
     if payment is None:
         raise UnknownFunding(funding_id=str(funding_id))
     return payment
+
+
+def _withdraw(
+    connection: Connection, commands: Sequence[FundingCommand], outcomes: list[Outcome]
+) -> list[Outcome]:
+    ended = zip(commands, outcomes, strict=True)
+    rails.withdraw(connection, sorted(c.funding_id for c, outcome in ended if outcome.is_done))
+    return outcomes
 
 
 def _on_fundings(

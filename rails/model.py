@@ -31,9 +31,10 @@ class RailOutcome(StrEnum):
 
 
 class OperationState(StrEnum):
-    """How far an operation is: an intent, on its way, or what the rail last said of it."""
+    """How far an operation is: an intent, withdrawn or on its way, or what the rail last said."""
 
     CREATED = "created"
+    WITHDRAWN = "withdrawn"
     SENT = "sent"
     UNKNOWN = "unknown"
     PENDING = "pending"

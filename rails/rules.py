@@ -8,7 +8,9 @@ from rails.model import OperationState, RailOutcome, RailResult
 
 _RANK: Final = MappingProxyType(
     {
+        # A word about what no rail was told of is news, and the database refuses it: people look.
         OperationState.CREATED: 0,
+        OperationState.WITHDRAWN: 0,
         OperationState.SENT: 1,
         OperationState.UNKNOWN: 2,
         OperationState.PENDING: 3,

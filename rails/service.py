@@ -43,6 +43,11 @@ def intend(connection: Connection, operations: Sequence[RailOperation], *, at: d
         store.add_operations(connection, operations, at)
 
 
+def withdraw(connection: Connection, ids: Sequence[UUID]) -> int:
+    """Take intents back that no rail was told of; what is on its way already stays as it is."""
+    return store.withdraw_operations(connection, ids) if ids else 0
+
+
 def take(connection: Connection, limit: int, at: datetime) -> list[RailOperation]:
     """Mark up to `limit` intents as sent, oldest first, and give them to the one who will call.
 

@@ -42,6 +42,14 @@ WHERE id = ANY (ARRAY(
 RETURNING {_OPERATION}, intent_no
 """
 
+_WITHDRAW: Final = """
+UPDATE rail_operation SET state = 'withdrawn'
+WHERE id = ANY (ARRAY(
+    SELECT id FROM rail_operation
+    WHERE id = ANY (%(ids)s::uuid[]) AND state = 'created' AND attempts = 0
+    ORDER BY id FOR UPDATE))
+"""
+
 _LOCK: Final = """
 SELECT id, handler, kind, subject, amount_minor, currency, state, cleared
 FROM rail_operation WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
@@ -173,6 +181,11 @@ def take_operations(connection: Connection, limit: int, at: datetime) -> list[Ra
     """Mark the oldest intents sent and give them, in the order in which they were written."""
     rows = connection.exec_driver_sql(_TAKE, {"limit": limit, "at": at}).mappings().all()
     return [_operation(row) for row in sorted(rows, key=lambda row: int(row["intent_no"]))]
+
+
+def withdraw_operations(connection: Connection, ids: Sequence[UUID]) -> int:
+    """Withdraw those of the operations that no rail was told of; how many."""
+    return connection.exec_driver_sql(_WITHDRAW, {"ids": list(ids)}).rowcount
 
 
 def lock_operations(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Locked]:

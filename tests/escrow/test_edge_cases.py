@@ -1,16 +1,18 @@
 """The edge cases of domain/escrow.md 2.11 that concern escrow, by number."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection
 
 from escrow import service, timers
-from escrow.commands import SlotCommand, Submit
+from escrow.commands import FundingCommand, SlotCommand, Submit
 from escrow.model import Terms
 from kernel import timers as clock_rows
 from kernel.money import allocate
 from kernel.principals import SYSTEM
+from rails import service as rails
 from rails.model import RailOutcome
 from tests.escrow.stage import Stage, check_balances, prove_books
 
@@ -219,3 +221,19 @@ def test_a_hold_stops_the_security_hold(connection: Connection) -> None:
     stage.wait(days=5)
 
     check_balances(connection, "EUR", "earned available 90.00")
+
+
+def test_a_payment_given_up_before_the_rail_heard_of_it_is_never_asked_for(
+    connection: Connection,
+) -> None:
+    """Cancelled before it was sent, a payment's intent is withdrawn: the client is not charged."""
+    stage = Stage(connection).ready()
+    assert stage.amend(new_amount_minor=20_000).is_done
+    started = stage.start_funding()
+    funding_id = UUID(str(started.facts["funding_id"]))
+    command = FundingCommand(actor=stage.client, funding_id=funding_id)
+
+    (outcome,) = service.cancel_funding(connection, [command], at=stage.now)
+
+    assert outcome.is_done
+    assert funding_id not in {each.id for each in rails.take(connection, 9, stage.now)}

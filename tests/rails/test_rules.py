@@ -12,6 +12,7 @@ S, O = OperationState, RailOutcome  # noqa: E741  the table below reads as a tab
 
 NEWS = {
     S.CREATED: {O.UNKNOWN, O.PENDING, O.DONE, O.REFUSED},
+    S.WITHDRAWN: {O.UNKNOWN, O.PENDING, O.DONE, O.REFUSED},
     S.SENT: {O.UNKNOWN, O.PENDING, O.DONE, O.REFUSED},
     S.UNKNOWN: {O.PENDING, O.DONE, O.REFUSED},
     S.PENDING: {O.DONE, O.REFUSED},

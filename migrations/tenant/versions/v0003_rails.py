@@ -29,7 +29,9 @@ CREATE TABLE rail_operation (
     method text NOT NULL,
     facts jsonb NOT NULL DEFAULT '{}',
     state text NOT NULL DEFAULT 'created' CONSTRAINT rail_operation_state_is_known
-        CHECK (state IN ('created', 'sent', 'unknown', 'pending', 'done', 'refused')),
+        CHECK (state IN (
+            'created', 'withdrawn', 'sent', 'unknown', 'pending', 'done', 'refused'
+        )),
     attempts integer NOT NULL DEFAULT 0
         CONSTRAINT rail_operation_attempts_are_counted CHECK (attempts >= 0),
     fee_minor bigint NOT NULL DEFAULT 0
@@ -43,7 +45,7 @@ CREATE TABLE rail_operation (
     occurred_at timestamptz,
     leased_at timestamptz,
     CONSTRAINT rail_operation_is_sent_before_it_has_an_outcome CHECK (
-        state = 'created' OR (sent_at IS NOT NULL AND leased_at IS NOT NULL AND attempts > 0)
+        state IN ('created', 'withdrawn') OR (sent_at IS NOT NULL AND leased_at IS NOT NULL AND attempts > 0)
     ),
     CONSTRAINT rail_operation_outcome_has_a_time
         CHECK (state NOT IN ('pending', 'done', 'refused') OR occurred_at IS NOT NULL)
@@ -69,7 +71,8 @@ BEGIN
 END $$;
 CREATE TRIGGER rail_operation_moves_forward BEFORE UPDATE ON rail_operation
 FOR EACH ROW WHEN (
-    (OLD.state = 'created' AND NEW.state NOT IN ('created', 'sent'))
+    (OLD.state = 'created' AND NEW.state NOT IN ('created', 'withdrawn', 'sent'))
+    OR (OLD.state = 'withdrawn' AND NEW.state <> 'withdrawn')
     OR (OLD.state = 'unknown' AND NEW.state = 'sent')
     OR (OLD.state = 'pending' AND NEW.state NOT IN ('pending', 'done', 'refused'))
     OR (OLD.state = 'done' AND NEW.state NOT IN ('done', 'refused'))
