@@ -45,7 +45,8 @@ CREATE TABLE rail_operation (
     occurred_at timestamptz,
     leased_at timestamptz,
     CONSTRAINT rail_operation_is_sent_before_it_has_an_outcome CHECK (
-        state IN ('created', 'withdrawn') OR (sent_at IS NOT NULL AND leased_at IS NOT NULL AND attempts > 0)
+        state IN ('created', 'withdrawn')
+        OR (sent_at IS NOT NULL AND leased_at IS NOT NULL AND attempts > 0)
     ),
     CONSTRAINT rail_operation_outcome_has_a_time
         CHECK (state NOT IN ('pending', 'done', 'refused') OR occurred_at IS NOT NULL)

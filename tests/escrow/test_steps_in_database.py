@@ -1,0 +1,46 @@
+"""The database moves a deal by its machines alone, whatever Python says."""
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES
+from escrow.machine_slot import SLOTS
+from tests.escrow.stage import Stage
+
+MACHINES = {
+    "contract": CONTRACTS,
+    "slot": SLOTS,
+    "funding": FUNDINGS,
+    "refund": REFUNDS,
+    "release": RELEASES,
+}
+
+
+def test_the_steps_in_the_database_are_those_of_the_tables(connection: Connection) -> None:
+    """Every step of every machine is written down, and no other."""
+    stored = connection.execute(text("SELECT machine, from_state, to_state FROM machine_step"))
+
+    assert {tuple(row) for row in stored} == {
+        (name, str(start), str(row.to))
+        for name, machine in MACHINES.items()
+        for (start, _), row in machine.items()
+        if start is not None and row.to != start
+    }
+
+
+def test_a_step_outside_the_machine_is_refused(connection: Connection) -> None:
+    """Without a submission no changes are asked for; a running contract is no draft again."""
+    stage = Stage(connection).ready()
+
+    for table, row_id, state in (
+        ("slot", stage.slot_id, "changes_requested"),
+        ("contract", stage.contract_id, "draft"),
+    ):
+        nested = connection.begin_nested()
+        with pytest.raises(DBAPIError, match="may not move from"):
+            connection.exec_driver_sql(
+                f"UPDATE {table} SET state = %s, version = version + 1 WHERE id = %s",
+                (state, row_id),
+            )
+        nested.rollback()
