@@ -52,13 +52,18 @@ class Bank:
         return self.directory / f"{name}.log"
 
     def kill_server(self) -> None:
-        """No warning, no time to write anything: the next start has to recover."""
-        running = read_postmaster(self.directory / "data" / "cluster")
-        assert running is not None
-        os.kill(running.pid, signal.SIGKILL)
+        """The next start has to recover."""
+        kill_postmaster(self.directory / "data" / "cluster")
         self.kills["postgresql"] += 1
-        while not _is_dead(running.pid):
-            time.sleep(0.01)
+
+
+def kill_postmaster(cluster: Path) -> None:
+    """End the server of these files: no warning, no time to write anything."""
+    running = read_postmaster(cluster)
+    assert running is not None
+    os.kill(running.pid, signal.SIGKILL)
+    while not _is_dead(running.pid):
+        time.sleep(0.01)
 
 
 def _is_dead(pid: int) -> bool:

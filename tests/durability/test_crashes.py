@@ -1,22 +1,10 @@
 """Acknowledged is durable: the clients' own logs against the books, after `kill -9` under load."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.durability.crashes import crash
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    """A short path that every user can enter, as a state directory is."""
-    directory = Path(tempfile.mkdtemp(prefix="hfd"))
-    directory.chmod(0o755)
-    yield directory
-    shutil.rmtree(directory)
 
 
 @pytest.mark.slow
