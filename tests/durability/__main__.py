@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def _ledger(directory: Path, rounds: int, seed: int) -> tuple[str, ...]:
-    report = crash(directory, rounds=rounds, seed=seed)
+    report = crash(directory, rounds=rounds, seed=seed, tell=_tell)
     _tell(
         f"ledger: {rounds} rounds, killed: {report.kills}; {report.sent} commands sent,"
         f" {report.acknowledged} acknowledged, {report.events} in the books,"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +96,8 @@ def opened_bank(directory: Path) -> Iterator[Bank]:
 def start_client(bank: Bank, name: str, mode: str) -> subprocess.Popen[bytes]:
     module = "tests.durability.client"
     words = [sys.executable, "-m", module, bank.app_url, str(bank.log_of(name)), name, mode]
-    return subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE)
+    with (bank.directory / f"{name}.said").open("ab") as said:
+        return subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=said)
 
 
 def answered(bank: Bank, name: str) -> int:
@@ -182,11 +183,19 @@ def compare(bank: Bank) -> Report:
     return Report(dict(bank.kills), len(sent), len(answers), count, tuple(complaints))
 
 
-def crash(directory: Path, *, rounds: int, seed: int) -> Report:
+def _hear_nothing(_text: str) -> None:
+    return
+
+
+def crash(
+    directory: Path, *, rounds: int, seed: int, tell: Callable[[str], None] = _hear_nothing
+) -> Report:
     """So many rounds in a directory of one's own, settled and compared."""
     chance = random.Random(seed)
     with opened_bank(directory) as bank:
         for number in range(rounds):
             play_round(bank, chance, number)
+            heard = sum(answered(bank, name) for name in CLIENTS)
+            tell(f"round {number + 1}: {dict(bank.kills)} killed so far, {heard} answers in all")
         settle(bank)
         return compare(bank)
