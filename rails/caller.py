@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from kernel.commands import Outcome
 from kernel.database import Tenant, transaction
@@ -40,6 +40,9 @@ POISON: Final = (
     ValueError,
 )
 """What one bad result or notice may raise: it fails alone and does not stop its neighbours."""
+
+OUTAGE: Final = (OperationalError, InterfaceError)
+"""The database was away or busy: no notice is set aside for that, it is heard next time."""
 
 _NO_NOTICE_HANDLERS: Final[Mapping[str, NoticeHandler]] = MappingProxyType({})
 
@@ -300,6 +303,8 @@ def _hear_all(desk: _Desk, notices: Sequence[Notice]) -> None:
             for notice in notices:
                 _hear_all(desk, [notice])
             return
+        if isinstance(error, OUTAGE):
+            raise
         desk.counts.failed += 1
         _log.error("rail.notice_failed", notice_id=notices[0].notice_id, error=str(error))
         with transaction(desk.engine, desk.tenant) as connection:
@@ -320,6 +325,8 @@ def _retry_parked(desk: _Desk) -> None:
 def _retry_oldest_parked(desk: _Desk) -> bool:
     try:
         return _sort_out_parked(desk, 1)
+    except OUTAGE:
+        raise
     except POISON as error:
         desk.counts.failed += 1
         _log.error("rail.parked_notice_failed", error=str(error))

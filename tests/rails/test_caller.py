@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 from kernel.commands import Outcome, done
 from kernel.database import Tenant, transaction
@@ -276,3 +278,23 @@ def test_a_notice_that_breaks_is_set_aside(own_engine: Engine, tenant: Tenant) -
     assert counts.failed == 1
     assert (excepted.operation_id, "deaf" in trouble) == (bad.id, True)
     assert [e.operation_id for e in ear.heard if e.outcome is RailOutcome.DONE] == [good.id]
+
+
+def test_a_notice_is_not_set_aside_for_an_outage(own_engine: Engine, tenant: Tenant) -> None:
+    """Where the server ended our connection the notice is heard next time: it has no fault."""
+    rail, ear = SimulatedRail(own_engine, "test"), Ear()
+    late = payout(100, method="payout:slow")
+    rail.execute([capital(1_000)], at=NOON)
+    _intend(own_engine, tenant, late)
+    _run(own_engine, tenant, rail, ear)
+    ear.deaf_to = late
+    ear.poison = OperationalError("UPDATE", {}, psycopg.errors.AdminShutdown("ended"))
+
+    with pytest.raises(OperationalError):
+        _run(own_engine, tenant, rail, ear, NOON + 3 * DAY)
+    ear.deaf_to = None
+    _run(own_engine, tenant, rail, ear, NOON + 3 * DAY)
+
+    with transaction(own_engine, tenant) as connection:
+        assert service.list_exceptions(connection) == []
+    assert ear.words()[-1] == "done"
