@@ -21,7 +21,7 @@ from kernel import clock
 from kernel.database import Tenant, transaction
 from kernel.errors import Broken
 from rails import service
-from rails.caller import POISON, ResultHandler, check_answer
+from rails.caller import OUTAGE, POISON, ResultHandler, check_answer
 from rails.model import Notice, RailOperation, RailOutcome, RailResult
 from rails.port import Rail
 
@@ -101,6 +101,8 @@ def _hear(
         if len(notices) > 1:
             alone = (_hear(inbox, [n], truths, is_known=is_known, at=at) for n in notices)
             return sum(alone, Counter[str]())
+        if isinstance(error, OUTAGE):
+            raise
         _log.error("rail.notice_failed", notice_id=notices[0].notice_id, error=type(error).__name__)
         with transaction(inbox.engine, inbox.tenant) as connection:
             service.receive(connection, notices, at=at)

@@ -3,8 +3,15 @@
 Numbers are lines of domain/audit-and-reliability.md 4.3.
 """
 
+import json
 from typing import Any
 
+import psycopg
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from engine.api.notices import Inbox, NoticesBody, take_in
+from escrow.service_batch import FUNDING_HANDLER
 from kernel import clock
 from kernel.database import transaction
 from kernel.ids import new_id
@@ -114,3 +121,21 @@ def test_only_a_known_rail_and_the_platform_send_notices(api: Api, world: World)
     assert (party.status, party.code) == (403, "auth.platform_only")
     assert (amount.status, amount.code) == (422, "request.invalid")
     world.settle()
+
+
+def test_an_outage_leaves_a_notice_to_be_sent_again(api: Api, world: World) -> None:
+    """Where the server ended our connection nothing is kept; the rail's next try has its effect."""
+    deal, funding = _waiting(api, world)
+    notice = _notice(funding)
+
+    def away(*_: object) -> None:
+        raise OperationalError("UPDATE", {}, psycopg.errors.AdminShutdown("ended"))
+
+    inbox = Inbox(world.engine, world.tenant, world.rail, {FUNDING_HANDLER: away})
+    with pytest.raises(OperationalError):
+        take_in(inbox, NoticesBody.model_validate_json(json.dumps({"notices": [notice]})).notices)
+
+    assert _post(api, notice).body == {"received": 1, "new": 1, "parked": 0}
+    assert deal.client.get(f"/v1/slots/{deal.slots[0]}").body["state"] == "funded"
+    world.settle()
+    world.prove()
