@@ -133,21 +133,7 @@ def tip(
     check_amount(command.amount_minor)
     check_text(command.method_token, field="method_token", longest=LONGEST_TOKEN)
     check_rail_account(command.rail_account)
-    funding = Funding(
-        command.funding_id,
-        contract.id,
-        None,
-        Purpose.TIP,
-        command.method,
-        command.rail_account,
-        contract.currency,
-        command.amount_minor,
-        share_bps(command.amount_minor, contract.terms.client_fee_bps),
-        FundingState.CREATED,
-        1,
-        at,
-        method_token=command.method_token,
-    )
+    funding = _tip_funding(contract, command, at)
     is_wallet = command.method is Method.WALLET
     trigger = Trigger.FUND_FROM_WALLET if is_wallet else Trigger.CREATE
     row, _ = step(FUNDINGS, None, trigger, roles(command.actor, contract))
@@ -172,6 +158,24 @@ def tip(
         release_id=release_id,
     )
     return _tipped_from_wallet(paid, contract, command, release_id, at)
+
+
+def _tip_funding(contract: Contract, command: Tip, at: datetime) -> Funding:
+    return Funding(
+        command.funding_id,
+        contract.id,
+        None,
+        Purpose.TIP,
+        command.method,
+        command.rail_account,
+        contract.currency,
+        command.amount_minor,
+        share_bps(command.amount_minor, contract.terms.client_fee_bps),
+        FundingState.CREATED,
+        1,
+        at,
+        method_token=command.method_token,
+    )
 
 
 def _tipped_from_wallet(
