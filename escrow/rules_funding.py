@@ -157,7 +157,14 @@ def tip(
         captured_minor=funding.asked_minor,
         release_id=release_id,
     )
-    return _tipped_from_wallet(paid, contract, command, release_id, at)
+    release = tip_release(paid, contract, release_id, at)
+    return Plan(
+        drafts=(tipped_event(paid, contract, release, command, at),),
+        facts=funding_facts(paid, release_id=str(release_id)),
+        fundings=(paid,),
+        releases=(release,),
+        alarms=(security_alarm(release),),
+    )
 
 
 def _tip_funding(contract: Contract, command: Tip, at: datetime) -> Funding:
@@ -175,19 +182,6 @@ def _tip_funding(contract: Contract, command: Tip, at: datetime) -> Funding:
         1,
         at,
         method_token=command.method_token,
-    )
-
-
-def _tipped_from_wallet(
-    paid: Funding, contract: Contract, command: Tip, release_id: UUID, at: datetime
-) -> Plan:
-    release = tip_release(paid, contract, release_id, at)
-    return Plan(
-        drafts=(tipped_event(paid, contract, release, command, at),),
-        facts=funding_facts(paid, release_id=str(release_id)),
-        fundings=(paid,),
-        releases=(release,),
-        alarms=(security_alarm(release),),
     )
 
 
