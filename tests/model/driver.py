@@ -53,10 +53,12 @@ class Driver:
         `learn` takes what only the answers tell, such as an id.
         """
         before = self.books.count_events()
+        commands = [command for command, _ in asked]
+        self.say(told)
         with self.books.connection.begin_nested():
-            outcomes = verb(self.books.connection, [command for command, _ in asked], at=self.at)
+            outcomes = verb(self.books.connection, commands, at=self.at)
         codes = [outcome.code for outcome in outcomes]
-        self.say(f"{told} -> {', '.join(codes)}")
+        self.story[-1] += f" -> {', '.join(codes)}"
         for (_, reasons), outcome in zip(asked, outcomes, strict=True):
             self.tally[f"{name} {outcome.code}"] += 1
             expected = reasons or {"done"}

@@ -50,7 +50,17 @@ from tests.model.model import (
 _METHODS: Final = ("card", "bank_debit", "bank_transfer", "wallet")
 
 _TOKENS: Final = (
-    *("slow", "refund_slow", "refund_bounces", "declined", "debit", "fails", "returns"),
+    *(
+        "slow",
+        "slow",
+        "slow",
+        "refund_slow",
+        "refund_bounces",
+        "declined",
+        "debit",
+        "fails",
+        "returns",
+    ),
     *("lost_reply", "twice", "reordered", "trouble_before", "trouble_after"),
 )
 
@@ -63,7 +73,7 @@ _WAITS: Final = (10, 20 * 60, HOUR, DAY, DAY, 2 * DAY, 2 * DAY, 5 * DAY, 5 * DAY
 def moods(dice: Random) -> frozenset[str]:
     """What the rail is up to: half the time nothing unusual."""
     count = dice.choice((0, 0, 0, 1, 2, 3))
-    return frozenset(dice.sample(_TOKENS, count))
+    return frozenset(dice.choices(_TOKENS, k=count))
 
 
 class Market(Ground):
@@ -80,7 +90,9 @@ class Market(Ground):
         chosen = next(each for each in ranked if each.when(self))
         dice = Random(roll + 1)
         drawn = {name: draw(dice) for name, draw in chosen.draws.items()}
+        self.driver.has_failed = True
         chosen.do(self, dice.getrandbits(16), **drawn)
+        self.driver.has_failed = False
 
     def tick(self, number: int) -> None:
         """A few seconds pass between two acts."""

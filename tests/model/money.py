@@ -165,8 +165,9 @@ def cancel_funding(world: World, actor: Actor, paid: Funding) -> Reasons:
 
 
 def give_up(world: World, paid: Funding, state: str) -> None:
-    """The payment came to nothing: the slot awaits another."""
+    """The payment came to nothing: the slot awaits another, and an unsent wish is withdrawn."""
     paid.state = state
+    world.rail.withdraw(paid)
     _free(paid)
     world.cancel(f"funding:{paid.id}", _clock(paid))
 

@@ -69,6 +69,10 @@ class RailWorld:
     def ask(self, operation: Operation) -> None:
         self.operations.append(operation)
 
+    def withdraw(self, about: object) -> None:
+        """Take back what was asked for and not sent yet."""
+        self.operations = [o for o in self.operations if o.is_sent or o.about is not about]
+
     def send(self, mood: frozenset[str], now: int) -> None:
         """Execute what was not sent yet, in order; the money must be there."""
         for operation in self.operations:
