@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
 from escrow import service
-from escrow.commands import ContractCommand, Fund, Milestone, Propose, SlotCommand
+from escrow.commands import ContractCommand, Fund, FundingCommand, Milestone, Propose, SlotCommand
 from escrow.model import Method as PayMethod
 from escrow.model import ReleaseRule
 from escrow.model import Terms as PinnedTerms
@@ -28,6 +28,7 @@ from tests.model.model import (
     DONE,
     Actor,
     Contract,
+    Funding,
     Method,
     Party,
     Reasons,
@@ -81,6 +82,12 @@ class Ground(RuleBasedStateMachine):
         for slot in contract.slots[:2]:
             self.fund(client, slot, dice.choice(("card", "card", "bank_debit", "bank_transfer")))
         self.driver.run_rail(frozenset())
+        if dice.random() < 0.4:
+            self.fund(client, contract.slots[2], "card")
+            self.driver.run_rail(frozenset({"slow"}))
+            self.give_up(client, self.world.fundings[-1])
+            self.driver.wait(3 * DAY)
+            self.driver.run_rail(frozenset())
 
     # -- what a command is on both sides
 
@@ -229,6 +236,12 @@ class Ground(RuleBasedStateMachine):
         told = f"{name_of(actor)} pays {self.told(slot)} by {method}"
         self.driver.run(f"fund {method}", service.fund, [(command, no)], told)
         return funding_id
+
+    def give_up(self, actor: Actor, paid: Funding) -> None:
+        no = money.cancel_funding(self.world, actor, paid)
+        command = FundingCommand(actor=principal(actor), funding_id=paid.id)
+        told = f"{name_of(actor)} gives up paying {paid.asked} by {paid.method}"
+        self.driver.run("cancel_funding", service.cancel_funding, [(command, no)], told)
 
     # -- how a step picks
 

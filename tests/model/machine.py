@@ -49,31 +49,18 @@ from tests.model.model import (
 
 _METHODS: Final = ("card", "bank_debit", "bank_transfer", "wallet")
 
-_TOKENS: Final = (
-    *(
-        "slow",
-        "slow",
-        "slow",
-        "refund_slow",
-        "refund_bounces",
-        "declined",
-        "debit",
-        "fails",
-        "returns",
-    ),
-    *("lost_reply", "twice", "reordered", "trouble_before", "trouble_after"),
-)
+_TOKENS: Final = {
+    "fund": ("slow", "slow", "declined", "debit"),
+    "refund": ("refund_slow", "refund_bounces", "refund_bounces"),
+    "payout": ("slow", "fails", "fails", "returns", "returns", "fails", "returns"),
+}
+_ANY_TOKENS: Final = ("lost_reply", "twice", "reordered", "trouble_before", "trouble_after")
+"""What may befall the operations of a kind, or any, when the rail is called."""
 
 IDLE: Final = 4_096
 """Numbers below it are no act: a failure shrinks to the acts that it needs."""
 
 _WAITS: Final = (10, 20 * 60, HOUR, DAY, DAY, 2 * DAY, 2 * DAY, 5 * DAY, 5 * DAY, 9 * DAY, 22 * DAY)
-
-
-def moods(dice: Random) -> frozenset[str]:
-    """What the rail is up to: half the time nothing unusual."""
-    count = dice.choice((0, 0, 0, 1, 2, 3))
-    return frozenset(dice.choices(_TOKENS, k=count))
 
 
 class Market(Ground):
@@ -101,8 +88,8 @@ class Market(Ground):
     def _has(self, *states: str) -> bool:
         return any(slot.state in states for slot in self.world.slots)
 
-    def _is_rich(self, contract: Contract, amount: int) -> bool:
-        return self.world.wallets[contract.client, contract.currency] >= amount
+    def _in_wallet(self, contract: Contract) -> int:
+        return self.world.wallets[contract.client, contract.currency]
 
     def _live(self) -> int:
         """How many slots may still see money come or go."""
@@ -306,7 +293,7 @@ class Market(Ground):
         chosen = self._chosen("payee", {"refund_requested"}, n)
         self.on_slots("accept_refund", deals.accept_refund, chosen)
 
-    @act(weight=0.3, when=lambda self: self._has(*HOLDING))
+    @act(weight=0.7, when=lambda self: self._has(*HOLDING))
     def give_back(self, n: int) -> None:
         self.tick(n)
         self.on_slots("give_back", deals.give_back, self._chosen("payee", HOLDING, n))
@@ -373,7 +360,7 @@ class Market(Ground):
     def pay(self, n: int, method: str) -> None:
         self.tick(n)
         slot = pick(self.world.slots, lambda slot: _wants_money(self, slot), n)
-        if n % 2 and self._is_rich(slot.contract, 2 * slot.unpaid):
+        if n % 2 and self._in_wallet(slot.contract) >= 2 * slot.unpaid:
             method = "wallet"
         self.fund(self.actor(slot.contract, "client", n), slot, method)
 
@@ -382,8 +369,9 @@ class Market(Ground):
         self.tick(n)
         contract = self.world.contracts[n // 16 % len(self.world.contracts)]
         actor = self.actor(contract, "client", n)
-        if n % 2 and self._is_rich(contract, 2 * amount):
-            method = "wallet"
+        there = self._in_wallet(contract)
+        if n % 2 and there:
+            method, amount = "wallet", 1 + amount % there
         (funding_id,) = fresh_ids(1)
         no = money.tip(self.world, actor, contract, funding_id, amount=amount, method=method)
         command = Tip(
@@ -401,11 +389,7 @@ class Market(Ground):
     def cancel_funding(self, n: int) -> None:
         self.tick(n)
         paid = pick(self.world.fundings, lambda paid: paid.state in OPEN_FUNDING, n)
-        actor = self.actor(paid.contract, "client", n)
-        no = money.cancel_funding(self.world, actor, paid)
-        command = FundingCommand(actor=principal(actor), funding_id=paid.id)
-        told = f"{name_of(actor)} gives up paying {paid.asked} by {paid.method}"
-        self.driver.run("cancel_funding", service.cancel_funding, [(command, no)], told)
+        self.give_up(self.actor(paid.contract, "client", n), paid)
 
     @act(weight=8, when=lambda self: any(f.state == "mismatch" for f in self.world.fundings))
     def credit_receipt(self, n: int) -> None:
@@ -507,7 +491,7 @@ class Market(Ground):
         self.tick(n)
         self._settle()
 
-    @act(weight=1.5)
+    @act(weight=2.5)
     def end_the_day(self, n: int) -> None:
         """What a day's end is: hear the rail, settle, and let the rail move the money."""
         self.driver.wait((1 + n % 2) * DAY)
@@ -535,9 +519,14 @@ class Market(Ground):
 
     # -- what happens by itself
 
-    @act(weight=5, when=lambda self: any(o.awaits for o in self.world.rail.operations), mood=moods)
-    def call_rail(self, _n: int, mood: frozenset[str]) -> None:
-        self.driver.run_rail(mood)
+    @act(weight=5, when=lambda self: self.world.rail.has_news(self.world.now))
+    def call_rail(self, n: int) -> None:
+        """The rail worker comes by; often something unusual happens."""
+        dice = Random(n)
+        unsent = {o.kind for o in self.world.rail.operations if not o.is_sent}
+        tokens = [token for kind in sorted(unsent) for token in _TOKENS.get(kind, ())]
+        tokens += dice.sample(_ANY_TOKENS, 2)
+        self.driver.run_rail(frozenset(dice.sample(tokens, dice.choice((0, 1, 1, 2)))))
 
     @act(weight=4, seconds=one_of(_WAITS))
     def wait(self, _n: int, seconds: int) -> None:

@@ -54,10 +54,11 @@ class Operation:
     def is_sent(self) -> bool:
         return bool(self.facts)
 
-    @property
-    def awaits(self) -> bool:
-        """Whether the rail still has something to tell of it."""
-        return not self.is_sent or self.heard < len(self.facts) - 1 or self.lot_at is not None
+    def has_news(self, now: int) -> bool:
+        """Whether a call of the rail at this time would change anything."""
+        if not self.is_sent or (self.lot_at is not None and self.lot_at <= now):
+            return True
+        return any(at <= now for at in self.told_at[self.heard + 1 :])
 
 
 @dataclass
@@ -68,6 +69,9 @@ class RailWorld:
 
     def ask(self, operation: Operation) -> None:
         self.operations.append(operation)
+
+    def has_news(self, now: int) -> bool:
+        return any(operation.has_news(now) for operation in self.operations)
 
     def withdraw(self, about: object) -> None:
         """Take back what was asked for and not sent yet."""

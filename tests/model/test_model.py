@@ -14,6 +14,6 @@ def test_services_do_what_the_model_says(own_engine: Engine, tenant: Tenant) -> 
     Always the same steps, in which every public command and every clock takes effect at least
     once; `python -m tests.model` goes on for as long as one likes.
     """
-    tally = play_until_all_is_done(own_engine, tenant, steps=800)
+    tally = play_until_all_is_done(own_engine, tenant, steps=1_000)
 
     assert not_done(tally) == []
