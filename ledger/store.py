@@ -97,7 +97,7 @@ _COPY_LINE: Final = copy_statement("line", LINE_COLUMNS)
 
 # Below this one statement with arrays is faster than four COPYs, above it is slower: it leaves the
 # server nothing to do while events are hashed (decision 0002).
-_SMALL_BATCH: Final = 500
+_SMALL_BATCH: Final = 100
 
 _OPEN_MONTHS: Final = """
 INSERT INTO period (during)
