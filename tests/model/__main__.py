@@ -14,6 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--as-found", action="store_true", help="show a failure unshrunk, at once")
     given = parser.parse_args()
     with (
         EmbeddedServer.start(data_dir(), settings=SERVER_SETTINGS) as server,
@@ -21,7 +22,7 @@ def main() -> int:
     ):
         engine = connect(database.app_url)
         begun = time.monotonic()
-        tally = play(engine, TENANT, steps=given.steps, seed=given.seed)
+        tally = play(engine, TENANT, steps=given.steps, seed=given.seed, shrinks=not given.as_found)
         took_s = time.monotonic() - begun
         engine.dispose()
     out = sys.stdout.write

@@ -35,8 +35,18 @@ CLOCKS: Final = frozenset(
 """Every clock that rings by itself."""
 
 
-def play(engine: Engine, tenant: Tenant, *, steps: int, seed: int | None = None) -> Counter[str]:
-    """Play about so many steps; what was done and refused. Without a seed always the same."""
+def play(
+    engine: Engine,
+    tenant: Tenant,
+    *,
+    steps: int,
+    seed: int | None = None,
+    shrinks: bool = True,
+) -> Counter[str]:
+    """Play about so many steps; what was done and refused. Without a seed always the same.
+
+    A failure is made smaller, which may take minutes, if it `shrinks`.
+    """
     tally: Counter[str] = Counter()
 
     def market() -> Market:
@@ -49,7 +59,7 @@ def play(engine: Engine, tenant: Tenant, *, steps: int, seed: int | None = None)
         derandomize=seed is None,
         database=None,
         deadline=None,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.generate, Phase.shrink) if shrinks else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(begin, settings=chosen)  # type: ignore[arg-type]
