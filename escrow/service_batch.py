@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from escrow import store, store_writes
-from escrow.model import Contract, Plan, Slot
+from escrow.model import Contract, Plan, Slot, SlotState
 from escrow.refusals import SubjectTwice, UnknownSlot
 from escrow.rules import Deal
 from kernel import timers
@@ -29,6 +29,14 @@ from rails.model import OperationKind, RailOperation
 C = TypeVar("C", bound=Command)
 
 TIMER_ROOM: Final = "escrow."
+CLOCK_KINDS: Final = (
+    "escrow.auto_release",
+    "escrow.refund_reply",
+    "escrow.dormant",
+    "escrow.security_hold",
+)
+"""The timers that a hold stops, and that stand from the start if they are set under one."""
+
 FUNDING_HANDLER: Final = "escrow.funding"
 REFUND_HANDLER: Final = "escrow.refund"
 
@@ -220,7 +228,7 @@ def _save(connection: Connection, plans: Sequence[Plan], at: datetime) -> None:
 
 def _set_clocks(connection: Connection, plans: Sequence[Plan], at: datetime) -> None:
     cancelled = [(s, TIMER_ROOM + kind) for plan in plans for s, kind in plan.cancelled]
-    timers.cancel(connection, cancelled)
+    timers.cancel(connection, cancelled + _no_longer_dormant(plans))
     paused: dict[str, list[str]] = {}
     for plan in plans:
         for subject, kind in plan.paused:
@@ -228,10 +236,28 @@ def _set_clocks(connection: Connection, plans: Sequence[Plan], at: datetime) -> 
     for kind, subjects in paused.items():
         timers.pause(connection, subjects, at=at, kinds=[kind])
     alarms = [alarm for plan in plans for alarm in plan.alarms]
-    timers.arm(
-        connection,
-        [Arm(a.subject, TIMER_ROOM + a.kind, a.due_at, a.subject_version) for a in alarms],
-    )
+    arms = [Arm(a.subject, TIMER_ROOM + a.kind, a.due_at, a.subject_version) for a in alarms]
+    timers.arm(connection, arms)
+    _stop_held(connection, arms, at)
+
+
+def _no_longer_dormant(plans: Sequence[Plan]) -> list[tuple[str, str]]:
+    """The clocks that looked each day whether a slot can be settled which now is."""
+    return [
+        (f"slot:{after.id}", "escrow.dormant")
+        for plan in plans
+        for before, after in plan.moved_slots
+        if before.state is SlotState.DORMANT and after.state is not SlotState.DORMANT
+    ]
+
+
+def _stop_held(connection: Connection, arms: Sequence[Arm], at: datetime) -> None:
+    """Stop what was just set on a subject that is held: it has its whole length when lifted."""
+    stoppable = sorted({arm.subject for arm in arms if arm.kind in CLOCK_KINDS})
+    held = store.list_held_subjects(connection, stoppable) if stoppable else set()
+    for kind in CLOCK_KINDS if held else ():
+        subjects = [arm.subject for arm in arms if arm.kind == kind and arm.subject in held]
+        timers.pause(connection, subjects, at=at, kinds=[kind])
 
 
 def _ask_rails(connection: Connection, plans: Sequence[Plan], at: datetime) -> None:

@@ -2,7 +2,8 @@
 
 A handler locks the subjects in order, leaves those alone that another transaction holds, takes
 the timers, and runs the batch service that the API calls. A timer whose subject is held is
-paused until the hold is lifted; one whose money has not cleared is looked at again in a day.
+paused until the hold is lifted, also one that is set under the hold; one whose money has not
+cleared is looked at again in a day.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from escrow.machine_slot import WORKING
 from escrow.model import SlotState
 from escrow.refusals import AboveLimit, Held, NotCleared, NotSettled
 from escrow.rules import Deal
-from escrow.service_batch import get_deal, lock_deals, run
+from escrow.service_batch import CLOCK_KINDS, get_deal, lock_deals, run
 from escrow.service_deal import close
 from escrow.service_funding import expire_funding, lock_payments
 from escrow.service_refund import refund_unanswered, settle_dormant
@@ -36,14 +37,6 @@ from kernel.timers import Arm, DueTimer
 AGAIN: Final = timedelta(days=1)
 SHORTEST_REVIEW: Final = timedelta(hours=72)
 """After a hold a review has at least this long left, or its full length if that is shorter."""
-
-CLOCK_KINDS: Final = (
-    "escrow.auto_release",
-    "escrow.refund_reply",
-    "escrow.dormant",
-    "escrow.security_hold",
-)
-"""The timers that a hold stops."""
 
 
 def auto_release(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
@@ -89,21 +82,24 @@ def fund_expiry(connection: Connection, due: Sequence[DueTimer], at: datetime) -
 
 
 def dormant(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
-    """Silent slots: notices, then dormancy, then release or refund up to the limit (row 18)."""
+    """Silent slots: notices, then dormancy, then release or refund up to the limit (row 18).
+
+    What is dormant but may not be settled yet keeps its clock, and is settled when that rings.
+    """
     deals = lock_deals(connection, [_id(each) for each in due], skip_locked=True)
-    claimed = [
-        each for each in _claim(connection, due, deals) if deals[_id(each)].slot.state in WORKING
-    ]
-    commands = [SlotCommand(actor=SYSTEM, slot_id=_id(each)) for each in claimed]
+    claimed = _claim(connection, due, deals)
+    silent = [each for each in claimed if deals[_id(each)].slot.state in WORKING]
+    asleep = [each for each in claimed if deals[_id(each)].slot.state is SlotState.DORMANT]
+    commands = [SlotCommand(actor=SYSTEM, slot_id=_id(each)) for each in silent]
     outcomes = run(
         connection,
         commands,
         lambda command: rules_work.fall_silent(get_deal(deals, command.slot_id), command, at),
         at=at,
     )
-    asleep = [
-        command
-        for command, outcome in zip(commands, outcomes, strict=True)
+    asleep += [
+        each
+        for each, outcome in zip(silent, outcomes, strict=True)
         if outcome.facts.get("state") == SlotState.DORMANT
     ]
     _settle(connection, asleep, deals, at)
@@ -177,19 +173,19 @@ def _claim(
 
 def _settle(
     connection: Connection,
-    commands: Sequence[SlotCommand],
+    asleep: Sequence[DueTimer],
     deals: Mapping[UUID, Deal],
     at: datetime,
 ) -> None:
-    """Release or refund what has just fallen dormant, within the limit; the rest waits."""
-    small = [
-        command
-        for command in commands
-        if deals[command.slot_id].slot.held_minor
-        <= deals[command.slot_id].contract.terms.dormant_limit_minor
-    ]
-    if small:
-        settle_dormant(connection, small, at=at)
+    """Release or refund what is dormant, within the limit; above it an operator decides."""
+    small = [each for each in asleep if _is_small(deals[_id(each)])]
+    commands = [SlotCommand(actor=SYSTEM, slot_id=_id(each)) for each in small]
+    if commands:
+        _set_again(connection, small, settle_dormant(connection, commands, at=at), at)
+
+
+def _is_small(deal: Deal) -> bool:
+    return deal.slot.held_minor <= deal.contract.terms.dormant_limit_minor
 
 
 def _set_again(

@@ -79,6 +79,8 @@ def _refund_reply(world: World, slot: object) -> Reasons:
 def _dormant(world: World, slot: object) -> Reasons:
     """Row 18: look again, send a notice, or fall dormant, and settle what is small enough."""
     assert isinstance(slot, Slot)
+    if slot.state == "dormant":
+        return _settle(world, slot)
     if slot.state not in WORKING:
         return frozenset()
     if deals.dormant_at(slot) > world.now:
@@ -91,9 +93,17 @@ def _dormant(world: World, slot: object) -> Reasons:
         return frozenset()
     slot.state = "dormant"
     world.cancel(slot.subject, "auto_release")
-    if slot.held <= slot.contract.terms.dormant_limit and not deals.outflow(world, slot):
+    return _settle(world, slot)
+
+
+def _settle(world: World, slot: Slot) -> Reasons:
+    """What is above the limit waits for an operator, without a clock."""
+    if slot.held > slot.contract.terms.dormant_limit:
+        return frozenset()
+    no = deals.outflow(world, slot)
+    if not no:
         deals.wake(world, slot)
-    return frozenset()
+    return no
 
 
 def _security_hold(world: World, release: object) -> Reasons:
@@ -156,22 +166,14 @@ def lift_hold(world: World, hold_id: UUID) -> None:
             clock.due, clock.left = world.now + max(clock.left, least), None
 
 
-def _deal_of(world: World, whose: str) -> tuple[Contract, Slot | None]:
-    found = world.by_subject[whose]
-    if isinstance(found, Slot):
-        return found.contract, found
-    assert isinstance(found, Release)
-    return found.contract, found.slot
-
-
 def _concerns(world: World, whose: str, subject: str) -> bool:
-    contract, slot = _deal_of(world, whose)
+    contract, slot = world.deal_of(whose)
     names = {f"contract:{contract.id}", slot.subject if slot else ""}
     return subject in names | {f"party:{contract.client.id}", f"party:{contract.payee.id}"}
 
 
 def _is_held(world: World, whose: str) -> bool:
-    return world.holds_on(*_deal_of(world, whose))
+    return world.holds_on(*world.deal_of(whose))
 
 
 def hear_rail(world: World, mood: frozenset[str]) -> None:

@@ -271,9 +271,16 @@ class World:
         self.pots[pot, currency] += amount
 
     def arm(self, subject: str, kind: str, due: int, concerned: object) -> None:
-        """Set a clock, or set it anew; even a stopped one then runs."""
-        self.clocks[subject, kind] = Clock(due)
+        """Set a clock, or set it anew; even a stopped one then runs, but none under a hold."""
         self.by_subject[subject] = concerned
+        stands = kind in STOPPED_BY_HOLDS and self.holds_on(*self.deal_of(subject))
+        self.clocks[subject, kind] = Clock(due, max(0, due - self.now) if stands else None)
+
+    def deal_of(self, subject: str) -> tuple[Contract, Slot | None]:
+        """Whose holds stop the clocks of a slot or a release; a tip has no slot."""
+        found = self.by_subject[subject]
+        assert isinstance(found, Slot | Release)
+        return found.contract, found if isinstance(found, Slot) else found.slot
 
     def new_release(
         self, contract: Contract, slot: Slot | None, gross: int, commission: int
