@@ -84,6 +84,7 @@ class GroupCommit:
         self._tenant = tenant
         self._doors = doors
         self._queues: dict[str, deque[_Waiting]] = {name: deque() for name in doors}
+        self._came: dict[asyncio.AbstractEventLoop, list[tuple[str, _Waiting]]] = {}
         self._arrived = threading.Condition()
         self._is_closed = False
         self._turn = 0
@@ -103,10 +104,20 @@ class GroupCommit:
     def submit_async(
         self, service: str, command: Command, *, key: IdempotencyKey | None = None
     ) -> asyncio.Future[Outcome]:
-        """The same for a coroutine: one wake-up of the loop settles a whole batch."""
+        """The same for a coroutine: one wake-up of the loop settles a whole batch.
+
+        The writer is told once the loop has run whatever is ready: coroutines that were answered
+        together and ask again at once share the next batch, too.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
-        self._add(service, _Waiting(command, self._about(service, command), key, future, loop))
+        waiting = _Waiting(command, self._about(service, command), key, future, loop)
+        if self._is_closed:
+            raise Closed
+        came = self._came.setdefault(loop, [])
+        if not came:
+            loop.call_soon(self._bring, loop)
+        came.append((service, waiting))
         return future
 
     def close(self) -> None:
@@ -119,6 +130,18 @@ class GroupCommit:
     def _about(self, service: str, command: Command) -> tuple[Hashable, ...]:
         """Asked in the caller's thread, so that a command that cannot say fails there."""
         return tuple(self._doors[service].subjects(command))
+
+    def _bring(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Queue what the coroutines of a loop submitted since the last time."""
+        came = self._came.pop(loop)
+        with self._arrived:
+            if not self._is_closed:
+                for service, waiting in came:
+                    self._queues[service].append(waiting)
+                self._arrived.notify()
+                return
+        for _, waiting in came:
+            _fill(waiting.future, Closed())
 
     def _add(self, service: str, waiting: _Waiting) -> None:
         with self._arrived:

@@ -34,9 +34,8 @@ class IdempotencyKey(NamedTuple):
 
 
 _FIND: Final = """
-SELECT i.principal_id, i.key, i.request_hash, i.code, i.answer
-FROM unnest(%s::uuid[], %s::text[]) AS n (principal_id, key)
-JOIN idempotency i ON i.principal_id = n.principal_id AND i.key = n.key
+SELECT principal_id, key, request_hash, code, answer
+FROM stored_answers(%s::uuid[], %s::text[])
 """
 
 _ADD: Final = """
@@ -54,7 +53,11 @@ def find_answers(
         return {}
     raw = driver(connection)
     rows = raw.execute(
-        _FIND, ([key.principal_id for key in keys], TextArray([key.key for key in keys]))
+        _FIND,
+        (
+            PackedArray("uuid", [bytes_cell(key.principal_id.bytes) for key in keys]),
+            TextArray([key.key for key in keys]),
+        ),
     )
     stored: dict[tuple[UUID, str], tuple[bytes, str, bytes]] = {
         (principal_id, key): rest for principal_id, key, *rest in rows
