@@ -269,6 +269,15 @@ _HOUSE: Final = {
     "clock.not_sandbox": Words(409, "Not a sandbox", "Only a sandbox's clock can be moved."),
     "clock.backwards": Words(409, "Backwards", "A clock only moves forward; it is {now}."),
     "clock.has_events": Words(409, "Log not empty", "A tenant with events keeps the clock it has."),
+    "export.unreadable": Words(
+        422, "Not an export", "This is no whole export of a form that we read."
+    ),
+    "export.folder_not_empty": Words(
+        409, "Folder not empty", "An export is written into a new or empty folder."
+    ),
+    "export.not_sealed": Words(
+        409, "Not sealed yet", "An export ends with a journal number that is sealed."
+    ),
     "key.unknown": Words(404, "Unknown key", "There is no key with this id."),
     "key.over": Words(409, "Key is over", "The key is revoked or expired."),
     "tenant.bad_name": Words(
