@@ -199,12 +199,14 @@ SLOTS: Final[Machine] = MappingProxyType(
             guards=(*_PAYS_OUT, _G.WITHIN_LIMIT),
             movement=("P07",),
             arms=(Timer.SECURITY_HOLD,),
+            cancels=(Timer.DORMANT,),
         ),
         (_X.DORMANT, _T.REFUND_DORMANT): Transition(
             who=SYSTEM | OPERATOR,
             to=_X.REFUNDED,
             guards=(*_PAYS_OUT, _G.WITHIN_LIMIT),
             movement=("P14", "P15"),
+            cancels=(Timer.DORMANT,),
         ),
         # 20, 7: both sign another price, or roll the rest to another slot
         **unmoved(WORKING, _T.AMEND_UP, EITHER, guards=(_G.BOTH_SIGNED,)),

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from escrow import store, store_writes
-from escrow.model import Contract, Plan, Slot, SlotState
+from escrow.model import Contract, Plan, Slot
 from escrow.refusals import SubjectTwice, UnknownSlot
 from escrow.rules import Deal
 from kernel import timers
@@ -228,7 +228,7 @@ def _save(connection: Connection, plans: Sequence[Plan], at: datetime) -> None:
 
 def _set_clocks(connection: Connection, plans: Sequence[Plan], at: datetime) -> None:
     cancelled = [(s, TIMER_ROOM + kind) for plan in plans for s, kind in plan.cancelled]
-    timers.cancel(connection, cancelled + _no_longer_dormant(plans))
+    timers.cancel(connection, cancelled)
     paused: dict[str, list[str]] = {}
     for plan in plans:
         for subject, kind in plan.paused:
@@ -239,16 +239,6 @@ def _set_clocks(connection: Connection, plans: Sequence[Plan], at: datetime) -> 
     arms = [Arm(a.subject, TIMER_ROOM + a.kind, a.due_at, a.subject_version) for a in alarms]
     timers.arm(connection, arms)
     _stop_held(connection, arms, at)
-
-
-def _no_longer_dormant(plans: Sequence[Plan]) -> list[tuple[str, str]]:
-    """The clocks that looked each day whether a slot can be settled which now is."""
-    return [
-        (f"slot:{after.id}", "escrow.dormant")
-        for plan in plans
-        for before, after in plan.moved_slots
-        if before.state is SlotState.DORMANT and after.state is not SlotState.DORMANT
-    ]
 
 
 def _stop_held(connection: Connection, arms: Sequence[Arm], at: datetime) -> None:
