@@ -1,4 +1,4 @@
-"""SQL that looks back at the books: the entries of an event, and what the proof counts."""
+"""SQL that looks back at the books: the entries of events, and what was reversed."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -24,19 +24,6 @@ SELECT DISTINCT reverses_event_id FROM entry WHERE reverses_event_id = ANY(%s::b
 """
 
 _KNOWN: Final = "SELECT id FROM event WHERE id = ANY(%s::bigint[])"
-
-
-def count_rows(connection: Connection) -> dict[str, int]:
-    """How many accounts, events, entries and lines there are."""
-    counts = {}
-    for table in ("account", "event", "entry", "line"):
-        (counts[table],) = driver(connection).execute(f"SELECT count(*) FROM {table}".encode())
-    return {table: int(count) for table, (count,) in counts.items()}
-
-
-def list_broken(connection: Connection, sql: str) -> list[str]:
-    """The sentences about what breaks one promise of the proof; empty where it holds."""
-    return [str(row[0]) for row in driver(connection).execute(sql.encode())]
 
 
 def list_known(connection: Connection, ids: Sequence[int]) -> set[int]:

@@ -14,24 +14,37 @@ from engine.commands.frame import (
     tenant_of,
     tenant_option,
 )
+from engine.commands.progress import count_bar
 from kernel.database import snapshot
 from ledger.proof import prove
+from ledger.store_proof import count_rows
 
 _PLURALS: Final = MappingProxyType(
     {"account": "accounts", "event": "events", "entry": "entries", "line": "lines"}
 )
 
+_LINES_WITH_LEAVES: Final = 1_000_000
+"""Books up to this size have their hashes reckoned again unless told otherwise."""
+
 
 @click.command()
 @tenant_option
+@click.option(
+    "--leaves/--no-leaves",
+    default=None,
+    help="Reckon every leaf hash and the roots of the log again; up to a million lines, if left"
+    " out.",
+)
 @json_option
 @in_words
-def command(tenant_name: str | None, *, as_json: bool) -> None:
+def command(tenant_name: str | None, *, leaves: bool | None, as_json: bool) -> None:
     """Recount one tenant's books; exit 1 if a promise does not hold."""
     with database() as opened:
         tenant = tenant_of(opened, tenant_name)
-        with snapshot(opened.engine, tenant) as connection:
-            proof = prove(connection)
+        with snapshot(opened.engine, tenant) as connection, count_bar() as bar:
+            if leaves is None:
+                leaves = count_rows(connection)["line"] <= _LINES_WITH_LEAVES
+            proof = prove(connection, leaves=leaves, progress=bar)
     if as_json:
         print_json({"tenant": tenant.name, **proof.as_json()})
     else:

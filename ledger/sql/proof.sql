@@ -1,37 +1,55 @@
 -- The promises of the books, each as a query that finds what breaks it. The first column is a
 -- sentence for the reader. Limited, since one row is enough to be wrong.
+--
+-- `over: events` and `over: accounts` are asked range by range, so that no join ever holds more
+-- than a piece of the books: $first and $last are the ends of a range of numbers, both inside it.
+-- A range of events holds whole batches. `over: leaves` is a range of events, too, and is left out
+-- of a quick proof. $field(x) is one field of docs/canonical-bytes.md.
 
 -- name: every entry has as many lines as its header says, and they sum to zero
+-- over: events
 SELECT 'entry ' || coalesce(e.event_id, n.event_id) || '/' || coalesce(e.entry_no, n.entry_no)
        || ' has ' || coalesce(n.lines, 0) || ' of ' || coalesce(e.line_count, 0)
        || ' lines, which sum to ' || coalesce(n.total, 0)
-FROM entry e
+FROM (SELECT event_id, entry_no, line_count FROM entry
+      WHERE event_id BETWEEN $first AND $last) e
 FULL JOIN (
     SELECT event_id, entry_no, count(*) AS lines, sum(amount_minor) AS total
     FROM line
+    WHERE event_id BETWEEN $first AND $last
     GROUP BY event_id, entry_no
 ) n ON n.event_id = e.event_id AND n.entry_no = e.entry_no
 WHERE e.line_count IS DISTINCT FROM n.lines OR n.total <> 0
 LIMIT 1000;
 
 -- name: every event has as many entries as its header says
+-- over: events
 SELECT 'event ' || coalesce(v.id, n.event_id) || ' has ' || coalesce(n.entries, 0) || ' of '
        || coalesce(v.entry_count, 0) || ' entries'
-FROM event v
-FULL JOIN (SELECT event_id, count(*) AS entries FROM entry GROUP BY event_id) n
-    ON n.event_id = v.id
+FROM (SELECT id, entry_count FROM event WHERE id BETWEEN $first AND $last) v
+FULL JOIN (
+    SELECT event_id, count(*) AS entries
+    FROM entry
+    WHERE event_id BETWEEN $first AND $last
+    GROUP BY event_id
+) n ON n.event_id = v.id
 WHERE coalesce(v.entry_count, -1) <> coalesce(n.entries, 0)
 LIMIT 1000;
 
 -- name: every batch holds as many events, entries and lines as its control totals say
+-- over: events
 SELECT 'batch ' || coalesce(b.id, v.batch_id) || ' holds ' || coalesce(v.events, 0) || ' events, '
        || coalesce(e.entries, 0) || ' entries, ' || coalesce(l.lines, 0) || ' lines'
-FROM batch b
-FULL JOIN (SELECT id >> 14 AS batch_id, count(*) AS events FROM event GROUP BY 1) v
+FROM (SELECT id, event_count, entry_count, line_count FROM batch
+      WHERE id BETWEEN $first >> 14 AND $last >> 14) b
+FULL JOIN (SELECT id >> 14 AS batch_id, count(*) AS events FROM event
+           WHERE id BETWEEN $first AND $last GROUP BY 1) v
     ON v.batch_id = b.id
-LEFT JOIN (SELECT event_id >> 14 AS batch_id, count(*) AS entries FROM entry GROUP BY 1) e
+LEFT JOIN (SELECT event_id >> 14 AS batch_id, count(*) AS entries FROM entry
+           WHERE event_id BETWEEN $first AND $last GROUP BY 1) e
     ON e.batch_id = coalesce(b.id, v.batch_id)
-LEFT JOIN (SELECT event_id >> 14 AS batch_id, count(*) AS lines FROM line GROUP BY 1) l
+LEFT JOIN (SELECT event_id >> 14 AS batch_id, count(*) AS lines FROM line
+           WHERE event_id BETWEEN $first AND $last GROUP BY 1) l
     ON l.batch_id = coalesce(b.id, v.batch_id)
 WHERE coalesce(b.event_count, 0) <> coalesce(v.events, 0)
    OR coalesce(b.entry_count, 0) <> coalesce(e.entries, 0)
@@ -39,6 +57,7 @@ WHERE coalesce(b.event_count, 0) <> coalesce(v.events, 0)
 LIMIT 1000;
 
 -- name: every account's chain has no hole, carries its balance, and rises in time
+-- over: accounts
 SELECT 'account ' || c.account_id || ' line ' || c.account_seq
 FROM (
     SELECT account_id, account_seq, event_id, recorded_at,
@@ -48,6 +67,7 @@ FROM (
            lag(recorded_at) OVER chain AS recorded_before,
            lag(event_id) OVER chain AS event_before
     FROM line
+    WHERE account_id BETWEEN $first AND $last
     WINDOW chain AS (PARTITION BY account_id ORDER BY account_seq)
 ) c
 WHERE c.account_seq <> c.seq_before + 1 OR c.before_minor <> c.after_before
@@ -55,15 +75,18 @@ WHERE c.account_seq <> c.seq_before + 1 OR c.before_minor <> c.after_before
 LIMIT 1000;
 
 -- name: every account stands at the sum of its lines, within its bounds
+-- over: accounts
 SELECT coalesce(a.code, 'account ' || n.account_id || ', which is gone,') || ' stands at '
        || coalesce(a.balance_minor, 0) || ' after ' || coalesce(a.line_count, 0)
        || ' lines, its lines sum to ' || coalesce(n.total, 0) || ' in ' || coalesce(n.lines, 0)
        || ', between ' || coalesce(n.lowest_minor, 0) || ' and ' || coalesce(n.highest_minor, 0)
-FROM account a
+FROM (SELECT id, code, balance_minor, line_count, lowest_minor, highest_minor FROM account
+      WHERE id BETWEEN $first AND $last) a
 FULL JOIN (
     SELECT account_id, sum(amount_minor) AS total, count(*) AS lines,
            min(balance_after_minor) AS lowest_minor, max(balance_after_minor) AS highest_minor
     FROM line
+    WHERE account_id BETWEEN $first AND $last
     GROUP BY account_id
 ) n ON n.account_id = a.id
 WHERE a.id IS NULL
@@ -73,13 +96,16 @@ WHERE a.id IS NULL
 LIMIT 1000;
 
 -- name: every line is of its entry's book and currency and carries its event's times
+-- over: events
 SELECT 'line ' || l.event_id || '/' || l.entry_no || '/' || l.line_no
 FROM line l
 JOIN account a ON a.id = l.account_id
 LEFT JOIN entry e ON e.event_id = l.event_id AND e.entry_no = l.entry_no
-LEFT JOIN event v ON v.id = l.event_id
-WHERE e.event_id IS NULL OR v.id IS NULL OR a.book <> e.book OR a.currency <> e.currency
-   OR l.effective_at <> v.effective_at OR l.recorded_at <> v.recorded_at
+    AND e.event_id BETWEEN $first AND $last
+LEFT JOIN event v ON v.id = l.event_id AND v.id BETWEEN $first AND $last
+WHERE l.event_id BETWEEN $first AND $last
+  AND (e.event_id IS NULL OR v.id IS NULL OR a.book <> e.book OR a.currency <> e.currency
+       OR l.effective_at <> v.effective_at OR l.recorded_at <> v.recorded_at)
 LIMIT 1000;
 
 -- name: both books balance in every currency
@@ -89,10 +115,11 @@ GROUP BY book, currency
 HAVING sum(balance_minor) <> 0;
 
 -- name: debts between the books show the same in both, per event
+-- over: events
 SELECT 'event ' || l.event_id || ' is off by ' || sum(l.amount_minor) || ' ' || a.currency
 FROM line l
 JOIN account a ON a.id = l.account_id
-WHERE a.mirror > 0
+WHERE a.mirror > 0 AND l.event_id BETWEEN $first AND $last
 GROUP BY l.event_id, a.mirror, a.currency
 HAVING sum(l.amount_minor) <> 0
 LIMIT 1000;
@@ -104,10 +131,11 @@ WHERE kind = 'custody.fx' AND balance_minor <> 0
 LIMIT 1000;
 
 -- name: a reversal mirrors its original line by line, once
+-- over: events
 SELECT 'entry ' || r.event_id || '/' || r.entry_no || ' does not mirror '
        || r.reverses_event_id || '/' || r.reverses_entry_no
 FROM entry r
-WHERE r.reverses_event_id IS NOT NULL
+WHERE r.reverses_event_id IS NOT NULL AND r.event_id BETWEEN $first AND $last
   AND EXISTS (
       SELECT
       FROM (SELECT line_no, account_id, amount_minor FROM line
@@ -121,8 +149,66 @@ WHERE r.reverses_event_id IS NOT NULL
 LIMIT 1000;
 
 -- name: nothing counts in a time without a period
+-- over: events
 SELECT 'event ' || v.id || ' counts at ' || v.effective_at
 FROM event v
-WHERE v.entry_count > 0
+WHERE v.entry_count > 0 AND v.id BETWEEN $first AND $last
   AND NOT EXISTS (SELECT FROM period p WHERE p.during @> v.effective_at)
+LIMIT 1000;
+
+-- name: every event's leaf hash is that of its canonical bytes
+-- over: leaves
+SELECT 'event ' || v.id || ' was altered: its rows do not give its leaf hash'
+FROM (
+    SELECT t.id, t.leaf_hash,
+           '1:1,' || $field(tenant) || $field(event_no) || $field(kind) || $field(subject)
+           || $field(actor_kind) || $field(actor) || coalesce($field(party), '-,')
+           || $field(effective_us) || $field(recorded_us) || $field(reason) || $field(detail)
+           || $field(entries) AS fields
+    FROM (
+        SELECT id, leaf_hash, substr(current_schema()::text, 8) AS tenant, id::text AS event_no,
+               kind, subject, actor_kind, actor_id::text AS actor, party_id::text AS party,
+               (extract(epoch FROM effective_at) * 1000000)::bigint::text AS effective_us,
+               (extract(epoch FROM recorded_at) * 1000000)::bigint::text AS recorded_us,
+               reason, detail, entry_count::text AS entries
+        FROM event
+        WHERE id BETWEEN $first AND $last
+    ) t
+) v
+LEFT JOIN (
+    SELECT e.event_id,
+           string_agg(
+               $field(e.number) || $field(e.book) || $field(e.currency)
+               || coalesce($field(e.reverses_event), '-,')
+               || coalesce($field(e.reverses_number), '-,')
+               || $field(e.lines) || coalesce(l.fields, ''),
+               '' ORDER BY e.entry_no
+           ) AS fields
+    FROM (
+        SELECT event_id, entry_no, entry_no::text AS number, book, currency::text AS currency,
+               reverses_event_id::text AS reverses_event,
+               reverses_entry_no::text AS reverses_number, line_count::text AS lines
+        FROM entry
+        WHERE event_id BETWEEN $first AND $last
+    ) e
+    LEFT JOIN (
+        SELECT c.event_id, c.entry_no,
+               string_agg(
+                   $field(c.code) || $field(c.amount) || $field(c.seq) || $field(c.after),
+                   '' ORDER BY c.line_no
+               ) AS fields
+        FROM (
+            SELECT l.event_id, l.entry_no, l.line_no, coalesce(a.code, '') AS code,
+                   l.amount_minor::text AS amount, l.account_seq::text AS seq,
+                   l.balance_after_minor::text AS after
+            FROM line l
+            LEFT JOIN account a ON a.id = l.account_id
+            WHERE l.event_id BETWEEN $first AND $last
+        ) c
+        GROUP BY c.event_id, c.entry_no
+    ) l ON l.event_id = e.event_id AND l.entry_no = e.entry_no
+    GROUP BY e.event_id
+) n ON n.event_id = v.id
+WHERE v.leaf_hash IS DISTINCT FROM
+      sha256('\x00'::bytea || convert_to(v.fields || coalesce(n.fields, ''), 'UTF8'))
 LIMIT 1000;

@@ -29,6 +29,7 @@ MIRRORS = "debts between the books show the same in both, per event"
 FX = "conversion accounts are at zero"
 REVERSAL = "a reversal mirrors its original line by line, once"
 PERIODS = "nothing counts in a time without a period"
+LEAVES = "every event's leaf hash is that of its canonical bytes"
 
 ANNS = "account_id = (SELECT id FROM account WHERE code = 'custody.wallet[ann] EUR')"
 LATER = "interval '1 hour'"
@@ -183,6 +184,57 @@ def test_a_balance_that_was_out_of_bounds_in_between_is_found(dba: Connection) -
     )
 
     assert STANDING in broken(prove(dba))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "UPDATE event SET reason = 'another' WHERE entry_count = 0",
+        "UPDATE event SET detail = '{}' WHERE id = (SELECT min(id) FROM event)",
+        "UPDATE event SET subject = 'party:x' WHERE id = (SELECT max(id) FROM event)",
+        "UPDATE event SET party_id = actor_id WHERE entry_count = 0",
+        "UPDATE event SET leaf_hash = sha256(leaf_hash) WHERE entry_count = 0",
+        "UPDATE account SET code = 'custody.wallet[eve] EUR' WHERE subject = 'ann'",
+    ],
+)
+def test_an_altered_event_does_not_give_its_leaf_hash(dba: Connection, fault: str) -> None:
+    """What no sum shows is found by the leaf hash, where it is asked for."""
+    if fault.startswith("UPDATE account"):
+        dba.exec_driver_sql("ALTER TABLE account DROP CONSTRAINT account_code_says_what")
+    clean = prove(dba, leaves=True)
+    changed = dba.exec_driver_sql(fault)
+
+    quick, whole = prove(dba), prove(dba, leaves=True)
+
+    assert changed.rowcount >= 1
+    assert clean.is_clean
+    assert LEAVES not in quick.promises
+    assert LEAVES in broken(whole)
+
+
+def test_a_proof_in_many_ranges_finds_what_one_range_finds(
+    dba: Connection, own_engine: Engine, tenant: Tenant
+) -> None:
+    """Batches and accounts one by one give the same findings, and every row is in one range."""
+    with transaction(own_engine, tenant) as connection:
+        for number in range(5):
+            post(connection, [fund(10 + number, ANN), move(3, ANN, BEN)])
+    told: list[tuple[str, int, int]] = []
+    with snapshot(own_engine, tenant) as connection:
+        small = prove(connection, pieces=1, progress=lambda *seen: told.append(seen))
+        assert small == prove(connection)
+    dba.exec_driver_sql(f"UPDATE line SET balance_after_minor = 0 WHERE {ANNS}")
+    dba.exec_driver_sql("UPDATE event SET id = id + (77::bigint << 40) WHERE entry_count = 0")
+
+    whole, pieces = prove(dba), prove(dba, pieces=1)
+
+    assert small.is_clean
+    assert [seen for seen in told if seen[0] == "events"] == [
+        ("events", done, 30) for done in (6, 12, 18, 24, 30)
+    ]
+    assert told[-1] == ("accounts", 23, 23)
+    assert {BATCHES, CHAINS} <= broken(whole)
+    assert pieces == whole
 
 
 def test_examples_are_few_and_counts_are_whole(dba: Connection) -> None:
