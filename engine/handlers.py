@@ -11,12 +11,15 @@ from engine.scanner import TimerHandler
 from escrow import service as escrow
 from escrow import timers as escrow_timers
 from escrow.service_batch import FUNDING_HANDLER, REFUND_HANDLER
+from ledger import reservations
 from payouts import service as payouts
 from payouts import settlement
 from rails.caller import NoticeHandler, ResultHandler
 from rails.model import FUNDS_AVAILABLE
 
-TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType({**escrow_timers.HANDLERS})
+TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
+    {**escrow_timers.HANDLERS, **reservations.HANDLERS}
+)
 """By the kind of the timer."""
 
 RAIL_RESULTS: Final[Mapping[str, ResultHandler]] = MappingProxyType(

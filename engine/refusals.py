@@ -139,6 +139,43 @@ _LEDGER: Final = {
     ),
 }
 
+_RESERVATIONS: Final = {
+    "ledger.reversal_of_reservation": Words(
+        409, "Money set aside", "What a reservation moved is voided or posted anew, not reversed."
+    ),
+    "reservation.operator_only": Words(
+        403, "Operators only", "Only an operator sets money aside, posts it, or gives it back."
+    ),
+    "reservation.unknown": Words(404, "Unknown reservation", "There is no such reservation."),
+    "reservation.exists": Words(409, "Id taken", "A reservation of this id is there already."),
+    "reservation.named_twice": Words(
+        422, "Named twice", "One list names the same reservation twice."
+    ),
+    "reservation.not_reservable": Words(
+        422, "Not to be set aside", "Nothing is set aside on {account}: {why}."
+    ),
+    "reservation.bad_target": Words(
+        422, "Not paid there", "What was set aside is not paid there: {why}."
+    ),
+    "reservation.bad_expiry": Words(
+        422, "Impossible time", "{expires_at} is not later than now, or not before the year 2200."
+    ),
+    "reservation.reason_missing": Words(
+        422, "Reason missing", "A reservation says what the money is set aside for."
+    ),
+    "reservation.exceeds_remaining": Words(
+        409, "More than remains", "The reservation does not hold that much any more."
+    ),
+    "reservation.already_posted": Words(409, "Posted already", "Nothing of it remains."),
+    "reservation.already_voided": Words(409, "Voided already", "What remained was given back."),
+    "reservation.already_expired": Words(
+        409, "Expired", "Its time is over: what remained goes back by itself."
+    ),
+    "reservation.held": Words(
+        409, "On hold", "An open hold on the party blocks every outflow of its money."
+    ),
+}
+
 _ESCROW_STATES: Final = {
     "escrow.wrong_state": Words(
         409, "Not possible in this state", "From {state} there is no step {trigger}."
@@ -297,7 +334,16 @@ _HOUSE: Final = {
 }
 
 REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
-    {**_GATE, **_MONEY, **_LEDGER, **_ESCROW_STATES, **_ESCROW, **_PAYOUTS, **_HOUSE}
+    {
+        **_GATE,
+        **_MONEY,
+        **_LEDGER,
+        **_RESERVATIONS,
+        **_ESCROW_STATES,
+        **_ESCROW,
+        **_PAYOUTS,
+        **_HOUSE,
+    }
 )
 
 _UNLISTED: Final = Words(409, "Refused", "The rules say no: {code}.")

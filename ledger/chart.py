@@ -15,6 +15,11 @@ from ledger.model import AccountKey, Book
 UNBOUNDED: Final = 2**62
 """Further than any balance may go; leaves room to add two of them in a bigint."""
 
+RESERVED: Final = "reserved"
+"""The subject, or the end of the subject, of an account whose money is set aside."""
+
+_SET_ASIDE: Final = ":" + RESERVED
+
 
 class Nature(StrEnum):
     """Which statement an account belongs to, and which side is its normal one."""
@@ -105,6 +110,30 @@ MIRRORS: Final = (
 
 
 def account(kind: str, currency: str, subject: UUID | str = "") -> AccountKey:
-    """The key of an account of the chart; asserts that the kind takes (or lacks) a subject."""
-    assert bool(CHART[kind].subject) == bool(subject), kind
+    """The key of an account of the chart; asserts that the kind takes (or lacks) this subject."""
+    assert names_account(CHART[kind], str(subject)), kind
     return AccountKey(kind, str(subject), currency)
+
+
+def names_account(row: AccountKind, subject: str) -> bool:
+    """Whether a kind has an account of this subject: its own, or the reserved twin of one."""
+    if row.subject:
+        return subject not in {"", RESERVED, _SET_ASIDE}
+    return subject in {"", RESERVED}
+
+
+def reserved_twin(key: AccountKey) -> AccountKey:
+    """Where the money of an account goes that is set aside (decision 0004); not a twin's twin."""
+    assert not is_reserved(key.subject), key
+    subject = f"{key.subject}{_SET_ASIDE}" if key.subject else RESERVED
+    return AccountKey(key.kind, subject, key.currency)
+
+
+def is_reserved(subject: str) -> bool:
+    """Whether an account of this subject is the reserved twin of another."""
+    return subject == RESERVED or subject.endswith(_SET_ASIDE)
+
+
+def whose(subject: str) -> str:
+    """The subject whose money an account holds, set aside or not; empty for the platform's."""
+    return "" if subject == RESERVED else subject.removesuffix(_SET_ASIDE)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from kernel.commands import Outcome, done, refused
 from kernel.errors import Refusal
+from ledger.chart import is_reserved
 from ledger.commands import PostDraft, Reverse
 from ledger.model import Draft, Entry, EntryRef, Line, Posted
 from ledger.service import lock, post
@@ -38,6 +39,12 @@ class ReversalOfReversal(Refusal):
     """A reversal is not reversed: post what was meant as a new event."""
 
     code = "ledger.reversal_of_reversal"
+
+
+class OfReservation(Refusal):
+    """What touched money that is set aside is no reversal's to undo: void it, or post anew."""
+
+    code = "ledger.reversal_of_reservation"
 
 
 class ReasonMissing(Refusal):
@@ -95,6 +102,10 @@ def _check(
         raise AlreadyReversed(event_id=number)
     if any(entry.reverses is not None for entry in originals[command.event_id]):
         raise ReversalOfReversal(event_id=number)
+    if any(
+        is_reserved(line.account.subject) for e in originals[command.event_id] for line in e.lines
+    ):
+        raise OfReservation(event_id=number)
     if not command.reason.strip():
         raise ReasonMissing(event_id=number)
 

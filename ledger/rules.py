@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from kernel.errors import Refusal
 from kernel.money import EXPONENTS, UnknownCurrency
-from ledger.chart import CHART
-from ledger.model import Draft, Entry
+from ledger.chart import CHART, AccountKind, names_account
+from ledger.model import AccountKey, Draft, Entry
 
 MAX_EVENTS: Final = 16_384
 """Events of one batch: the ordinal takes the low 14 bits of an event's number (decision 0002)."""
@@ -132,7 +132,7 @@ def _check_entry(entry: Entry) -> None:
     for key, amount_minor in lines:
         row = CHART.get(key.kind)
         if row is None or (row.subject == "") is not (key.subject == ""):
-            raise UnknownKind(kind=key.kind, subject=key.subject)
+            row = _kind_of_twin(row, key)
         if row.book is not entry.book or key.currency != entry.currency:
             raise BadEntry(kind=key.kind, currency=key.currency)
         if amount_minor == 0 or not -_BIGINT < amount_minor < _BIGINT:
@@ -140,6 +140,13 @@ def _check_entry(entry: Entry) -> None:
         total += amount_minor
     if total != 0:
         raise Unbalanced(book=entry.book.value, currency=entry.currency, off_by_minor=total)
+
+
+def _kind_of_twin(row: AccountKind | None, key: AccountKey) -> AccountKind:
+    """The only subject of a kind that takes none is that of its reserved twin."""
+    if row is None or not names_account(row, key.subject):
+        raise UnknownKind(kind=key.kind, subject=key.subject)
+    return row
 
 
 def decide(
