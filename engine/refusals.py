@@ -176,6 +176,22 @@ _RESERVATIONS: Final = {
     ),
 }
 
+_AXES: Final = {
+    "ledger.unknown_journal_no": Words(
+        422, "Unknown journal number", "The journal has no event {journal_no}; it ends at {newest}."
+    ),
+    "ledger.before_journal": Words(
+        422,
+        "Before the journal",
+        "Nothing was sealed by then; the first seal is of {first_sealed_at}.",
+    ),
+    "ledger.naive_time": Words(
+        422,
+        "Time without offset",
+        "A time must say its offset from UTC, as in 2026-03-31T00:00:00Z.",
+    ),
+}
+
 _ESCROW_STATES: Final = {
     "escrow.wrong_state": Words(
         409, "Not possible in this state", "From {state} there is no step {trigger}."
@@ -338,6 +354,7 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
         **_GATE,
         **_MONEY,
         **_LEDGER,
+        **_AXES,
         **_RESERVATIONS,
         **_ESCROW_STATES,
         **_ESCROW,

@@ -30,7 +30,12 @@ MAY_CATCH_ALL: Final = frozenset(
 # Called everywhere, and read aloud in this order: (amount, currency), (amount, rate),
 # (kind, currency).
 PLAIN_IN_ORDER: Final = frozenset(
-    {"kernel/money.py parse_minor", "kernel/money.py share_bps", "ledger/chart.py account"}
+    {
+        "kernel/money.py parse_minor",
+        "kernel/money.py share_bps",
+        "ledger/cells.py write",
+        "ledger/chart.py account",
+    }
 )
 
 _TODO: Final = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b(?!\(#\d+\))")
