@@ -17,7 +17,7 @@ from kernel import clock
 from kernel.commands import Command, Outcome, done, refused
 from kernel.database import Tenant
 from kernel.errors import Refusal
-from ledger import holds, parties
+from ledger import holds, parties, reservations
 from ledger.model import Draft
 from ledger.service import post
 from payouts import methods
@@ -25,6 +25,7 @@ from payouts import service as payouts
 
 _NAMES: Final = (
     *("slot_id", "contract_id", "funding_id", "amendment_id", "payout_id", "party_id", "hold_id"),
+    "reservation_id",
     *("subject", "reference"),
 )
 
@@ -98,6 +99,9 @@ def _doors() -> Mapping[str, Door]:
         "payouts.request": payouts.request,
         "payouts.submit": payouts.submit,
         "payouts.cancel": payouts.cancel,
+        "reservations.make": reservations.reserve,
+        "reservations.post": reservations.post_reserved,
+        "reservations.void": reservations.void,
         "clock.advance": advance_clock,
     }
     for verb in (
