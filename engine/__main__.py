@@ -25,6 +25,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "trial-balance": ("trial_balance", "All balances by kind, and the totals of each book."),
         "statement": ("statement", "The extract of one account, line by line."),
         "prove": ("prove", "Recount one tenant's books."),
+        "adopt": ("adopt", "Take over another system's books from a file, by two people."),
         "invariants": ("invariants", "Prove the books and the client money of every tenant."),
         "tenant": ("tenant", "Make tenants, or list them."),
         "keys": ("keys", "Make, rotate, revoke and list API keys."),

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from engine.refusals_taken import TAKEN
+
 
 class Words(NamedTuple):
     """How a refusal is told: HTTP status, a title that never changes, and what to make of it.
@@ -360,6 +362,7 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
         **_ESCROW,
         **_PAYOUTS,
         **_HOUSE,
+        **{code: Words(*told) for code, told in TAKEN.items()},
     }
 )
 

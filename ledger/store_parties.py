@@ -79,6 +79,15 @@ def list_taken(connection: Connection, references: Sequence[str]) -> set[str]:
     return {reference for (reference,) in rows}
 
 
+def find_references(connection: Connection, references: Iterable[str]) -> dict[str, UUID]:
+    """The ids of the parties with these references; one that nobody has is missing."""
+    rows = driver(connection).execute(
+        "SELECT reference, id FROM party WHERE reference = ANY(%s) AND reference <> ''",
+        (list(references),),
+    )
+    return dict(rows.fetchall())
+
+
 def save_parties(connection: Connection, parties: Iterable[Party]) -> None:
     """Write the states of parties that were locked."""
     driver(connection).cursor().executemany(

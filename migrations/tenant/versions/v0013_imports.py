@@ -1,13 +1,85 @@
-"""Nothing yet: the number is kept for the piece named in decision 0004.
+"""Taking over books: files prepared by one person and approved by another; numbers after an import.
 
 Revision ID: 0013
 """
+
+from migrations.statements import run
 
 revision = "0013"
 down_revision = "0012"
 branch_labels = None
 depends_on = None
 
+TIMEOUTS = """
+SET LOCAL lock_timeout = '10s';
+SET LOCAL statement_timeout = '15min';
+"""
+
+ADOPTION = """
+CREATE TABLE adoption (
+    id uuid PRIMARY KEY,
+    file_hash bytea NOT NULL
+        CONSTRAINT adoption_file_hash_is_sha256 CHECK (length(file_hash) = 32)
+        CONSTRAINT adoption_file_taken_once UNIQUE,
+    source text NOT NULL,
+    as_of timestamptz NOT NULL,
+    summary text NOT NULL,
+    prepared_by uuid NOT NULL,
+    prepared_at timestamptz NOT NULL,
+    approved_by uuid CONSTRAINT adoption_takes_two_people CHECK (approved_by <> prepared_by),
+    approved_at timestamptz,
+    event_id bigint CONSTRAINT adoption_opens_with_one_event UNIQUE,
+    CONSTRAINT adoption_approved_whole CHECK (
+        (approved_by IS NULL) = (approved_at IS NULL) AND (approved_by IS NULL) = (event_id IS NULL)
+    )
+);
+COMMENT ON TABLE adoption IS 'Files of another system''s books. Nothing of one is ever changed.';
+"""
+
+# What is approved stays so, and is approved by naming the event that opened the books.
+GUARD = """
+CREATE FUNCTION check_adoption() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.approved_by IS NOT NULL THEN
+            RAISE EXCEPTION 'an adoption is prepared before it is approved'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'adoption_prepared_first';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF OLD.approved_by IS NOT NULL OR NEW.approved_by IS NULL OR
+       (OLD.id, OLD.file_hash, OLD.source, OLD.as_of, OLD.summary, OLD.prepared_by, OLD.prepared_at)
+       <> (NEW.id, NEW.file_hash, NEW.source, NEW.as_of, NEW.summary, NEW.prepared_by,
+           NEW.prepared_at) THEN
+        RAISE EXCEPTION 'adoption % may only be approved, once', OLD.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'adoption_approved_once';
+    END IF;
+    IF NOT EXISTS (SELECT FROM event WHERE id = NEW.event_id AND kind = 'books.adopted'
+                     AND subject = 'adoption:' || NEW.id) THEN
+        RAISE EXCEPTION 'event % did not open the books of adoption %', NEW.event_id, NEW.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'adoption_event_is_its_own';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER adoption_approved_once BEFORE INSERT OR UPDATE ON adoption
+    FOR EACH ROW EXECUTE FUNCTION check_adoption();
+CREATE TRIGGER adoption_append_only BEFORE DELETE OR TRUNCATE ON adoption
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+"""
+
+RIGHTS = """
+DO $$
+DECLARE
+    tenant_role text := current_setting('holdfast.tenant_role');
+BEGIN
+    EXECUTE format('GRANT SELECT, INSERT ON adoption TO %I', tenant_role);
+    EXECUTE format('GRANT UPDATE (approved_by, approved_at, event_id) ON adoption TO %I',
+                   tenant_role);
+END $$;
+"""
+
 
 def upgrade() -> None:
-    """Change nothing."""
+    """Create the table of adoptions with its guard, and give the tenant's role its rights."""
+    for statement in (TIMEOUTS, ADOPTION, GUARD, RIGHTS):
+        run(statement)

@@ -1,0 +1,72 @@
+"""SQL of adoptions: files that were prepared by one person and approved by another."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from kernel.database import driver
+
+_COLUMNS: Final = (
+    "id, file_hash, source, as_of, summary, prepared_by, prepared_at, approved_by, approved_at,"
+    " event_id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """One file of another system's books. `summary` is the JSON that its preparer was shown."""
+
+    id: UUID
+    file_hash: bytes
+    source: str
+    as_of: datetime
+    summary: str
+    prepared_by: UUID
+    prepared_at: datetime
+    approved_by: UUID | None = None
+    approved_at: datetime | None = None
+    event_id: int | None = None
+
+
+def lock_adoption(connection: Connection, file_hash: bytes) -> Adoption | None:
+    """The adoption of this very file, locked FOR UPDATE; None if it was never prepared."""
+    row = (
+        driver(connection)
+        .execute(
+            f"SELECT {_COLUMNS} FROM adoption WHERE file_hash = %s FOR UPDATE".encode(),
+            (file_hash,),
+        )
+        .fetchone()
+    )
+    return None if row is None else Adoption(*row)
+
+
+def list_adoptions(connection: Connection) -> list[Adoption]:
+    """All adoptions, oldest first; there are few."""
+    rows = driver(connection).execute(f"SELECT {_COLUMNS} FROM adoption ORDER BY id".encode())
+    return [Adoption(*row) for row in rows]
+
+
+def add_adoption(connection: Connection, adoption: Adoption) -> None:
+    """Note that a file was prepared."""
+    driver(connection).execute(
+        "INSERT INTO adoption (id, file_hash, source, as_of, summary, prepared_by, prepared_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        (
+            *(adoption.id, adoption.file_hash, adoption.source, adoption.as_of),
+            *(adoption.summary, adoption.prepared_by, adoption.prepared_at),
+        ),
+    )
+
+
+def save_approved(
+    connection: Connection, adoption_id: UUID, *, by: UUID, at: datetime, event_id: int
+) -> None:
+    """Note who approved a prepared file, and the event that opened the books."""
+    driver(connection).execute(
+        "UPDATE adoption SET approved_by = %s, approved_at = %s, event_id = %s WHERE id = %s",
+        (by, at, event_id, adoption_id),
+    )
