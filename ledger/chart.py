@@ -18,7 +18,7 @@ UNBOUNDED: Final = 2**62
 RESERVED: Final = "reserved"
 """The subject, or the end of the subject, of an account whose money is set aside."""
 
-_SET_ASIDE: Final = ":" + RESERVED
+SET_ASIDE: Final = ":" + RESERVED
 
 
 class Nature(StrEnum):
@@ -118,22 +118,22 @@ def account(kind: str, currency: str, subject: UUID | str = "") -> AccountKey:
 def names_account(row: AccountKind, subject: str) -> bool:
     """Whether a kind has an account of this subject: its own, or the reserved twin of one."""
     if row.subject:
-        return subject not in {"", RESERVED, _SET_ASIDE}
+        return subject not in {"", RESERVED, SET_ASIDE}
     return subject in {"", RESERVED}
 
 
 def reserved_twin(key: AccountKey) -> AccountKey:
     """Where the money of an account goes that is set aside (decision 0004); not a twin's twin."""
     assert not is_reserved(key.subject), key
-    subject = f"{key.subject}{_SET_ASIDE}" if key.subject else RESERVED
+    subject = f"{key.subject}{SET_ASIDE}" if key.subject else RESERVED
     return AccountKey(key.kind, subject, key.currency)
 
 
 def is_reserved(subject: str) -> bool:
     """Whether an account of this subject is the reserved twin of another."""
-    return subject == RESERVED or subject.endswith(_SET_ASIDE)
+    return subject == RESERVED or subject.endswith(SET_ASIDE)
 
 
 def whose(subject: str) -> str:
     """The subject whose money an account holds, set aside or not; empty for the platform's."""
-    return "" if subject == RESERVED else subject.removesuffix(_SET_ASIDE)
+    return "" if subject == RESERVED else subject.removesuffix(SET_ASIDE)

@@ -24,7 +24,7 @@ from kernel.principals import SYSTEM
 from kernel.timers import Arm, DueTimer
 from ledger import rules_reservations as rules
 from ledger.holds import list_open
-from ledger.model import Posted
+from ledger.model import AccountKey, Posted
 from ledger.model_reservations import (
     PostReserved,
     Reservation,
@@ -33,8 +33,10 @@ from ledger.model_reservations import (
     VoidReservation,
     as_json,
 )
+from ledger.parties import UnknownParty
 from ledger.rules_reservations import Moved
 from ledger.service import post
+from ledger.store_parties import find_many as find_parties
 from ledger.store_parties import lock_share
 from ledger.store_reservations import (
     Written,
@@ -59,13 +61,15 @@ _Command = TypeVar("_Command", bound=PostReserved | VoidReservation)
 def reserve(connection: Connection, commands: Sequence[Reserve], *, at: datetime) -> list[Outcome]:
     """Set money aside; one outcome each, an earlier command before a later one.
 
-    Refuses what `ledger.rules_reservations.reserve` says, `reservation.exists`, and what
-    `ledger.service.post` says: `ledger.insufficient_funds` where less is there.
+    Refuses what `ledger.rules_reservations.reserve` says, `party.unknown`, `reservation.exists`,
+    and what `ledger.service.post` says: `ledger.insufficient_funds` where less is there.
     """
     taken = set(find_many(connection, [command.reservation_id for command in commands]))
+    strangers = _list_strangers(connection, [command.account for command in commands])
 
     def decide(command: Reserve) -> Moved:
         moved = rules.reserve(command, at)
+        _check_known(strangers, [command.account])
         if moved.row.id in taken:
             raise rules.ReservationExists(reservation_id=str(moved.row.id))
         taken.add(moved.row.id)
@@ -89,10 +93,12 @@ def post_reserved(
 ) -> list[Outcome]:
     """Pay out of reservations, a part or the last; a reservation may be named once.
 
-    Refuses `reservation.unknown`, `reservation.named_twice`, `reservation.held`, what
-    `ledger.rules_reservations.post_reserved` says, and what `ledger.service.post` says.
+    Refuses `reservation.unknown`, `reservation.named_twice`, `reservation.held`, `party.unknown`,
+    what `ledger.rules_reservations.post_reserved` says, and what `ledger.service.post` says.
     """
     seen = find_many(connection, [command.reservation_id for command in commands])
+    targets = [target.account for command in commands for target in command.targets]
+    strangers = _list_strangers(connection, targets)
     held = _lock_holders(connection, seen.values())
     rows = lock_many(connection, seen)
 
@@ -102,7 +108,9 @@ def post_reserved(
         why = held.get(rules.holder(row.account))
         if why:
             raise rules.Held(reservation_id=str(row.id), holds=why)
-        return rules.post_reserved(row, command, at)
+        moved = rules.post_reserved(row, command, at)
+        _check_known(strangers, [target.account for target in command.targets])
+        return moved
 
     return _step(connection, _once(commands, decide))
 
@@ -216,6 +224,18 @@ def _lock_holders(connection: Connection, rows: Iterable[Reservation]) -> Mappin
         subject.partition(":")[2]: [hold.kind.value for hold in holds]
         for subject, holds in found.items()
     }
+
+
+def _list_strangers(connection: Connection, keys: Iterable[AccountKey]) -> set[str]:
+    """Ids that name a party whose account is meant, and that no party has."""
+    ids = {UUID(each) for each in map(rules.holder, keys) if _is_id(each)}
+    return {str(each) for each in ids - set(find_parties(connection, ids))} if ids else set()
+
+
+def _check_known(strangers: set[str], keys: Iterable[AccountKey]) -> None:
+    for key in keys:
+        if rules.holder(key) in strangers:
+            raise UnknownParty(party_id=key.subject)
 
 
 def _is_id(text: str) -> bool:

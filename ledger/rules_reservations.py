@@ -42,6 +42,9 @@ FREE_KINDS: Final = frozenset(
 )
 """What operators may set aside and pay into: no machine counts on what lies there."""
 
+PARTYS_OWN: Final = frozenset({"party", "payee", "client"})
+"""What the kinds are kept per whose money is a party's."""
+
 MAX_TARGETS: Final = 100
 """Accounts that one posting may pay into."""
 
@@ -236,7 +239,8 @@ def check_open(row: Reservation, at: datetime) -> None:
 
 def holder(key: AccountKey) -> str:
     """The party whose money an account holds, by id; empty where it is no party's."""
-    return key.subject if CHART[key.kind].subject in {"party", "payee", "client"} else ""
+    row = CHART.get(key.kind)
+    return key.subject if row is not None and row.subject in PARTYS_OWN else ""
 
 
 def _check_source(key: AccountKey, actor: Actor) -> None:

@@ -66,7 +66,7 @@ class HoldAnswer(OpenAnswer):
 
 
 class BalanceAnswer(Answer):
-    """What we hold for a party in one currency."""
+    """What we hold for a party in one currency; `set_aside` is what reservations hold of it."""
 
     currency: str
     wallet: Money
@@ -74,6 +74,7 @@ class BalanceAnswer(Answer):
     earned_available: Money
     earned_reserved: Money
     blocked: Money
+    set_aside: Money
 
 
 class BalancesAnswer(Answer):

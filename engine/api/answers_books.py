@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from engine.api.answers import Answer, IdText, Money, Number, Problem, TimeText
+from engine.api.answers import Answer, IdText, Money, Number, OpenAnswer, Problem, TimeText
 
 
 class AccountAnswer(Answer):
@@ -34,6 +34,25 @@ class LineAnswer(Answer):
     recorded_at: TimeText
     event_kind: str
     event_subject: str
+
+
+class ReservationAnswer(OpenAnswer):
+    """Money set aside. Past `expires_at` an open one can only expire: its timer gives it back."""
+
+    id: IdText
+    account: str
+    kind: str
+    subject: str
+    state: Literal["open", "posted", "voided", "expired"]
+    version: int
+    amount: Money
+    remaining: Money
+    posted: Money
+    returned: Money
+    reason: str
+    made_at: TimeText
+    expires_at: TimeText | None
+    ended_at: TimeText | None
 
 
 class ActorAnswer(Answer):

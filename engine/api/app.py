@@ -41,18 +41,20 @@ from engine.api.problems import add_handlers
 from engine.api.reads_books import BOOK_READS
 from engine.api.reads_deals import DEAL_READS
 from engine.api.reads_house import HOUSE_READS
+from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.refusals import NotFound, PlatformOnly
 from engine.api.views import api_key
 from engine.api.writes_contracts import CONTRACTS
 from engine.api.writes_house import HOUSE
+from engine.api.writes_reservations import RESERVATIONS
 from engine.api.writes_slots import SLOTS
 from engine.group_commit import GroupCommit
 from engine.handlers import RAIL_RESULTS
 from kernel.database import Tenant
 from kernel.keys import KeyRing
 
-WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE)
-READS: Final = (*DEAL_READS, *HOUSE_READS, *BOOK_READS)
+WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS)
+READS: Final = (*DEAL_READS, *HOUSE_READS, *BOOK_READS, *RESERVATION_READS)
 VERSION: Final = "1"
 
 _NO_RAILS: Final[Rails] = MappingProxyType({})

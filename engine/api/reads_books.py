@@ -13,7 +13,7 @@ from engine.api.calls import Look, Page, PageQuery, Read, after_numbers, page_of
 from engine.api.refusals import PlatformOnly
 from kernel import clock
 from ledger import reads
-from ledger.chart import CHART
+from ledger.chart import CHART, SET_ASIDE, whose
 
 _LARGEST_ID: Final = 2**63 - 1
 _LARGEST_ENTRY_NO: Final = 2**15 - 1
@@ -63,8 +63,9 @@ def _accounts(connection: Connection, look: Look) -> Page:
     subjects = None if query.subject is None else [query.subject]
     party_id = look.sees_only
     if party_id is not None:
-        wanted = query.subject or str(party_id)
-        subjects = [wanted] if _owns(connection, wanted, party_id) else []
+        own = [str(party_id), f"{party_id}{SET_ASIDE}"]
+        wanted = own if query.subject is None else [query.subject]
+        subjects = wanted if _owns(connection, whose(wanted[0]), party_id) else []
     rows = reads.list_accounts(
         connection,
         kind=query.kind,
@@ -98,7 +99,7 @@ def _visible_account(connection: Connection, look: Look) -> reads.AccountView | 
         return row
     kind = _SUBJECT_KINDS.get(CHART[row.kind].subject)
     if kind is None or not store.is_seen(
-        connection, kind, UUID(row.subject), party_id=look.sees_only
+        connection, kind, UUID(whose(row.subject)), party_id=look.sees_only
     ):
         return None
     return row

@@ -12,7 +12,7 @@ from engine.api.calls import Look, Page, PageQuery, Read, after_id, by_id, decla
 from engine.api.models import Id, Request
 from kernel.money import to_json
 from ledger import holds, parties, service
-from ledger.chart import account
+from ledger.chart import account, reserved_twin
 from ledger.model_parties import PartyKind
 from payouts import store as payouts
 from payouts.model import PayoutState
@@ -69,9 +69,11 @@ def _balances(connection: Connection, look: Look) -> dict[str, Any] | None:
     shown = []
     for currency in store.list_currencies(connection, party_id):
         keys = {n: account(f"custody.{n}", currency, party_id) for n in _PARTY_ACCOUNTS}
-        found = service.balances(connection, list(keys.values()))
+        twins = [reserved_twin(key) for key in keys.values()]
+        found = service.balances(connection, [*keys.values(), *twins])
         # What we owe the party is credit in the books; here it is simply what he has.
         amounts = {name: to_json(-found[key], currency) for name, key in keys.items()}
+        amounts["set_aside"] = to_json(-sum(found[key] for key in twins), currency)
         shown.append({"currency": currency, **amounts})
     return {"party_id": str(party_id), "balances": shown}
 

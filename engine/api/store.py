@@ -44,6 +44,12 @@ _OWNED: Final = MappingProxyType(
         "payout": """
             SELECT EXISTS (SELECT FROM payout WHERE id = %(id)s AND payee_id = %(party_id)s)
         """,
+        "reservation": """
+            SELECT EXISTS (
+                SELECT FROM reservation r JOIN account a ON a.id = r.account_id
+                WHERE r.id = %(id)s AND a.subject = %(party_id)s::text
+            )
+        """,
         "method": """
             SELECT EXISTS (SELECT FROM payout_method WHERE id = %(id)s AND party_id = %(party_id)s)
         """,

@@ -15,6 +15,7 @@ _LIST_STATES: Final = "SELECT id, state FROM slot WHERE id = ANY (%s) ORDER BY i
 _LIST_AVAILABLE: Final = """
 SELECT subject::uuid, -balance_minor FROM account
 WHERE kind = 'custody.earned_available' AND currency = %s AND -balance_minor >= %s
+    AND subject NOT LIKE '%%:reserved'
 ORDER BY subject
 """
 
