@@ -330,6 +330,11 @@ _HOUSE: Final = {
     "export.folder_not_empty": Words(
         409, "Folder not empty", "An export is written into a new or empty folder."
     ),
+    "export.does_not_fit": Words(
+        422,
+        "Value too long for the format",
+        "{field} holds at most {longest} characters in this format; leave the format out.",
+    ),
     "export.not_sealed": Words(
         409, "Not sealed yet", "An export ends with a journal number that is sealed."
     ),

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection
 
+from ledger.exports import ads, csv_files, parquet, saft, text_ledgers
 from ledger.exports.model import AsKnown, ExportedFile, Period
 
 
@@ -35,4 +36,13 @@ class Writer(Protocol):
         ...
 
 
-FORMATS: Final[Mapping[str, Writer]] = MappingProxyType({})
+FORMATS: Final[Mapping[str, Writer]] = MappingProxyType(
+    {
+        "ads": ads.write,
+        "saft": saft.write,
+        "csv": csv_files.write,
+        "parquet": parquet.write,
+        "hledger": text_ledgers.write_hledger,
+        "beancount": text_ledgers.write_beancount,
+    }
+)

@@ -1,0 +1,228 @@
+"""The AICPA's Audit Data Standards: GL_Detail, Trial_Balance, Chart_Of_Accounts, User_Listing.
+
+Flat files in UTF-8, cells parted by `|` and quoted as in RFC 4180 where need be, CRLF, one heading;
+dates YYYYMMDD, amounts positive beside D or C. Each book is a business unit in a folder of its own,
+since Journal_ID is gapless per book. What a field has no room for is cut in descriptions and
+refused anywhere else.
+
+Source: domain/audit-and-reliability.md 3.4.
+"""
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from kernel.errors import Refusal
+from kernel.money import format_minor
+from ledger import store_exports as store
+from ledger.exports.files import OutFile, reporting
+from ledger.exports.model import (
+    AccountSums,
+    Actor,
+    AsKnown,
+    ExportedFile,
+    JournalLine,
+    Period,
+    Span,
+)
+from ledger.model import Book
+
+GL_DETAIL: Final = (
+    "Journal_ID Journal_ID_Line_Number JE_Header_Description JE_Line_Description Source"
+    " Business_Unit_Code Effective_Date Fiscal_Year Period GL_Account_Number Amount"
+    " Amount_Currency Amount_Credit_Debit_Indicator Reporting_Amount Reporting_Amount_Currency"
+    " Local_Amount Local_Amount_Currency Entered_By Entered_Date Entered_Time Last_Modified_By"
+    " Last_Modified_Date Approved_By Approved_Date Reversal_Indicator Reversal_Journal_ID Segment01"
+).split()
+TRIAL_BALANCE: Final = (
+    "GL_Account_Number Business_Unit_Code Balance_As_Of_Date Fiscal_Year Period Amount_Beginning"
+    " Amount_Ending Amount_Currency"
+).split()
+CHART: Final = (
+    "GL_Account_Number GL_Account_Name FS_Caption Account_Type Account_Subtype"
+    " GL_Account_Description Parent_GL_Account_Number Business_Unit_Code"
+).split()
+USERS: Final = (
+    "User_ID User_Active_Status User_Status_Modified_Date User_First_Name User_Last_Name"
+    " User_Title User_Department User_Role_Responsibility Actor_ID"
+).split()
+
+LONGEST: Final = MappingProxyType(
+    {
+        "Journal_ID": 100,
+        "GL_Account_Number": 100,
+        "GL_Account_Name": 100,
+        "FS_Caption": 100,
+        "Source": 25,
+    }
+)
+"""The fields of the standard whose length depends on what others chose to write."""
+
+_TYPES: Final = MappingProxyType(
+    {
+        "asset": "Assets",
+        "liability": "Liabilities",
+        "equity": "Equity",
+        "clearing": "Clearing",
+        "revenue": "Revenue",
+        "expense": "Expenses",
+    }
+)
+
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class DoesNotFit(Refusal):
+    """A value is longer than its field of the standard, and may not be cut."""
+
+    code = "export.does_not_fit"
+
+
+def write(
+    connection: Connection,
+    known: AsKnown,
+    folder: Path,
+    *,
+    period: Period | None,
+    progress: Callable[[int], None],
+) -> list[ExportedFile]:
+    """Write `ads/<book>/<table>_<first day>_<last day>.txt`; a `formats.Writer`."""
+    span = store.get_span(connection, known, period)
+    details = _open(folder, "GL_Detail", span, GL_DETAIL)
+    for line in reporting(store.list_lines(connection, known, period), progress):
+        details[line.book].add(_detail(line))
+        details[line.book].out.count(line.currency, line.amount_minor)
+    balances = _open(folder, "Trial_Balance", span, TRIAL_BALANCE)
+    chart = _open(folder, "Chart_Of_Accounts", span, CHART)
+    kind = ""
+    for sums in store.list_balances(connection, known, period):
+        account = sums.account
+        if account.kind != kind:
+            kind = account.kind
+            chart[account.book].add(_parent(sums))
+        chart[account.book].add(_account(sums))
+        balances[account.book].add(_balance(sums, span))
+        balances[account.book].out.count(account.currency, sums.debit_minor)
+        balances[account.book].out.count(account.currency, -sums.credit_minor)
+    users = _open(folder, "User_Listing", span, USERS)
+    for actor in store.list_actors(connection, known, period):
+        users[actor.book].add(_user(actor))
+    return [
+        sheets[book].out.close() for book in Book for sheets in (details, balances, chart, users)
+    ]
+
+
+class _Sheet:
+    """One file: its cells joined by `|`."""
+
+    def __init__(self, out: OutFile, heading: Sequence[str]) -> None:
+        self.out = out
+        self._writer = csv.writer(out, delimiter="|", lineterminator="\r\n")
+        self._writer.writerow(heading)
+
+    def add(self, row: Sequence[object]) -> None:
+        """Write one record."""
+        self._writer.writerow(row)
+        self.out.rows += 1
+
+
+def _open(
+    folder: Path, table: str, span: Span, heading: Sequence[str]
+) -> Mapping[Book | str, _Sheet]:
+    days = f"{_day(span.first_on)}_{_day(span.last_on)}"
+    return {
+        book: _Sheet(OutFile(folder, f"ads/{book}/{table}_{days}.txt"), heading) for book in Book
+    }
+
+
+def fit(field: str, value: str) -> str:
+    """The value, if its field has room for it; refuses what does not fit."""
+    if len(value) > LONGEST[field]:
+        raise DoesNotFit(field=field, longest=LONGEST[field], value=value[:200])
+    return value
+
+
+def user_id(actor_id: UUID) -> str:
+    """The number of a principal in base 36: 25 digits, the room that the standard gives it."""
+    number, digits = actor_id.int, ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits.rjust(25, "0")
+
+
+def _detail(line: JournalLine) -> list[Any]:
+    effective = line.effective_at.astimezone(UTC)
+    recorded = line.recorded_at.astimezone(UTC)
+    header = f"{line.event_kind}: {line.reason}" if line.reason else line.event_kind
+    reversal, other = "", line.reverses_book_no
+    if other is not None:
+        reversal = "1"
+    elif line.reversed_by_book_no is not None:
+        reversal, other = "2", line.reversed_by_book_no
+    return [
+        *(fit("Journal_ID", str(line.book_no)), line.line_no),
+        *(header[:1000], line.event_subject[:1000]),
+        *(fit("Source", line.event_kind.partition(".")[0]), line.book),
+        *(_day(effective), effective.strftime("%Y"), f"M{effective.month}"),
+        fit("GL_Account_Number", line.account),
+        *(format_minor(abs(line.amount_minor), line.currency), line.currency),
+        "D" if line.amount_minor > 0 else "C",
+        *("", "", "", ""),
+        *(user_id(line.actor_id), _day(recorded), recorded.strftime("%H%M%S")),
+        *("", "", "", ""),
+        *(reversal, "" if other is None else other),
+        line.journal_no,
+    ]
+
+
+def _balance(sums: AccountSums, span: Span) -> list[Any]:
+    account = sums.account
+    return [
+        *(fit("GL_Account_Number", account.code), account.book, _day(span.last_on)),
+        *(span.last_on.strftime("%Y"), _period(span)),
+        format_minor(sums.opening_minor, account.currency),
+        format_minor(sums.closing_minor, account.currency),
+        account.currency,
+    ]
+
+
+def _account(sums: AccountSums) -> list[Any]:
+    account = sums.account
+    per = f" per {account.kept_per}" if account.kept_per else ""
+    return [
+        fit("GL_Account_Number", account.code),
+        fit("GL_Account_Name", account.code),
+        fit("FS_Caption", account.kind),
+        *(_TYPES[account.nature], account.kept_per[:25]),
+        f"{account.kind}{per}, in {account.currency}"[:256],
+        *(account.kind, account.book),
+    ]
+
+
+def _parent(sums: AccountSums) -> list[Any]:
+    account = sums.account
+    kind = fit("FS_Caption", account.kind)
+    return [kind, kind, kind, _TYPES[account.nature], "", kind, "", account.book]
+
+
+def _user(actor: Actor) -> list[Any]:
+    return [user_id(actor.actor_id), *[""] * 6, actor.actor_kind, actor.actor_id]
+
+
+def _period(span: Span) -> str:
+    """The months of the span: `M3`, or `2025M12-2026M3` where there are more."""
+    first, last = span.first_on, span.last_on
+    if (first.year, first.month) == (last.year, last.month):
+        return f"M{last.month}"
+    return f"{first.year}M{first.month}-{last.year}M{last.month}"
+
+
+def _day(day: date | datetime) -> str:
+    return day.strftime("%Y%m%d")
