@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from engine.refusals_log import LOG
 from engine.refusals_taken import TAKEN
 
 
@@ -367,7 +368,7 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
         **_ESCROW,
         **_PAYOUTS,
         **_HOUSE,
-        **{code: Words(*told) for code, told in TAKEN.items()},
+        **{code: Words(*told) for code, told in (LOG | TAKEN).items()},
     }
 )
 

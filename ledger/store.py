@@ -67,6 +67,9 @@ _ADD_BATCH: Final = """
 INSERT INTO batch (id, event_count, entry_count, line_count) VALUES (%s, %s, %s, %s)
 """
 
+# What the sealer finds its work by (decision 0004).
+_AWAIT_SEAL: Final = "INSERT INTO unsealed (batch_id) VALUES (%s)"
+
 _SAVE_ACCOUNTS: Final = """
 UPDATE account a
 SET balance_minor = n.balance_minor, line_count = n.line_count,
@@ -82,9 +85,12 @@ def _insert(table: str, columns: Sequence[str], types: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"
 
 
+_ADD_WAITING_BATCH: Final = f"WITH u AS ({_AWAIT_SEAL}) {_ADD_BATCH}"
+
 # A small batch in one round trip. The guards of all four tables fire at the statement's end.
 _WRITE_AT_ONCE: Final = f"""
 WITH b AS ({_ADD_BATCH}),
+u AS ({_AWAIT_SEAL}),
 v AS ({_insert("event", EVENT_COLUMNS, EVENT_TYPES)}),
 e AS ({_insert("entry", ENTRY_COLUMNS, ENTRY_TYPES)}),
 l AS ({_insert("line", LINE_COLUMNS, LINE_TYPES)})
@@ -199,6 +205,7 @@ def _write_at_once(
         _WRITE_AT_ONCE,
         (
             *totals,
+            totals[0],
             *as_columns(pack_events(accepted, tenant), EVENT_TYPES),
             *as_columns(list(pack_entries(accepted)), ENTRY_TYPES),
             *as_columns(list(pack_lines(accepted)), LINE_TYPES),
@@ -221,7 +228,7 @@ def _write_by_copy(
     """
     with ThreadPoolExecutor(1) as pool:
         events = pool.submit(pack_events, accepted, tenant)
-        raw.execute(_ADD_BATCH, totals)
+        raw.execute(_ADD_WAITING_BATCH, (totals[0], *totals))
         copy_in(raw, _COPY_ENTRY, pack_entries(accepted))
         copy_in(raw, _COPY_LINE, pack_lines(accepted))
         saved = raw.execute(_SAVE_ACCOUNTS, _account_columns(moved)).rowcount

@@ -62,6 +62,9 @@ class Packed:
     moved: tuple[BigintArray, ...]
 
 
+_AWAIT_SEAL: Final = b"INSERT INTO unsealed (batch_id) VALUES (%s)"
+
+
 class Twin:
     """The twin of a tenant, and the connections that write into it."""
 
@@ -142,6 +145,7 @@ class Twin:
         places = ", ".join(["%s"] * len(self._header))
         statement = f"INSERT INTO batch ({', '.join(self._header)}) VALUES ({places})"
         connection.execute(statement.encode(), packed.header)
+        connection.execute(_AWAIT_SEAL, packed.header[:1])
         for table, rows in packed.rows.items():
             columns = ", ".join(self._columns[table])
             statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)"

@@ -148,9 +148,15 @@ def insert(connection: Connection, table: str, rows: Sequence[Row]) -> None:
         connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
 
 
+def announce(connection: Connection, rows: Rows) -> None:
+    """Insert the header of a batch, and the row by which the sealer finds it."""
+    insert(connection, "batch", [rows.batch])
+    insert(connection, "unsealed", [{"batch_id": rows.batch["id"]}])
+
+
 def write(connection: Connection, rows: Rows) -> None:
     """Write a batch whole and move its accounts; its deferred checks still wait."""
-    insert(connection, "batch", [rows.batch])
+    announce(connection, rows)
     insert(connection, "event", rows.events)
     insert(connection, "entry", rows.entries)
     insert(connection, "line", rows.lines)

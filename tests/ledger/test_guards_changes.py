@@ -15,6 +15,7 @@ from tests.ledger.raw_rows import (
     STAND,
     Row,
     Rows,
+    announce,
     check,
     draw,
     insert,
@@ -157,7 +158,7 @@ def test_nothing_is_added_to_the_batch_of_another_transaction(
             (tenant.role, tenant.schema),
         )
         rows = later(other)
-        insert(other, "batch", [rows.batch])
+        announce(other, rows)
         stray = {"event": rows.events, "entry": rows.entries, "line": rows.lines}[table]
 
         with refuses(books):
@@ -232,7 +233,7 @@ def test_a_rolled_back_part_of_a_batch_is_missed(books: Connection) -> None:
     rows = later(books)
 
     with refuses(books):
-        insert(books, "batch", [rows.batch])
+        announce(books, rows)
         insert(books, "event", rows.events)
         insert(books, "entry", rows.entries)
         lost = books.begin_nested()
@@ -245,7 +246,7 @@ def test_a_check_that_was_rolled_back_runs_again(books: Connection) -> None:
     rows = later(books)
 
     with refuses(books):
-        insert(books, "batch", [rows.batch])
+        announce(books, rows)
         lost = books.begin_nested()
         insert(books, "event", rows.events)
         insert(books, "entry", rows.entries)
@@ -262,7 +263,7 @@ def test_an_account_moves_by_the_newest_batch_only(books: Connection) -> None:
     second = draw(books, [], recorded_at=LATER + timedelta(seconds=1))
 
     with refuses(books):
-        insert(books, "batch", [first.batch])
+        announce(books, first)
         insert(books, "event", first.events)
         insert(books, "entry", first.entries)
         insert(books, "line", first.lines)
@@ -274,7 +275,7 @@ def test_an_account_moves_by_the_newest_batch_only(books: Connection) -> None:
 def write_a_header(engine: Engine, tenant: Tenant) -> None:
     """Commit the header of a batch and nothing of what it announces."""
     with transaction(engine, tenant) as connection:
-        insert(connection, "batch", [later(connection).batch])
+        announce(connection, later(connection))
 
 
 def test_an_unfinished_batch_fails_at_its_commit(history: TestDatabase, tenant: Tenant) -> None:
