@@ -16,8 +16,9 @@ _STATEMENT: Final = re.compile(
     r"(?:TABLE|INDEX|VIEW|SCHEMA|ROLE|FUNCTION|TRIGGER|DATABASE)\s)"
 )
 
-# The kernel's own tables and its connections, the operator's migrations, and what measures.
-MAY_SPEAK_SQL: Final = ("kernel/", "migrations/", "tests/", "loadtests/")
+# The kernel's own tables and its connections, the operator's migrations, what measures, and the
+# verifier, which is one file.
+MAY_SPEAK_SQL: Final = ("kernel/", "migrations/", "tests/", "loadtests/", "ledger/verify.py")
 
 _CREATES: Final = re.compile(
     r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE)\s", re.IGNORECASE
