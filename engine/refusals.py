@@ -143,6 +143,9 @@ _LEDGER: Final = {
 }
 
 _RESERVATIONS: Final = {
+    "ledger.link_broken": Words(
+        409, "Chain broken", "Draft {link} of this chain was refused: {because}."
+    ),
     "ledger.reversal_of_reservation": Words(
         409, "Money set aside", "What a reservation moved is voided or posted anew, not reversed."
     ),

@@ -15,6 +15,13 @@ class PostDraft(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PostLinked(Command):
+    """Write several events with their journal entries, all of them or none, one after the other."""
+
+    drafts: tuple[Draft, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reverse(Command):
     """Undo an event in the books by a new one that mirrors all its entries, line by line.
 

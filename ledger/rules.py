@@ -150,17 +150,17 @@ def _kind_of_twin(row: AccountKind | None, key: AccountKey) -> AccountKind:
 
 
 def decide(
-    drafts: Sequence[Draft], standings: Mapping[str, Standing], batch: Batch
+    drafts: Sequence[Draft], standings: Mapping[str, Standing], batch: Batch, *, first: int = 0
 ) -> tuple[list[Accepted], list[int | Refusal]]:
     """Take the drafts one after the other; what is accepted, and per draft its event or refusal.
 
     The drafts passed `check_draft`. The n-th accepted event is recorded n microseconds after
-    `batch.recorded_us`.
+    `batch.recorded_us`; `first` events of the batch are there already.
     """
     accepted: list[Accepted] = []
     answers: list[int | Refusal] = []
-    event_id = batch.batch_id << 14
-    recorded_us = batch.recorded_us + 1
+    event_id = (batch.batch_id << 14) + first
+    recorded_us = batch.recorded_us + 1 + first
     last_at, effective_us = _EPOCH, 0
     for draft in drafts:
         if draft.effective_at is not last_at:

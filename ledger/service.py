@@ -13,22 +13,26 @@ from kernel.errors import Refusal
 from ledger import store
 from ledger.model import AccountKey, Draft, Posted
 from ledger.rules import (
-    MAX_EVENTS,
     Batch,
     PeriodNotOpen,
     Standing,
     check_draft,
     decide,
 )
+from ledger.rules_linked import batches, broken, check_chains, decide_linked, within
 
 TENANT_PREFIX = "tenant_"
 
 
-def post(connection: Connection, drafts: Sequence[Draft]) -> list[Posted | Refusal]:
+def post(
+    connection: Connection, drafts: Sequence[Draft], *, chains: Sequence[range] = ()
+) -> list[Posted | Refusal]:
     """Write the drafts as events with their entries and lines; one answer each, in order.
 
     Runs inside the caller's transaction and never commits. An earlier draft may fund a later one.
-    More than 16,384 drafts are written as several batches of the same transaction.
+    More than 16,384 drafts are written as several batches of the same transaction. `chains` are
+    runs of drafts, by their places, that are accepted or refused together: in a refused one
+    each draft but the first that was refused is answered `ledger.link_broken`.
 
     Refuses a single draft with: `ledger.bad_entry`, `ledger.unbalanced`,
     `ledger.unknown_account_kind`, `ledger.bad_effective_at`, `ledger.period_not_open`,
@@ -36,11 +40,14 @@ def post(connection: Connection, drafts: Sequence[Draft]) -> list[Posted | Refus
     """
     answers: list[Posted | Refusal | None] = [_refusal(draft) for draft in drafts]
     _refuse_closed_periods(connection, drafts, answers)
+    check_chains(chains, len(drafts))
+    for chain in chains:
+        answers[chain.start : chain.stop] = broken(answers[chain.start : chain.stop])
     sound = [i for i, answer in enumerate(answers) if answer is None]
     standings = lock(connection, {key for i in sound for key in _keys(drafts[i])})
-    for start in range(0, len(sound), MAX_EVENTS):
-        part = sound[start : start + MAX_EVENTS]
-        posted = _post_batch(connection, [drafts[i] for i in part], standings)
+    for part in batches(sound, chains):
+        linked = within(part, chains)
+        posted = _post_batch(connection, [drafts[i] for i in part], standings, linked)
         for i, answer in zip(part, posted, strict=True):
             answers[i] = answer
     return [answer for answer in answers if answer is not None]
@@ -64,14 +71,20 @@ def kind_balances(connection: Connection, kind: str) -> dict[str, int]:
 
 
 def _post_batch(
-    connection: Connection, drafts: Sequence[Draft], standings: dict[str, Standing]
+    connection: Connection,
+    drafts: Sequence[Draft],
+    standings: dict[str, Standing],
+    chains: Sequence[range],
 ) -> list[Posted | Refusal]:
     for standing in standings.values():
         standing.was_line_count = standing.line_count
     batch_id, schema, clock_us = store.open_batch(connection)
     newest_us = max((standing.newest_us for standing in standings.values()), default=0)
     batch = Batch(batch_id, schema.removeprefix(TENANT_PREFIX), max(clock_us, newest_us))
-    accepted, answers = decide(drafts, standings, batch)
+    if chains:
+        accepted, answers = decide_linked(drafts, standings, batch, chains)
+    else:
+        accepted, answers = decide(drafts, standings, batch)
     if accepted:
         store.write_batch(connection, batch, accepted, standings.values())
     recorded_us = iter([taken[3] for taken in accepted])
