@@ -156,6 +156,37 @@ WHERE v.entry_count > 0 AND v.id BETWEEN $first AND $last
   AND NOT EXISTS (SELECT FROM period p WHERE p.during @> v.effective_at)
 LIMIT 1000;
 
+-- name: every reserved account holds what remains of its open reservations
+SELECT a.code || ' stands at ' || a.balance_minor || ', reservations hold ' || n.remaining
+FROM (
+    SELECT t.id, coalesce(sum(r.remaining_minor), 0) AS remaining
+    FROM account t
+    LEFT JOIN reservation r ON r.twin_id = t.id AND r.state = 'open'
+    WHERE t.subject = 'reserved' OR t.subject LIKE '%:reserved'
+    GROUP BY t.id
+) n
+JOIN account a ON a.id = n.id
+WHERE abs(a.balance_minor) <> n.remaining
+LIMIT 1000;
+
+-- name: every reservation stands where its steps and their events say
+SELECT 'reservation ' || r.id || ' stands at ' || r.remaining_minor || ' of ' || r.amount_minor
+FROM reservation r
+JOIN account t ON t.id = r.twin_id
+LEFT JOIN (
+    SELECT reservation_id, count(*) AS steps, sum(posted_minor) AS posted,
+           sum(posted_minor + returned_minor) AS gone,
+           sum((SELECT sum(l.amount_minor) FROM line l JOIN account a ON a.id = l.account_id
+                JOIN reservation o ON o.id = s.reservation_id
+                WHERE l.event_id = s.event_id AND a.id = o.twin_id)) AS moved
+    FROM reservation_step s
+    GROUP BY reservation_id
+) n ON n.reservation_id = r.id
+WHERE n.steps IS DISTINCT FROM r.version OR n.posted IS DISTINCT FROM r.posted_minor
+   OR n.gone IS DISTINCT FROM r.amount_minor - r.remaining_minor
+   OR abs(n.moved) IS DISTINCT FROM r.remaining_minor
+LIMIT 1000;
+
 -- name: every event's leaf hash is that of its canonical bytes
 -- over: leaves
 SELECT 'event ' || v.id || ' was altered: its rows do not give its leaf hash'
