@@ -56,6 +56,11 @@ class Tenant:
         """The NOLOGIN role that may touch this tenant's schema and nothing else."""
         return f"holdfast_tenant_{self.name}"
 
+    @property
+    def auditor_role(self) -> str:
+        """The NOLOGIN role that may read this tenant's audit views and nothing else."""
+        return f"holdfast_auditor_{self.name}"
+
 
 def connect(url: str, *, pool_size: int = 5, max_overflow: int = 10) -> Engine:
     """An engine for our database; every session is set to UTC and plain compilation (no JIT)."""

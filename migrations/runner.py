@@ -66,6 +66,24 @@ def prepare_roles(admin_url: str, *, logins: Sequence[str] = ()) -> None:
         connection.exec_driver_sql(f"GRANT CONNECT ON DATABASE {database} TO {APP}")
         connection.exec_driver_sql(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
         connection.exec_driver_sql(_PUBLIC_IS_CLOSED)
+        _prepare_for_auditors(connection)
+
+
+def _prepare_for_auditors(connection: Connection) -> None:
+    """What only a superuser may give: owners who log auditors' statements, no large objects.
+
+    Without him both are left as they are; `holdfast auditor grant` then says what a DBA can do.
+    """
+    if connection.scalar(text("SELECT current_setting('is_superuser')")) != "on":
+        return
+    for parameter in ("log_statement", "temp_file_limit"):
+        known = text("SELECT has_parameter_privilege(:role, :parameter, 'SET')")
+        if not connection.scalar(known, {"role": OWNER, "parameter": parameter}):
+            connection.exec_driver_sql(f"GRANT SET ON PARAMETER {parameter} TO {OWNER}")
+    for maker in ("lo_creat(integer)", "lo_create(oid)", "lo_from_bytea(oid, bytea)"):
+        known = text("SELECT has_function_privilege('public', :maker, 'EXECUTE')")
+        if connection.scalar(known, {"maker": maker}):
+            connection.exec_driver_sql(f"REVOKE EXECUTE ON FUNCTION {maker} FROM PUBLIC")
 
 
 def _verifier(connection: Connection, role: str, logins: Sequence[str]) -> str:
@@ -144,9 +162,14 @@ def _upgrade_schema(connection: Connection, tenant: Tenant) -> None:
     connection.execute(
         text(
             "SELECT set_config('search_path', :schema, true),"
-            " set_config('holdfast.tenant_role', :role, true)"
+            " set_config('holdfast.tenant_role', :role, true),"
+            " set_config('holdfast.auditor_role', :auditor_role, true)"
         ),
-        {"schema": tenant.search_path, "role": tenant.role},
+        {
+            "schema": tenant.search_path,
+            "role": tenant.role,
+            "auditor_role": tenant.auditor_role,
+        },
     )
     command.upgrade(_config("tenant", connection), "head")
 
