@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from engine.refusals_axes import AXES
 from engine.refusals_log import LOG
 from engine.refusals_taken import TAKEN
 
@@ -182,22 +183,6 @@ _RESERVATIONS: Final = {
     ),
 }
 
-_AXES: Final = {
-    "ledger.unknown_journal_no": Words(
-        422, "Unknown journal number", "The journal has no event {journal_no}; it ends at {newest}."
-    ),
-    "ledger.before_journal": Words(
-        422,
-        "Before the journal",
-        "Nothing was sealed by then; the first seal is of {first_sealed_at}.",
-    ),
-    "ledger.naive_time": Words(
-        422,
-        "Time without offset",
-        "A time must say its offset from UTC, as in 2026-03-31T00:00:00Z.",
-    ),
-}
-
 _ESCROW_STATES: Final = {
     "escrow.wrong_state": Words(
         409, "Not possible in this state", "From {state} there is no step {trigger}."
@@ -340,7 +325,10 @@ _HOUSE: Final = {
         "{field} holds at most {longest} characters in this format; leave the format out.",
     ),
     "export.not_sealed": Words(
-        409, "Not sealed yet", "An export ends with a journal number that is sealed."
+        409, "Nothing sealed yet", "There is no sealed event to export; try again in a minute."
+    ),
+    "export.unknown_format": Words(
+        422, "Unknown format", "The books are written in these formats: {formats}."
     ),
     "key.unknown": Words(404, "Unknown key", "There is no key with this id."),
     "key.over": Words(409, "Key is over", "The key is revoked or expired."),
@@ -365,13 +353,12 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
         **_GATE,
         **_MONEY,
         **_LEDGER,
-        **_AXES,
         **_RESERVATIONS,
         **_ESCROW_STATES,
         **_ESCROW,
         **_PAYOUTS,
         **_HOUSE,
-        **{code: Words(*told) for code, told in (LOG | TAKEN).items()},
+        **{code: Words(*told) for code, told in {**LOG, **TAKEN, **AXES}.items()},
     }
 )
 

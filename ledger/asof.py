@@ -56,6 +56,15 @@ def turnovers(
     return store.sum_accounts(connection, asked) if asked else []
 
 
+def openings(
+    connection: Connection, accounts: Sequence[KnownAccount], start: datetime | None
+) -> list[Turnover]:
+    """What stood on accounts when a span began; nothing where it begins with the books."""
+    if start is None:
+        return [Turnover(0, 0, 0)] * len(accounts)
+    return turnovers(connection, [(account, start) for account in accounts])
+
+
 def kind_turnovers(
     connection: Connection, *, effective_at: datetime | None, known: Known
 ) -> list[KindTurnover]:

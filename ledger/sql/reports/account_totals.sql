@@ -1,6 +1,7 @@
 -- What do the lines of these accounts, each up to a line of its chain, and counting before T, add
 -- up to? As kind_totals.sql does it for the journal: whole chunks from cells, the day of T by chunk,
--- what T cuts in two and the rest behind the last whole chunk line by line.
+-- what T cuts in two and the rest behind the last whole chunk line by line. OFFSET 0 keeps the
+-- levels apart, each a range of the primary key; joined with them the planner read the whole table.
 SELECT w.nth, coalesce(sum(p.line_count), 0)::bigint AS line_count,
        coalesce(sum(p.debit_minor), 0) AS debit_minor,
        coalesce(sum(p.credit_minor), 0) AS credit_minor
@@ -23,11 +24,16 @@ CROSS JOIN LATERAL (
     SELECT sum(c.line_count) AS line_count, sum(c.debit_minor) AS debit_minor,
            sum(c.credit_minor) AS credit_minor
     FROM generate_series(0, 3) AS at (level)
-    JOIN account_cell c ON c.account_id = w.account_id AND c.level = at.level
-        AND c.chunk >= CASE WHEN at.level = 3 THEN 0
-                            ELSE (w.chunks >> 4 * (at.level + 1)) << 4 END
-        AND c.chunk < w.chunks >> 4 * at.level
-        AND c.effective_day < w.edge_day
+    CROSS JOIN LATERAL (
+        SELECT c.line_count, c.debit_minor, c.credit_minor
+        FROM account_cell c
+        WHERE c.account_id = w.account_id AND c.level = at.level
+          AND c.chunk >= CASE WHEN at.level = 3 THEN 0
+                              ELSE (w.chunks >> 4 * (at.level + 1)) << 4 END
+          AND c.chunk < w.chunks >> 4 * at.level
+          AND c.effective_day < w.edge_day
+        OFFSET 0
+    ) c
     WHERE w.chunks > 0
     UNION ALL
     SELECT sum(c.line_count), sum(c.debit_minor), sum(c.credit_minor)

@@ -34,11 +34,16 @@ WITH edge AS MATERIALIZED (
     SELECT c.kind, c.currency, c.event_kind, c.line_count, c.debit_minor, c.credit_minor
     FROM generate_series(0, 3) AS at (level)
     CROSS JOIN edge x
-    JOIN kind_cell c ON c.level = at.level
-        AND c.chunk >= CASE WHEN at.level = 3 THEN 0
-                            ELSE (x.chunks >> 4 * (at.level + 1)) << 4 END
-        AND c.chunk < x.chunks >> 4 * at.level
-        AND c.effective_day < x.edge_day
+    CROSS JOIN LATERAL (
+        SELECT c.*
+        FROM kind_cell c
+        WHERE c.level = at.level
+          AND c.chunk >= CASE WHEN at.level = 3 THEN 0
+                              ELSE (x.chunks >> 4 * (at.level + 1)) << 4 END
+          AND c.chunk < x.chunks >> 4 * at.level
+          AND c.effective_day < x.edge_day
+        OFFSET 0
+    ) c
     UNION ALL
     SELECT c.kind, c.currency, c.event_kind, c.line_count, c.debit_minor, c.credit_minor
     FROM edge_chunk e
