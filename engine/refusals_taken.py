@@ -40,5 +40,25 @@ TAKEN: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "For people only",
             "Books are taken over by people who are operators, not by programs.",
         ),
+        "import.other_tenant": (
+            409,
+            "Another tenant's export",
+            "The export is of tenant {export}: it goes into a tenant of that name.",
+        ),
+        "import.altered": (
+            422,
+            "Altered export",
+            "The export is not what was sealed; nothing more of it is written.",
+        ),
+        "import.not_empty": (
+            409,
+            "Tenant not empty",
+            "The tenant has books that are no beginning of this export.",
+        ),
+        "import.not_postable": (
+            422,
+            "Books that cannot be",
+            "The database refuses what stands in the export: {why}.",
+        ),
     }
 )

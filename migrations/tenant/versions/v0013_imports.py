@@ -67,12 +67,45 @@ CREATE TRIGGER adoption_append_only BEFORE DELETE OR TRUNCATE ON adoption
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 """
 
+# An import keeps the numbers of its batches; the next posting takes one behind them. The sequence
+# belongs to the owner, and only ever moves on.
+NUMBERS = """
+CREATE FUNCTION batches_go_on() RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT setval('batch_id_seq', n.newest)
+    FROM (SELECT max(id) AS newest FROM batch) n
+    WHERE n.newest >= (SELECT last_value FROM batch_id_seq)
+$$;
+REVOKE EXECUTE ON FUNCTION batches_go_on() FROM PUBLIC;
+"""
+
+# What an import brings was sealed by its own transaction, which no posting is: reservations are not
+# in the log, so what was set aside in those books cannot be held against them.
+RESERVED = """
+CREATE OR REPLACE FUNCTION check_reserved_twin() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM account
+        WHERE id = NEW.id
+          AND balance_minor <> reserved_of(id) * CASE WHEN highest_minor = 0 THEN -1 ELSE 1 END
+    ) AND NOT EXISTS (
+        SELECT FROM line l JOIN seal s ON s.event_id = l.event_id
+        WHERE l.account_id = NEW.id AND l.account_seq = NEW.line_count
+    ) THEN
+        PERFORM refuse_twin_apart(NEW.id);
+    END IF;
+    RETURN NULL;
+END $$;
+"""
+
 RIGHTS = """
 DO $$
 DECLARE
     tenant_role text := current_setting('holdfast.tenant_role');
 BEGIN
     EXECUTE format('GRANT SELECT, INSERT ON adoption TO %I', tenant_role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION batches_go_on() TO %I', tenant_role);
     EXECUTE format('GRANT UPDATE (approved_by, approved_at, event_id) ON adoption TO %I',
                    tenant_role);
 END $$;
@@ -81,5 +114,5 @@ END $$;
 
 def upgrade() -> None:
     """Create the table of adoptions with its guard, and give the tenant's role its rights."""
-    for statement in (TIMEOUTS, ADOPTION, GUARD, RIGHTS):
+    for statement in (TIMEOUTS, ADOPTION, GUARD, NUMBERS, RESERVED, RIGHTS):
         run(statement)
