@@ -32,6 +32,8 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "seal": ("seal", "Seal what waits now, or show how far the sealer is behind."),
         "checkpoint": ("checkpoint", "Have the log signed now, and print the note."),
         "invariants": ("invariants", "Prove the books and the client money of every tenant."),
+        "audit": ("audit", "Run the journal-entry tests of an auditor."),
+        "auditor": ("auditor", "Let auditors in, list them, and end their logins."),
         "tenant": ("tenant", "Make tenants, or list them."),
         "keys": ("keys", "Make, rotate, revoke and list API keys."),
     }

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from engine.refusals_auditor import AUDITOR
 from engine.refusals_axes import AXES
 from engine.refusals_log import LOG
 from engine.refusals_taken import TAKEN
@@ -358,7 +359,7 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
         **_ESCROW,
         **_PAYOUTS,
         **_HOUSE,
-        **{code: Words(*told) for code, told in {**LOG, **TAKEN, **AXES}.items()},
+        **{code: Words(*told) for code, told in {**LOG, **TAKEN, **AXES, **AUDITOR}.items()},
     }
 )
 

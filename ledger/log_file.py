@@ -10,14 +10,15 @@ are lists: `accounts.csv`, `periods.csv`, `blocks.csv`, and `checkpoints.txt` of
 import csv
 import gzip
 import io
+import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 from uuid import UUID
 
 import orjson
@@ -129,42 +130,74 @@ class LoggedEvent:
     entries: tuple[LoggedEntry, ...]
 
 
-@dataclass(slots=True)
+class _Hashed:
+    """A file that hashes what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = sha256()
+
+    def write(self, octets: bytes) -> int:
+        self.digest.update(octets)
+        return self._file.write(octets)
+
+
 class FileWriter:
     """Counts rows and totals, and hashes, while a file is written."""
 
-    name: str
-    _out: BinaryIO
-    rows: int = 0
-    sums: dict[str, int] = field(default_factory=dict)
-    _digest: Any = field(default_factory=sha256)
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self.name = name
+        self.rows = 0
+        self.sums: dict[str, int] = {}
+        self._hashed = _Hashed(file)
+        self._packed: gzip.GzipFile | None = None
+        if name.endswith(".gz"):
+            # Without a name and a time of its own, so that the same rows give the same bytes.
+            self._packed = gzip.GzipFile("", "wb", 6, cast(BinaryIO, self._hashed), mtime=0)
 
     def write(self, octets: bytes, *, rows: int = 0) -> None:
         """Write some bytes that hold so many whole rows."""
-        self._digest.update(octets)
-        self._out.write(octets)
+        (self._packed or self._hashed).write(octets)
         self.rows += rows
 
-    def write_csv(self, rows: Sequence[Sequence[object]], *, is_header: bool = False) -> None:
-        """Write rows of a CSV file (RFC 4180, lines end in a line feed)."""
+    def write_csv(self, rows: Iterable[Sequence[object]], *, is_header: bool = False) -> None:
+        """Write rows of a CSV file (RFC 4180, but lines end in a line feed)."""
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        self.write(text.getvalue().encode(), rows=0 if is_header else len(rows))
+        writer = csv.writer(text, lineterminator="\n")
+        for row in rows:
+            writer.writerow(row)
+            self.rows += not is_header
+            if text.tell() > 1 << 16:
+                self.write(text.getvalue().encode())
+                text.seek(0)
+                text.truncate()
+        self.write(text.getvalue().encode())
 
     def add(self, name: str, amount: int) -> None:
         """Add to a control total."""
         self.sums[name] = self.sums.get(name, 0) + amount
 
+    def close(self) -> None:
+        """Write the end of a packed file."""
+        if self._packed is not None:
+            self._packed.close()
+
     def file(self) -> File:
         """What the manifest says about it, once all is written."""
-        return File(self.name, self.rows, self.sums, self._digest.hexdigest())
+        return File(self.name, self.rows, self.sums, self._hashed.digest.hexdigest())
 
 
 @contextmanager
 def written(folder: Path, name: str) -> Iterator[FileWriter]:
-    """A new file of an export; refuses to overwrite one."""
-    with (folder / name).open("xb") as out:
-        yield FileWriter(name, out)
+    """A new file of an export, on the disk when the block ends; refuses to overwrite one."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        out = FileWriter(name, file)
+        yield out
+        out.close()
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager
