@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from engine.refusals_auditor import AUDITOR
 from engine.refusals_axes import AXES
 from engine.refusals_log import LOG
+from engine.refusals_periods import PERIODS
 from engine.refusals_taken import TAKEN
 
 
@@ -117,7 +118,9 @@ _LEDGER: Final = {
         409, "Account not open", "The account {account} takes no entry now."
     ),
     "ledger.period_not_open": Words(
-        409, "Period not open", "The period of {effective_at} takes no more entries."
+        409,
+        "Period not open",
+        "The period of {effective_at} takes no more entries; from {open_from} on one does.",
     ),
     "ledger.bad_effective_at": Words(
         422, "Impossible time", "{effective_at} lies outside the years 1970 to 2199."
@@ -355,6 +358,7 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
         **_MONEY,
         **_LEDGER,
         **_RESERVATIONS,
+        **{code: Words(*told) for code, told in PERIODS.items()},
         **_ESCROW_STATES,
         **_ESCROW,
         **_PAYOUTS,

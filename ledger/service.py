@@ -20,6 +20,8 @@ from ledger.rules import (
     decide,
 )
 from ledger.rules_linked import batches, broken, check_chains, decide_linked, within
+from ledger.rules_periods import FINANCE_ONLY, MANUAL_JOURNAL, open_from
+from ledger.store_periods import list_not_open
 
 TENANT_PREFIX = "tenant_"
 
@@ -105,7 +107,10 @@ def _refusal(draft: Draft) -> Refusal | None:
 def _refuse_closed_periods(
     connection: Connection, drafts: Sequence[Draft], answers: list[Posted | Refusal | None]
 ) -> None:
-    """Open the months that are new, and refuse the drafts that count where no period is open."""
+    """Open the months that are new, and refuse the drafts that count where no period takes them.
+
+    A softly closed or reopened one takes manual journals; the database asks for their approval.
+    """
     times = {
         draft.effective_at
         for draft, answer in zip(drafts, answers, strict=True)
@@ -118,10 +123,19 @@ def _refuse_closed_periods(
     if unknown:
         store.open_months(connection, sorted({_month(at) for at in unknown}))
         periods = store.lock_periods(connection, earliest=min(times), latest=max(times))
-    is_open = {at for at in times if any(s <= at < e and good for s, e, good in periods)}
+    states = {at: state for at in times for start, end, state in periods if start <= at < end}
+    if all(states.get(at) == "open" for at in times):
+        return
+    spans = list_not_open(connection, after=min(times))
     for i, draft in enumerate(drafts):
-        if answers[i] is None and draft.entries and draft.effective_at not in is_open:
-            answers[i] = PeriodNotOpen(effective_at=draft.effective_at.isoformat())
+        at = draft.effective_at
+        if answers[i] is None and draft.entries and not _takes(states.get(at), draft):
+            first = open_from(at, spans).isoformat()
+            answers[i] = PeriodNotOpen(effective_at=at.isoformat(), open_from=first)
+
+
+def _takes(state: str | None, draft: Draft) -> bool:
+    return state == "open" or (state in FINANCE_ONLY and draft.kind == MANUAL_JOURNAL)
 
 
 def _month(at: datetime) -> datetime:

@@ -110,13 +110,14 @@ INSERT INTO period (during)
 SELECT tstzrange(m, m + interval '1 month')
 FROM unnest(%s::timestamptz[]) AS n (m)
 WHERE NOT EXISTS (SELECT FROM period p WHERE p.during @> n.m)
+  AND NOT EXISTS (SELECT FROM period p WHERE p.state = 'closed' AND lower(p.during) > n.m)
 ORDER BY m
 ON CONFLICT DO NOTHING
 """
 
 # Shared, so that a closing waits for us; before the accounts, as the order of locks has it.
 _LOCK_PERIODS: Final = """
-SELECT lower(during), upper(during), state = 'open'
+SELECT lower(during), upper(during), state
 FROM period
 WHERE during && tstzrange(%s, %s, '[]')
 ORDER BY id
@@ -158,14 +159,17 @@ def _lock(raw: psycopg.Connection[Any], keys: Collection[AccountKey]) -> dict[st
 
 
 def open_months(connection: Connection, months: Sequence[datetime]) -> None:
-    """Have a period for each of these first instants of months; a known or odd one stays as is."""
+    """Have a period for each of these first instants of months; a known or odd one stays as is.
+
+    None is opened before one that is closed.
+    """
     driver(connection).execute(_OPEN_MONTHS, (list(months),))
 
 
 def lock_periods(
     connection: Connection, *, earliest: datetime, latest: datetime
-) -> list[tuple[datetime, datetime, bool]]:
-    """The periods of this span, locked FOR SHARE: first instant, end, whether it is open."""
+) -> list[tuple[datetime, datetime, str]]:
+    """The periods of this span, locked FOR SHARE: first instant, end, state."""
     return driver(connection).execute(_LOCK_PERIODS, (earliest, latest)).fetchall()
 
 

@@ -18,6 +18,7 @@ from ledger.model import AccountKey, Draft, Posted
 from ledger.proof import prove
 from ledger.service import balances, lock, post
 from tests.ledger.drafts import NOON, bank, draft, entry, fund, move, rolled_back, wallet
+from tests.ledger.period_rows import act_by_hand, add_period
 
 ANN, BEN, CEM = wallet("ann"), wallet("ben"), wallet("cem")
 UNBALANCED: Final = draft(entry((bank(), 5), (ANN, -4)))
@@ -59,10 +60,9 @@ def test_a_broken_chain_leaves_no_trace(
     connection: Connection, wrong: Draft, code: str, place: int
 ) -> None:
     """Whatever link is refused, and why: all are, the others name it, and neighbours go on."""
-    connection.exec_driver_sql(
-        "INSERT INTO period (during, state) VALUES"
-        " ('[2026-04-01 00:00:00+00,2026-05-01 00:00:00+00)', 'closed')"
-    )
+    april = add_period(connection, "[2026-04-01 00:00:00+00,2026-05-01 00:00:00+00)")
+    act_by_hand(connection, april, "soft_close")
+    events_before, _ = rows(connection)
     chain = [fund(60, ANN), move(60, ANN, BEN)]
     chain.insert(place, wrong)
 
@@ -73,7 +73,7 @@ def test_a_broken_chain_leaves_no_trace(
     assert codes(answers) == ["done", *expected, "done"]
     assert links(answers) == {(place + 1, code)}
     assert balances(connection, [ANN, BEN, CEM]) == {ANN: 0, BEN: -1, CEM: 0}
-    assert rows(connection) == (2, 4)
+    assert rows(connection) == (events_before + 2, 4)
     assert prove(connection).findings == ()
 
 

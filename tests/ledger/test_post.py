@@ -16,6 +16,7 @@ from ledger.model import AccountKey, Book, Draft, Entry, EntryRef, Posted
 from ledger.service import balances, kind_balances, lock, post
 from tests.fixtures.databases import TestDatabase
 from tests.ledger.drafts import NOON, bank, draft, entry, fund, move, prove_clean, wallet
+from tests.ledger.period_rows import act_by_hand, add_period
 
 ANN, BEN, CEM = wallet("ann"), wallet("ben"), wallet("cem")
 
@@ -105,13 +106,12 @@ def freeze(connection: Connection) -> None:
 
 
 def close_april(connection: Connection) -> None:
-    connection.exec_driver_sql(
-        "INSERT INTO period (during, state) VALUES"
-        " ('[2026-04-01 00:00:00+00,2026-05-01 00:00:00+00)', 'closed')"
-    )
+    during = "[2026-04-01 00:00:00+00,2026-05-01 00:00:00+00)"
+    act_by_hand(connection, add_period(connection, during), "soft_close")
 
 
 APRIL = datetime(2026, 4, 15, tzinfo=UTC)
+MAY = datetime(2026, 5, 1, tzinfo=UTC)
 DUE = account("platform.due_from_custody", "EUR")
 FAR = datetime(2200, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -150,7 +150,7 @@ LONG_AGO = datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)
             {"subject": "x"},
         ),
         (fund(5, CEM), "account_not_open", {"account": str(CEM)}),
-        (fund(5, ANN, at=APRIL), "period_not_open", {"effective_at": APRIL.isoformat()}),
+        (fund(5, ANN, at=APRIL), "period_not_open", {"open_from": MAY.isoformat()}),
         (fund(5, ANN, at=FAR), "bad_effective_at", {"effective_at": FAR.isoformat()}),
         (fund(5, ANN, at=LONG_AGO), "bad_effective_at", {}),
     ],
@@ -161,6 +161,7 @@ def test_a_refusal_says_which_rule_and_what_it_saw(
     """Each rule has its code and its facts, writes nothing, and leaves its neighbours alone."""
     freeze(connection)
     close_april(connection)
+    before = rows_of(connection, "event")
 
     first, answer, last = post(connection, [fund(1, wallet("x")), wrong, fund(1, wallet("x"))])
 
@@ -168,7 +169,7 @@ def test_a_refusal_says_which_rule_and_what_it_saw(
     assert answer.code == f"ledger.{code}"
     assert facts.items() <= answer.facts.items()
     assert codes([first, last]) == ["done", "done"]
-    assert rows_of(connection, "event") == 2
+    assert rows_of(connection, "event") == before + 2
 
 
 @pytest.mark.parametrize("currency", ["ZZZ", "eur", "EURO", "XXX", ""])
