@@ -31,6 +31,8 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "adopt": ("adopt", "Take over another system's books from a file, by two people."),
         "seal": ("seal", "Seal what waits now, or show how far the sealer is behind."),
         "checkpoint": ("checkpoint", "Have the log signed now, and print the note."),
+        "export": ("export", "Write the sealed journal as files, or as a bundle of evidence."),
+        "verify": ("verify", "Check an export, or the books, for alterations."),
         "invariants": ("invariants", "Prove the books and the client money of every tenant."),
         "audit": ("audit", "Run the journal-entry tests of an auditor."),
         "auditor": ("auditor", "Let auditors in, list them, and end their logins."),

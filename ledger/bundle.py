@@ -138,7 +138,9 @@ def proof_of(
         "size": at,
         "root": seal.root_at(connection, at).hex(),
         "leaf_hash": row.leaf_hash.hex(),
-        "path": [each.hex() for each in seal.inclusion(connection, journal_no=journal_no, size=at)],
+        "proof": [
+            each.hex() for each in seal.inclusion(connection, journal_no=journal_no, size=at)
+        ],
         "checkpoint": None if noted is None else noted[1],
         "event": as_json(row, tenant=tenant.name),
     }

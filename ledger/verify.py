@@ -198,7 +198,16 @@ class Note(NamedTuple):
 
 
 def read_notes(text: str, *, place: str) -> list[Note]:
-    """All notes of a text: some lines, an empty line, signature lines; then the next note."""
+    """All notes of a text: some lines, an empty line, signature lines; then the next note.
+
+    Or the file of an anchor: one JSON object a line, which holds a note.
+    """
+    if text.startswith("{"):
+        try:
+            kept = [json.loads(line)["note"] for line in text.splitlines()]
+            text = "\n".join(kept)
+        except (ValueError, KeyError, TypeError) as trouble:
+            raise CannotTell(f"{place} holds a line that is no checkpoint") from trouble
     notes, body, signatures = [], list[str](), list[str]()
     for line in [*text.splitlines(), ""]:
         if line.startswith("\u2014 "):
@@ -909,15 +918,15 @@ _UNUSED: Final = Link(0, 0, -(1 << 63), 0)
 
 
 def check_notes(
-    journal: Journal, notes: Sequence[Note], keys: Sequence[Key]
+    journal: Journal, notes: Sequence[Note], keys: Sequence[Key], origin: str
 ) -> tuple[list[Finding], int]:
     """The first checkpoint that does not hold, and the size of the last one before that held."""
     agreed = 0
     for note in sorted(notes, key=lambda note: note.size):
         at = f"the checkpoint of size {note.size} in {note.place}"
         size = journal.tree.size
-        if note.origin != notes[0].origin:
-            said = f"{at} is of the log {note.origin!r}, not of {notes[0].origin!r}"
+        if note.origin != origin:
+            said = f"{at} is of the log {note.origin!r}"
             return [_found("checkpoint", None, "origin", said)], agreed
         if keys and HAS_ED25519 and not is_signed(note, keys):
             said = f"{at} is not signed by the key that was given"
@@ -942,17 +951,17 @@ def _since(agreed: int, size: int, field: str, sentence: str) -> Finding:
 def check_proof(proof: Mapping[str, Any], notes: Sequence[Note]) -> Iterator[Finding]:
     """Whether an event with its path leads to the root that a checkpoint states."""
     try:
-        number, size, path = proof["journal_no"], proof["size"], proof["path"]
+        number, size = int(proof["journal_no"]), int(proof["size"])
         leaf, root = bytes.fromhex(proof["leaf_hash"]), bytes.fromhex(proof["root"])
         event = proof.get("event")
-        hashes = [bytes.fromhex(each) for each in path]
+        hashes = [bytes.fromhex(each) for each in proof["proof"]]
         reached = root_of_path(leaf, hashes, index=number - 1, size=size)
         if event is not None and (leaf_of(event), event["journal_no"]) != (leaf, number):
             yield _found("leaf", number, suspect(event), "the fields do not give the leaf hash")
     except (KeyError, TypeError, ValueError, AttributeError) as trouble:
         raise CannotTell(f"a proof cannot be read: {trouble!r}") from trouble
     if reached != root:
-        yield _found("proof", number, "path", f"the path of {number} does not lead to its root")
+        yield _found("proof", number, "proof", f"the path of {number} does not lead to its root")
     for note in notes:
         if note.size == size and note.root != root:
             said = f"the proof of {number} is not of the log of {note.place}"
@@ -1041,7 +1050,9 @@ def check(
     on_events: Callable[[int], None] = lambda _size: None,
 ) -> Report:
     """Check all of it; `outside` are checkpoints that were kept elsewhere."""
-    notes = [*outside, *source.notes()]
+    origin = f"holdfast/{source.tenant}"
+    ours = [note for note in outside if note.origin == origin]
+    notes = [*ours, *source.notes()]
     sizes = [proof["size"] for proof in proofs if isinstance(proof.get("size"), int)]
     journal = Journal(source.blocks(), notes, sizes)
     for stretch in in_order(source, jobs):
@@ -1050,7 +1061,7 @@ def check(
     journal.end()
     journal.check_accounts(source.accounts())
     size, root = journal.tree.size, journal.tree.root()
-    wrong, agreed = check_notes(journal, notes, keys)
+    wrong, agreed = check_notes(journal, notes, keys, origin)
     for proof in proofs:
         wrong += check_proof(proof, notes)
         if journal.roots.get(proof["size"], b"").hex() != proof["root"]:
@@ -1059,6 +1070,8 @@ def check(
     wrong += source.findings(size, root)
     counts = {**journal.counts, "accounts": len(journal.chains), "checkpoints": len(notes)}
     report = Report(source.tenant, counts, size, root.hex(), agreed, journal.findings + wrong)
+    if outside and not ours:
+        report.reasons.append(f"none of the checkpoints that were given is of the log {origin}")
     _say_what_is_missing(report, notes, outside, keys)
     return report
 

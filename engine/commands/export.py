@@ -1,8 +1,7 @@
-"""`holdfast export`: the sealed journal as files, for auditors' tools or as a bundle of evidence."""
+"""`holdfast export`: the sealed journal as files, for accountants' tools or as evidence."""
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -25,19 +24,19 @@ from ledger.log_file import Manifest
 _PATH = click.Path(path_type=Path)
 
 
-class _Known(click.ParamType):
+def _known(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> datetime | int | None:
     """A journal number, or a time with its offset."""
-
-    name = "NUMBER|TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  click's own signature
-        """An int or a datetime."""
-        if str(value).isascii() and str(value).isdecimal():
-            return int(value)
-        try:
-            return datetime.fromisoformat(value)
-        except (TypeError, ValueError):
-            self.fail(f"{value} is neither a journal number nor a time as 2026-03-31T00:00:00Z")
+    if value is None:
+        return None
+    if value.isascii() and value.isdecimal():
+        return int(value)
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError as trouble:
+        said = f"{value} is neither a journal number nor a time as 2026-03-31T00:00:00Z"
+        raise click.BadParameter(said) from trouble
 
 
 @click.command()
@@ -51,7 +50,12 @@ class _Known(click.ParamType):
     type=click.Choice(sorted(FORMATS)),
     help="Also in this format; may be given more than once.",
 )
-@click.option("--as-of", type=_Known(), help="Only what was known then; all that is sealed.")
+@click.option(
+    "--as-of",
+    callback=_known,
+    metavar="NUMBER|TIME",
+    help="Only what was known then; all that is sealed, if left out.",
+)
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day, formats only.")
 @click.option("--until", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day, with --from.")
 @click.option("--gz", is_flag=True, help="Pack the log: log.jsonl.gz.")
