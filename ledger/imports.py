@@ -177,19 +177,20 @@ def begin(connection: Connection, folder: Folder, manifest: Manifest) -> int:
 
     Refuses `import.not_empty` where the tenant's books are no beginning of the export.
     """
-    head = find_head(connection)
-    counted = store_imports.count_books(connection)
-    if head.size == 0 and any(counted):
-        raise NotEmpty(events=counted[0], accounts=counted[1])
-    if head.size:
-        known = {block.last: block for block in _blocks(folder)}.get(head.size)
-        same = known.root if known else manifest.root if head.size == manifest.size else None
-        if head.root != same or counted[0] != head.size:
-            raise NotEmpty(events=counted[0], accounts=counted[1])
-        return head.size
-    spans = [(row["from"], row["until"]) for row in log_file.read_rows(folder, log_file.PERIODS)]
-    store_imports.open_periods(connection, spans)
-    return 0
+    head, said = find_head(connection), store_imports.find_imported(connection)
+    events, accounts = store_imports.count_books(connection)
+    if said is None:
+        if events or accounts:
+            raise NotEmpty(events=events, accounts=accounts)
+        store_imports.add_imported(connection, manifest.size, manifest.root)
+        spans = [
+            (row["from"], row["until"]) for row in log_file.read_rows(folder, log_file.PERIODS)
+        ]
+        store_imports.open_periods(connection, spans)
+        return 0
+    if said != (manifest.size, manifest.root) or head.size > manifest.size or events != head.size:
+        raise NotEmpty(events=events, accounts=accounts)
+    return head.size
 
 
 def write_group(connection: Connection, tenant: str, group: Sequence[Piece]) -> int:

@@ -35,6 +35,17 @@ def count_books(connection: Connection) -> tuple[int, int]:
     return row[0], row[1]
 
 
+def find_imported(connection: Connection) -> tuple[int, bytes] | None:
+    """Size and root of the export that these books come from; None where they come from none."""
+    row = driver(connection).execute("SELECT size, root FROM imported").fetchone()
+    return None if row is None else (row[0], bytes(row[1]))
+
+
+def add_imported(connection: Connection, size: int, root: bytes) -> None:
+    """Say what these books will come from, before the first of them."""
+    driver(connection).execute("INSERT INTO imported (size, root) VALUES (%s, %s)", (size, root))
+
+
 def open_periods(connection: Connection, spans: Sequence[tuple[str, str]]) -> None:
     """Have an open period for each of these spans; one that is there stays as it is."""
     first, until = [span[0] for span in spans], [span[1] for span in spans]

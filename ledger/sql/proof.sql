@@ -167,6 +167,11 @@ FROM (
 ) n
 JOIN account a ON a.id = n.id
 WHERE abs(a.balance_minor) <> n.remaining
+  AND NOT EXISTS (
+      SELECT FROM imported i
+      JOIN line l ON l.account_id = a.id AND l.account_seq = a.line_count
+      JOIN seal s ON s.event_id = l.event_id AND s.journal_no <= i.size
+  )
 LIMIT 1000;
 
 -- name: every reservation stands where its steps and their events say

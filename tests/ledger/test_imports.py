@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from engine.imports import Imported, bring_in
 from kernel import clock
@@ -18,12 +20,14 @@ from kernel.database import Tenant, connect, snapshot, transaction
 from kernel.embedded import EmbeddedServer
 from kernel.errors import Refusal
 from kernel.ids import new_id
-from kernel.principals import Actor, PrincipalKind
+from kernel.principals import SYSTEM, Actor, PrincipalKind
 from ledger import log_file, seal
 from ledger.chart import account
 from ledger.model import Book, Draft
+from ledger.model_reservations import Reserve
 from ledger.proof import prove
 from ledger.reads import trial_balance
+from ledger.reservations import reserve
 from ledger.service import post
 from migrations import runner
 from tests.fixtures.databases import TestDatabase, cloned_database
@@ -31,6 +35,7 @@ from tests.ledger.drafts import NOON, bank, draft, entry, fund, move, wallet
 from tests.ledger.write_export import alter, rehash, write_export
 
 DRAFTS = 400
+SUSPENSE = account("custody.suspense", "EUR")
 _TABLES = {
     "event": "id",
     "entry": "event_id, entry_no",
@@ -47,6 +52,9 @@ _LISTS = {
     "batch": "SELECT id, event_count, entry_count, line_count FROM batch ORDER BY id",
     "period": "SELECT during FROM period ORDER BY during",
 }
+
+
+SAID = "INSERT INTO imported (size, root) VALUES (1000000, sha256(''))"
 
 
 def scribble(engine: Engine, tenant: Tenant) -> None:
@@ -67,6 +75,16 @@ def scribble(engine: Engine, tenant: Tenant) -> None:
             with transaction(engine, tenant) as connection:
                 seal.seal(connection, at=datetime.now(UTC), limit=draw.choice([1, 7, 4_000]))
     with transaction(engine, tenant) as connection:
+        post(connection, [fund(1_000, SUSPENSE)])
+        set_aside = Reserve(
+            actor=SYSTEM,
+            reservation_id=new_id(),
+            account=SUSPENSE,
+            amount_minor=300,
+            reason="a deposit",
+            expires_at=NOON + timedelta(days=7),
+        )
+        assert reserve(connection, [set_aside], at=NOON)[0].is_done
         connection.exec_driver_sql("UPDATE account SET state = 'frozen' WHERE subject = 'w3'")
         while seal.seal(connection, at=datetime.now(UTC)).event_count:
             pass
@@ -175,6 +193,36 @@ def test_an_import_gives_the_same_roots_and_balances(
     with snapshot(own_engine, tenant) as connection:
         assert prove(connection, leaves=True).findings == ()
         assert connection.exec_driver_sql("SELECT count(*) FROM unsealed").scalar() == 0
+
+
+def test_what_was_set_aside_stays_where_it_lies(
+    own_engine: Engine, tenant: Tenant, export: Path
+) -> None:
+    """Reservations are no part of an export; the reserved twin's balance is, and is proven."""
+    bring(own_engine, tenant, export)
+
+    with snapshot(own_engine, tenant) as connection:
+        held = connection.exec_driver_sql(
+            "SELECT balance_minor FROM account WHERE code = 'custody.suspense[reserved] EUR'"
+        ).scalar_one()
+        assert prove(connection).findings == ()
+    assert held == -300
+
+
+def test_nobody_says_later_that_books_were_imported(
+    source: Engine, tenant: Tenant, own_database: TestDatabase
+) -> None:
+    """What excuses imported books is said in an empty tenant, once, and never changed."""
+    with pytest.raises(DBAPIError, match="only where there are none"):  # noqa: SIM117  one refusal
+        with transaction(source, tenant) as connection:
+            connection.exec_driver_sql(SAID)
+    owner = create_engine(own_database.owner_url, poolclass=NullPool)
+    with owner.begin() as connection:
+        connection.exec_driver_sql(f"SET LOCAL search_path TO {tenant.schema}")
+        connection.exec_driver_sql(SAID)
+        for statement in ("UPDATE imported SET size = 9", "DELETE FROM imported", SAID):
+            with pytest.raises(DBAPIError), connection.begin_nested():
+                connection.exec_driver_sql(statement)
 
 
 def test_the_source_is_worth_importing(source: Engine, tenant: Tenant) -> None:

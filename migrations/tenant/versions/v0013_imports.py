@@ -79,8 +79,30 @@ $$;
 REVOKE EXECUTE ON FUNCTION batches_go_on() FROM PUBLIC;
 """
 
-# What an import brings was sealed by its own transaction, which no posting is: reservations are not
-# in the log, so what was set aside in those books cannot be held against them.
+# How far the journal came in by an import: said once, in an empty tenant, before the first event.
+IMPORTED = """
+CREATE TABLE imported (
+    is_only boolean CONSTRAINT imported_pk PRIMARY KEY DEFAULT true
+        CONSTRAINT imported_once CHECK (is_only),
+    size bigint NOT NULL CONSTRAINT imported_size_from_one CHECK (size >= 1),
+    root bytea NOT NULL CONSTRAINT imported_root_is_sha256 CHECK (length(root) = 32),
+    began_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE FUNCTION check_imported() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (SELECT FROM event) OR EXISTS (SELECT FROM account) THEN
+        RAISE EXCEPTION 'books come in by an import only where there are none'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'imported_into_empty_books';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER imported_into_empty_books AFTER INSERT ON imported
+    FOR EACH STATEMENT EXECUTE FUNCTION check_imported();
+CREATE TRIGGER imported_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON imported
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+"""
+
+# Reservations are not in the log. What was set aside in imported books cannot be held against them.
 RESERVED = """
 CREATE OR REPLACE FUNCTION check_reserved_twin() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -90,8 +112,9 @@ BEGIN
         WHERE id = NEW.id
           AND balance_minor <> reserved_of(id) * CASE WHEN highest_minor = 0 THEN -1 ELSE 1 END
     ) AND NOT EXISTS (
-        SELECT FROM line l JOIN seal s ON s.event_id = l.event_id
-        WHERE l.account_id = NEW.id AND l.account_seq = NEW.line_count
+        SELECT FROM imported i
+        JOIN line l ON l.account_id = NEW.id AND l.account_seq = NEW.line_count
+        JOIN seal s ON s.event_id = l.event_id AND s.journal_no <= i.size
     ) THEN
         PERFORM refuse_twin_apart(NEW.id);
     END IF;
@@ -105,6 +128,7 @@ DECLARE
     tenant_role text := current_setting('holdfast.tenant_role');
 BEGIN
     EXECUTE format('GRANT SELECT, INSERT ON adoption TO %I', tenant_role);
+    EXECUTE format('GRANT SELECT, INSERT (size, root) ON imported TO %I', tenant_role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION batches_go_on() TO %I', tenant_role);
     EXECUTE format('GRANT UPDATE (approved_by, approved_at, event_id) ON adoption TO %I',
                    tenant_role);
@@ -114,5 +138,5 @@ END $$;
 
 def upgrade() -> None:
     """Create the table of adoptions with its guard, and give the tenant's role its rights."""
-    for statement in (TIMEOUTS, ADOPTION, GUARD, NUMBERS, RESERVED, RIGHTS):
+    for statement in (TIMEOUTS, ADOPTION, GUARD, NUMBERS, IMPORTED, RESERVED, RIGHTS):
         run(statement)
