@@ -15,10 +15,10 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 # An environment that was moved, or whose Python is gone, is made anew.
 _ := $(shell $(PYTHON) -c pass 2>/dev/null || rm -f $(VENV)/.made $(VENV)/.run $(VENV)/.test)
 
-.PHONY: help run test check format bench durability replay migrate docs lock clean
+.PHONY: help run test check format bench durability exports-check replay migrate docs lock clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 run: $(VENV)/bin/holdfast  ## start everything, with a database of its own unless DATABASE_URL is set
 	@$(PYTHON) -m engine run $(ARGS)
@@ -41,6 +41,9 @@ bench: $(VENV)/.test  ## measure; ARGS="--json FILE" keeps the figures
 
 durability: $(VENV)/.test  ## kill -9 under load, twenty times, then audit; ARGS="--rounds 5 --seed 3"
 	@$(PYTHON) -m tests.durability $(ARGS)
+
+exports-check: $(VENV)/.test  ## export 100,000 entries; hledger, beancount and DuckDB recount them
+	@$(PYTHON) -m tests.exports --seed 1 $(ARGS)
 
 replay: $(VENV)/bin/holdfast  ## play months of a marketplace through the engine; ARGS="--help" lists the options
 	@$(PYTHON) -m engine replay $(ARGS)
