@@ -35,11 +35,8 @@ class TrialLine:
 
     def as_json(self) -> Json:
         """The line in debit and credit columns."""
-        named: Json = {"kind": self.name, "nature": str(CHART[self.name].nature)}
-        if self.account_id is not None:
-            named = {"account_id": str(self.account_id), "account": self.name}
         return {
-            **named,
+            **self._named(),
             "book": self.book,
             "currency": self.currency,
             **columns("opening", self.opening_minor, currency=self.currency),
@@ -47,6 +44,11 @@ class TrialLine:
             "credits": to_json(self.credits_minor, self.currency),
             **columns("closing", self.closing_minor, currency=self.currency),
         }
+
+    def _named(self) -> Json:
+        if self.account_id is None:
+            return {"kind": self.name, "nature": CHART[self.name].nature.value}
+        return {"account_id": str(self.account_id), "account": self.name}
 
 
 @dataclass(frozen=True, slots=True)
