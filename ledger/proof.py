@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from ledger import store_proof as store
+from ledger.proof_log import ROOTS, recount
 from ledger.store_proof import HIGHEST, LOWEST, Promise, Span
 
 PIECES: Final = 200_000
@@ -81,8 +82,8 @@ def prove(
 
     Args:
         connection: a reader of the tenant's books.
-        leaves: also reckon every leaf hash again from the rows, which takes about as long as all
-            the rest.
+        leaves: also reckon every leaf hash again from the rows, and the tree of the log from the
+            leaves, which takes about as long as all the rest.
         progress: told after each range.
         pieces: rows of a range.
     """
@@ -109,10 +110,14 @@ def prove(
         ask(span, "accounts")
         done += span.rows
         tell("accounts", min(done, total), total)
+    for span in store.journal_spans(connection, pieces=pieces):
+        ask(span, "journal")
+    if leaves:
+        broken[ROOTS] = recount(connection, tell)
     findings = [
         Finding(name, len(found), tuple(found[:_SHOWN])) for name, found in broken.items() if found
     ]
-    return Proof(counts, tuple(known), tuple(findings))
+    return Proof(counts, tuple(broken), tuple(findings))
 
 
 def _tell_nobody(what: str, done: int, total: int) -> None:

@@ -46,7 +46,7 @@ WHERE so_far <= %s OR id = (SELECT min(id) FROM account WHERE id > %s)
 class Promise:
     """One promise: the query for what breaks it, and over which numbers it is asked.
 
-    `over` is `events`, `accounts`, `leaves`, or empty for all at once.
+    `over` is `events`, `accounts`, `journal`, `leaves`, or empty for all at once.
     """
 
     name: str
@@ -94,6 +94,53 @@ def account_spans(connection: Connection, *, pieces: int) -> Iterator[Span]:
     return _spans(_ends(connection, _NEXT_ACCOUNT, pieces))
 
 
+def journal_spans(connection: Connection, *, pieces: int) -> Iterator[Span]:
+    """Ranges of journal numbers, `pieces` each; a number below 1 is in the first."""
+    newest = find_size(connection)
+    ends = ((min(last, newest), pieces) for last in range(pieces, newest + pieces, pieces))
+    return _spans(ends, lowest=1)
+
+
+def find_size(connection: Connection) -> int:
+    """The newest journal number, 0 for none."""
+    row = driver(connection).execute("SELECT coalesce(max(journal_no), 0) FROM seal").fetchone()
+    return int(row[0]) if row else 0
+
+
+def list_leaves(connection: Connection, span: Span) -> list[bytes]:
+    """The leaf hashes of a range of the journal, in order."""
+    return [
+        row[0]
+        for row in driver(connection).execute(
+            "SELECT v.leaf_hash FROM seal s JOIN event v ON v.id = s.event_id"
+            " WHERE s.journal_no BETWEEN %s AND %s ORDER BY s.journal_no",
+            (span.first, span.last),
+            binary=True,
+        )
+    ]
+
+
+def list_roots(connection: Connection, span: Span) -> dict[int, bytes]:
+    """The roots of the blocks that end in a range of the journal, by their last number."""
+    rows = driver(connection).execute(
+        "SELECT last_journal_no, root FROM block WHERE last_journal_no BETWEEN %s AND %s",
+        (span.first, span.last),
+        binary=True,
+    )
+    return dict(rows.fetchall())
+
+
+def list_nodes(connection: Connection, span: Span) -> dict[tuple[int, int], bytes]:
+    """The nodes of the tree that are complete with an event of a range, by level and position."""
+    rows = driver(connection).execute(
+        "SELECT level, position, hash FROM tree_node"
+        " WHERE (position + 1) << level BETWEEN %s AND %s",
+        (span.first, span.last),
+        binary=True,
+    )
+    return {(level, position): found for level, position, found in rows}
+
+
 def _ends(connection: Connection, statement: str, pieces: int) -> Iterator[tuple[int, int]]:
     """The last number of each range, and its rows; one number alone may be larger than a range."""
     raw, after = driver(connection), LOWEST
@@ -105,15 +152,15 @@ def _ends(connection: Connection, statement: str, pieces: int) -> Iterator[tuple
         yield after, int(found[1])
 
 
-def _spans(ends: Iterator[tuple[int, int]]) -> Iterator[Span]:
+def _spans(ends: Iterator[tuple[int, int]], *, lowest: int = LOWEST) -> Iterator[Span]:
     """Ranges without a gap, from the lowest number that there can be to the highest."""
-    first, held = LOWEST, next(ends, None)
+    first, held = lowest, next(ends, None)
     while held is not None:
         (last, rows), held = held, next(ends, None)
         yield Span(first, HIGHEST if held is None else last, rows)
         first = last + 1
-    if first == LOWEST:
-        yield Span(LOWEST, HIGHEST, 0)
+    if first == lowest:
+        yield Span(lowest, HIGHEST, 0)
 
 
 def count_rows(connection: Connection) -> dict[str, int]:

@@ -3,7 +3,7 @@
 --
 -- `over: events` and `over: accounts` are asked range by range, so that no join ever holds more
 -- than a piece of the books: $first and $last are the ends of a range of numbers, both inside it.
--- A range of events holds whole batches. `over: leaves` is a range of events, too, and is left out
+-- A range of events holds whole batches. `over: journal` is a range of journal numbers. `over: leaves` is a range of events, too, and is left out
 -- of a quick proof. $field(x) is one field of docs/canonical-bytes.md.
 
 -- name: every entry has as many lines as its header says, and they sum to zero
@@ -190,6 +190,57 @@ LEFT JOIN (
 WHERE n.steps IS DISTINCT FROM r.version OR n.posted IS DISTINCT FROM r.posted_minor
    OR n.gone IS DISTINCT FROM r.amount_minor - r.remaining_minor
    OR abs(n.moved) IS DISTINCT FROM r.remaining_minor
+LIMIT 1000;
+
+-- name: every event is sealed or waits for the sealer
+-- over: events
+SELECT 'event ' || v.id || ' is not sealed and waits for no sealer'
+FROM event v
+LEFT JOIN seal s ON s.event_id = v.id
+LEFT JOIN unsealed u ON u.batch_id = v.id >> 14
+WHERE v.id BETWEEN $first AND $last AND s.event_id IS NULL AND u.batch_id IS NULL
+LIMIT 1000;
+
+-- name: the journal has no gap, and counts the entries of each book
+-- over: journal
+SELECT 'journal number ' || n.journal_no || ' does not follow, or counts other entries'
+FROM (
+    SELECT s.journal_no, v.id, s.custody_entries, s.platform_entries, e.custody, e.platform,
+           lag(s.journal_no) OVER in_order AS no_before,
+           lag(s.custody_entries) OVER in_order AS custody_before,
+           lag(s.platform_entries) OVER in_order AS platform_before
+    FROM seal s
+    LEFT JOIN event v ON v.id = s.event_id
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE book = 'custody') AS custody,
+               count(*) FILTER (WHERE book = 'platform') AS platform
+        FROM entry WHERE event_id = s.event_id
+    ) e
+    WHERE s.journal_no BETWEEN $first - 1 AND $last
+    WINDOW in_order AS (ORDER BY s.journal_no)
+) n
+WHERE n.journal_no >= $first
+  AND (n.id IS NULL OR n.journal_no <> coalesce(n.no_before, 0) + 1
+       OR n.custody_entries <> coalesce(n.custody_before, 0) + n.custody
+       OR n.platform_entries <> coalesce(n.platform_before, 0) + n.platform)
+LIMIT 1000;
+
+-- name: blocks follow one another, and end where their seals do
+SELECT 'block ' || b.no || ' does not follow, or counts other entries than its seals'
+FROM (
+    SELECT no, first_journal_no, last_journal_no, custody_entries, platform_entries, sealed_at,
+           lag(no, 1, 0::bigint) OVER in_order AS no_before,
+           lag(last_journal_no, 1, 0::bigint) OVER in_order AS last_before,
+           lag(sealed_at) OVER in_order AS sealed_before,
+           lead(no) OVER in_order IS NULL AS is_newest
+    FROM block
+    WINDOW in_order AS (ORDER BY no)
+) b
+LEFT JOIN seal s ON s.journal_no = b.last_journal_no
+WHERE s.journal_no IS NULL OR b.no <> b.no_before + 1 OR b.sealed_at <= b.sealed_before
+   OR b.first_journal_no <> b.last_before + 1 OR b.last_journal_no < b.first_journal_no
+   OR b.custody_entries <> s.custody_entries OR b.platform_entries <> s.platform_entries
+   OR (b.is_newest AND b.last_journal_no <> (SELECT max(journal_no) FROM seal))
 LIMIT 1000;
 
 -- name: every event's leaf hash is that of its canonical bytes
