@@ -141,7 +141,7 @@ def _open(
     }
 
 
-def fit(field: str, value: str) -> str:
+def fit(value: str, *, field: str) -> str:
     """The value, if its field has room for it; refuses what does not fit."""
     if len(value) > LONGEST[field]:
         raise DoesNotFit(field=field, longest=LONGEST[field], value=value[:200])
@@ -167,11 +167,11 @@ def _detail(line: JournalLine) -> list[Any]:
     elif line.reversed_by_book_no is not None:
         reversal, other = "2", line.reversed_by_book_no
     return [
-        *(fit("Journal_ID", str(line.book_no)), line.line_no),
+        *(fit(str(line.book_no), field="Journal_ID"), line.line_no),
         *(header[:1000], line.event_subject[:1000]),
-        *(fit("Source", line.event_kind.partition(".")[0]), line.book),
+        *(fit(line.event_kind.partition(".")[0], field="Source"), line.book),
         *(_day(effective), effective.strftime("%Y"), f"M{effective.month}"),
-        fit("GL_Account_Number", line.account),
+        fit(line.account, field="GL_Account_Number"),
         *(format_minor(abs(line.amount_minor), line.currency), line.currency),
         "D" if line.amount_minor > 0 else "C",
         *("", "", "", ""),
@@ -185,7 +185,7 @@ def _detail(line: JournalLine) -> list[Any]:
 def _balance(sums: AccountSums, span: Span) -> list[Any]:
     account = sums.account
     return [
-        *(fit("GL_Account_Number", account.code), account.book, _day(span.last_on)),
+        *(fit(account.code, field="GL_Account_Number"), account.book, _day(span.last_on)),
         *(span.last_on.strftime("%Y"), _period(span)),
         format_minor(sums.opening_minor, account.currency),
         format_minor(sums.closing_minor, account.currency),
@@ -197,9 +197,9 @@ def _account(sums: AccountSums) -> list[Any]:
     account = sums.account
     per = f" per {account.kept_per}" if account.kept_per else ""
     return [
-        fit("GL_Account_Number", account.code),
-        fit("GL_Account_Name", account.code),
-        fit("FS_Caption", account.kind),
+        fit(account.code, field="GL_Account_Number"),
+        fit(account.code, field="GL_Account_Name"),
+        fit(account.kind, field="FS_Caption"),
         *(_TYPES[account.nature], account.kept_per[:25]),
         f"{account.kind}{per}, in {account.currency}"[:256],
         *(account.kind, account.book),
@@ -208,7 +208,7 @@ def _account(sums: AccountSums) -> list[Any]:
 
 def _parent(sums: AccountSums) -> list[Any]:
     account = sums.account
-    kind = fit("FS_Caption", account.kind)
+    kind = fit(account.kind, field="FS_Caption")
     return [kind, kind, kind, _TYPES[account.nature], "", kind, "", account.book]
 
 
