@@ -26,6 +26,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "balance": ("balance", "Balances of accounts."),
         "trial-balance": ("trial_balance", "All balances by kind, and the totals of each book."),
         "statement": ("statement", "The extract of one account, line by line."),
+        "reservations": ("reservations", "Money that is set aside, and since when."),
         "prove": ("prove", "Recount one tenant's books."),
         "import": ("import_", "Bring the books of an export into an empty tenant of its name."),
         "adopt": ("adopt", "Take over another system's books from a file, by two people."),
