@@ -313,7 +313,7 @@ def _draft(
     at: datetime,
     parts: list[tuple[AccountKey, int]],
 ) -> Draft:
-    """One event. `parts` are what each account gains, whatever its side."""
+    """One event, which says all that its row does. `parts` are what each account gains."""
     kind = CHART[row.account.kind]
     side = -1 if kind.highest_minor == 0 else 1
     lines = tuple(Line(key, side * gained) for key, gained in parts)
@@ -322,6 +322,7 @@ def _draft(
         "posted_minor": step.posted_minor,
         "returned_minor": step.returned_minor,
         "remaining_minor": step.remaining_minor,
+        "expires_at": row.expires_at and row.expires_at.isoformat(),
     }
     entries = (Entry(kind.book, row.account.currency, lines),)
     return Draft(f"reservation.{step.kind}", row.subject, actor, at, entries, reason, detail)

@@ -408,6 +408,26 @@ def test_every_step_is_an_event_of_the_reservation(connection: Connection) -> No
     ]
 
 
+def test_the_log_alone_tells_how_a_reservation_stands(connection: Connection) -> None:
+    """Amount, account, what remains, and until when: no fact is in the row only."""
+    post(connection, [fund(100, ANN)])
+    until = AT + timedelta(days=7)
+    _, outcome = make(connection, 60, expires_at=until)
+
+    detail = connection.execute(
+        text("SELECT detail::jsonb FROM event WHERE id = :id"),
+        {"id": int(outcome.facts["event_id"])},
+    ).scalar_one()
+
+    assert detail == {
+        "account": str(ANN),
+        "posted_minor": 0,
+        "returned_minor": 0,
+        "remaining_minor": 60,
+        "expires_at": until.isoformat(),
+    }
+
+
 def counts(connection: Connection) -> list[int]:
     """How much is written."""
     tables = ("event", "line", "reservation", "reservation_step", "timer")
