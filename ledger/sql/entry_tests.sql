@@ -162,6 +162,35 @@ FROM audit_line
 WHERE account_kind IN ('custody.escrow', 'custody.escrow_disputed') AND balance_after_minor > 0
 ORDER BY recorded_at;
 
+-- name: posted_into_a_closed_period
+-- kind: impossible
+-- means: An entry counts in a period that is closed, and came after its closing was stored.
+SELECT e.event_kind || ' counts at ' || e.effective_at || ' in a period closed at number '
+       || c.last_journal_no AS finding, e.journal_no, e.event_id
+FROM audit_period p
+JOIN audit_period_closing c ON c.period_id = p.period_id AND c.version = p.version
+JOIN audit_event e ON e.effective_at >= p.starts_at AND e.effective_at < p.ends_at
+WHERE p.state = 'closed' AND e.entry_count > 0
+    AND (e.journal_no > c.last_journal_no OR e.journal_no IS NULL)
+ORDER BY e.event_id;
+
+-- name: manual_journal_not_approved_before
+-- kind: impossible
+-- means: A manual journal stands in the books without another person's approval before it.
+SELECT 'event ' || e.event_id || ' was posted '
+       || CASE WHEN j.manual_journal_id IS NULL THEN 'by no manual journal'
+               WHEN j.decided_by IS NULL THEN 'and nobody approved it'
+               WHEN j.decided_by = j.prepared_by THEN 'by one person alone, ' || j.decided_by
+               ELSE 'before it was approved at ' || j.decided_at END
+       AS finding, e.journal_no, e.event_id
+FROM audit_event e
+LEFT JOIN audit_journal j ON j.event_id = e.event_id
+WHERE e.event_kind = 'journal.posted' AND (
+    j.manual_journal_id IS NULL OR j.decided_by IS NULL OR j.decided_by = j.prepared_by
+    OR j.decided_at > e.recorded_at
+)
+ORDER BY e.event_id;
+
 -- name: not_sealed_for_long
 -- kind: look
 -- means: Events wait longer than a minute for their number: the sealer stands still.
@@ -275,6 +304,19 @@ WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timesta
     AND effective_at < recorded_at - :'late_days'::numeric * interval '1 day'
 ORDER BY recorded_at;
 
+-- name: posted_after_close
+-- kind: look
+-- means: A period was opened again and took this: the report of its first closing is out of date.
+SELECT e.event_kind || ' of ' || e.event_subject || ' counts at ' || e.effective_at
+       || ', in a period first closed at number ' || c.last_journal_no || ': ' || e.reason
+       AS finding, e.journal_no, e.event_id
+FROM audit_period p
+JOIN audit_period_closing c ON c.period_id = p.period_id AND c.version = 1
+JOIN audit_event e ON e.effective_at >= p.starts_at AND e.effective_at < p.ends_at
+WHERE e.entry_count > 0 AND (e.journal_no > c.last_journal_no OR e.journal_no IS NULL)
+    AND e.effective_at >= :'since'::timestamptz AND e.effective_at < :'until'::timestamptz
+ORDER BY e.recorded_at;
+
 -- name: reason_missing
 -- kind: look
 -- means: Somebody's own hand moved money, or took an entry back, and nobody said why.
@@ -299,9 +341,25 @@ WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timesta
     AND split_part(account_subject, ':', 1) IN (acts_for_party_id::text, actor_id::text)
 ORDER BY recorded_at;
 
+-- name: preparer_is_beneficiary
+-- kind: look
+-- means: A manual journal put money to a party for whom its preparer has acted.
+SELECT 'manual journal ' || j.manual_journal_id || ' put ' || l.credit || ' ' || l.currency
+       || ' to ' || l.account_code || '; prepared by ' || j.prepared_by AS finding,
+       l.journal_no, l.event_id
+FROM audit_journal j
+JOIN audit_line l ON l.event_id = j.event_id
+WHERE l.effective_at >= :'since'::timestamptz AND l.effective_at < :'until'::timestamptz
+    AND l.credit_minor > 0 AND EXISTS (
+        SELECT FROM audit_event e
+        WHERE e.actor_id = j.prepared_by
+            AND e.acts_for_party_id::text = split_part(l.account_subject, ':', 1)
+    )
+ORDER BY l.recorded_at;
+
 -- name: just_under_a_limit
 -- kind: look
--- means: A release or a payout stayed a little below a limit: split to pass it?
+-- means: A release, a payout or a manual journal stayed a little below a limit: split to pass it?
 SELECT event_kind || ' of ' || event_subject || ' over ' || debit || ' ' || currency AS finding,
        journal_no, event_id
 FROM audit_line
@@ -312,7 +370,16 @@ WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timesta
         account_kind = 'custody.escrow' AND event_kind IN ('slot.released', 'slot.partly_released')
         OR account_kind = 'custody.earned_available' AND event_kind = 'payout.requested'
     )
-ORDER BY debit_minor DESC, recorded_at;
+UNION ALL
+SELECT n.event_kind || ' of ' || n.event_subject || ' over ' || n.total || ' ' || n.currency
+       || ', where a ' || m.role || ' may ' || m.highest, n.journal_no, n.event_id
+FROM audit_entry n
+JOIN audit_journal_limit m ON m.currency = n.currency AND m.valid_from <= n.recorded_at
+WHERE n.event_kind = 'journal.posted'
+    AND n.effective_at >= :'since'::timestamptz AND n.effective_at < :'until'::timestamptz
+    AND n.total_minor <= m.highest_minor
+    AND n.total_minor >= m.highest_minor * (10000 - :'margin_bps'::numeric) / 10000
+ORDER BY event_id;
 
 -- name: release_before_funding
 -- kind: look

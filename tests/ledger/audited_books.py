@@ -15,22 +15,29 @@ from sqlalchemy import Engine
 from engine.replay.report import Report
 from engine.replay.service import Options, play, take_in
 from kernel import clock
-from kernel.commands import Outcome
+from kernel.commands import Command, Outcome
 from kernel.database import Tenant, connect, transaction
 from kernel.idempotency import IdempotencyKey, add_answers
 from kernel.principals import Actor, PrincipalKind
-from ledger import auditors, holds
+from ledger import auditors, holds, journals, periods
 from ledger.chart import account
 from ledger.commands import Reverse
 from ledger.correction import reverse
 from ledger.holds import HoldKind, PlaceHold
+from ledger.journals import DecideJournal, PrepareJournal
 from ledger.model import Book, Draft, Entry, Line, Posted
+from ledger.periods import ClosePeriod, PeriodCommand
 from ledger.seal import seal
 from ledger.service import post
 from tests.fixtures.databases import TestDatabase
 
 STAFF: Final = Actor(UUID(int=77), PrincipalKind.PERSON, is_operator=True)
 """A person of the platform who does by hand what the month's story needs."""
+
+SECOND: Final = Actor(UUID(int=78), PrincipalKind.PERSON, is_operator=True)
+"""Another one, who approves."""
+
+JOURNAL: Final = UUID(int=79)
 
 _NAMES: Final = count(1)
 
@@ -87,6 +94,52 @@ def _capital(at: datetime, amount_minor: int, *, reason: str) -> Draft:
     )
     entry = Entry(Book.PLATFORM, "USD", lines)
     return Draft("capital.paid_in", "", STAFF, at, (entry,), reason=reason)
+
+
+def close_december(engine: Engine, tenant: Tenant) -> None:
+    """A late payment counts in December; it is closed, opened again by two, and corrected by two.
+
+    Seals what is there on the way, because a closing wants it.
+    """
+    december = datetime(2025, 12, 15, tzinfo=UTC)
+    with transaction(engine, tenant) as connection:
+        at = clock.now(connection)
+        (answer,) = post(connection, [_capital(december, 5_001, reason="late")])
+        assert isinstance(answer, Posted)
+        period_id = connection.exec_driver_sql(
+            "SELECT id FROM period WHERE during @> %s::timestamptz", (december,)
+        ).scalar_one()
+    seal_all(engine, tenant)
+    acts: tuple[tuple[Any, Command], ...] = (
+        (periods.soft_close, PeriodCommand(actor=STAFF, period_id=period_id)),
+        (periods.close, ClosePeriod(actor=STAFF, period_id=period_id, findings=())),
+        (
+            periods.ask_reopening,
+            PeriodCommand(actor=STAFF, period_id=period_id, reason="one is missing"),
+        ),
+        (periods.reopen, PeriodCommand(actor=SECOND, period_id=period_id, reason="seen")),
+        (journals.prepare, _forgotten(december)),
+        (journals.approve, DecideJournal(actor=SECOND, journal_id=JOURNAL)),
+    )
+    for act, command in acts:
+        with transaction(engine, tenant) as connection:
+            (outcome,) = act(connection, [command], at=at)
+            assert outcome.is_done, outcome
+
+
+def _forgotten(at: datetime) -> PrepareJournal:
+    lines = (
+        Line(account("platform.expense.fx", "USD"), 700),
+        Line(account("platform.bank", "USD"), -700),
+    )
+    return PrepareJournal(
+        actor=STAFF,
+        entries=(Entry(Book.PLATFORM, "USD", lines),),
+        reason="forgotten",
+        attachment_sha256=bytes(32),
+        effective_at=at,
+        journal_id=JOURNAL,
+    )
 
 
 @contextmanager

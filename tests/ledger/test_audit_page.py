@@ -1,6 +1,7 @@
 """docs/audit.md as an auditor follows it: every question runs, and answers what is known here."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +17,16 @@ from kernel.database import Tenant, connect
 from kernel.embedded import EmbeddedServer
 from tests.fixtures.databases import TestDatabase, cloned_database
 from tests.fixtures.sources import ROOT
-from tests.ledger.audited_books import STAFF, act_by_hand, auditor_of, replay_month, seal_all
+from tests.ledger.audited_books import (
+    JOURNAL,
+    SECOND,
+    STAFF,
+    act_by_hand,
+    auditor_of,
+    close_december,
+    replay_month,
+    seal_all,
+)
 
 PAGE: Final = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
 
@@ -26,6 +36,11 @@ _QUESTION: Final = re.compile(
 _VALUE: Final = re.compile(r":'(\w+)'")
 
 Row = dict[str, Any]
+
+IN_JANUARY: Final = 3
+"""Entries made by hand: one, its reversal, and a late one; two more count in December."""
+
+BY_HAND: Final = IN_JANUARY + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,7 @@ def visit(server: EmbeddedServer, tenant: Tenant) -> Iterator[Visit]:
         stack.callback(engine.dispose)
         report = replay_month(engine, tenant)
         facts = act_by_hand(engine, tenant)
+        close_december(engine, tenant)
         conninfo = stack.enter_context(auditor_of(database, tenant))
         seal_all(engine, tenant)
         visit = Visit(conninfo, report, facts)
@@ -113,13 +129,12 @@ def trial_balance(visit: Visit) -> None:
         of_book = [row for row in rows if row["book"] == book]
         assert total(of_book, "debits") == total(of_book, "credits") > 0
         assert total(of_book, "closing") == 0
-    late = visit.ask(8)[0]
-    without = visit.ask(2, known=str(late["first_journal_no"] - 1))
+    late = visit.ask(8)[0]["first_journal_no"]
     capital = [
         sum(row["closing"] for row in each if row["account_kind"] == "platform.capital")
-        for each in (rows, without)
+        for each in (visit.ask(2, known=str(late - 1)), visit.ask(2, known=str(late)))
     ]
-    assert capital[1] - capital[0] == Decimal("1000.00")
+    assert capital[0] - capital[1] == Decimal("1000.00")
 
 
 def one_account(visit: Visit) -> None:
@@ -140,8 +155,8 @@ def complete(visit: Visit) -> None:
         assert row["debits"] == row["credits"]
     parts = [row for row in rows if row["period"] != "all"]
     assert sum(row["entries"] for row in parts) == sum(row["entries"] for row in whole)
-    # The report was kept as one more event; by hand came two entries and a reversal.
-    assert sum(row["entries"] for row in whole) == visit.report.entries + 3
+    assert {row["period"] for row in parts} == {"2025-12-01", "2026-01-01"}
+    assert sum(row["entries"] for row in whole) == visit.report.entries + BY_HAND
 
 
 def no_gaps(visit: Visit) -> None:
@@ -153,7 +168,15 @@ def no_gaps(visit: Visit) -> None:
 def one_person(visit: Visit) -> None:
     rows = visit.ask(6, actor=str(STAFF.principal_id))
     kinds = [row["event_kind"] for row in rows]
-    assert sorted(kinds) == ["capital.paid_in"] * 2 + ["event.reversed", "hold.placed"]
+    assert Counter(kinds) == {
+        "capital.paid_in": 3,
+        "event.reversed": 1,
+        "hold.placed": 1,
+        "period.soft_closed": 1,
+        "period.closed": 1,
+        "period.reopening_asked": 1,
+        "journal.prepared": 1,
+    }
     assert {row["event_kind"] for row in visit.ask(6)} == {"party.created", "party.changed"}
 
 
@@ -161,7 +184,7 @@ def whose_hands(visit: Visit) -> None:
     rows = visit.ask(7)
     assert (rows[0]["is_staff"], rows[0]["event_kind"]) == (True, "capital.paid_in")
     assert (rows[0]["entries"], rows[0]["without_reason"]) == (2, 1)
-    assert sum(row["entries"] for row in rows) == visit.report.entries + 3
+    assert sum(row["entries"] for row in rows) == visit.report.entries + IN_JANUARY
 
 
 def came_late(visit: Visit) -> None:
@@ -241,7 +264,23 @@ def signed_roots(visit: Visit) -> None:
 def changes(visit: Visit) -> None:
     kinds = [row["event_kind"] for row in visit.ask(20)]
     assert {"party.created", "party.changed", "payout_method.added", "payout_fee.set"} <= set(kinds)
-    assert kinds[-1] == "auditor.granted"
+    assert {"period.closed", "period.reopened", "auditor.granted"} <= set(kinds)
+
+
+def four_eyes(visit: Visit) -> None:
+    (row,) = visit.ask(21)
+    assert (row["manual_journal_id"], row["state"], row["total"]) == (JOURNAL, "posted", 7)
+    assert (row["prepared_by"], row["decided_by"]) == (STAFF.principal_id, SECOND.principal_id)
+    assert row["is_one_person"] is False
+
+
+def after_close(visit: Visit) -> None:
+    (row,) = visit.ask(22)
+    assert (str(row["period"]), row["closing"], row["events_since"]) == ("2025-12-01", 1, 1)
+    assert (row["asked_by"], row["reopened_by"]) == (STAFF.principal_id, SECOND.principal_id)
+    known = str(row["last_journal_no"])
+    then = visit.ask(2, since="2025-12-01", day="2026-01-01", known=known)
+    assert {each["debits"] + each["credits"] for each in then} == {Decimal("50.01")}
 
 
 ANSWERS: Final[dict[int, Callable[[Visit], None]]] = {
@@ -265,6 +304,8 @@ ANSWERS: Final[dict[int, Callable[[Visit], None]]] = {
     18: same_place,
     19: signed_roots,
     20: changes,
+    21: four_eyes,
+    22: after_close,
 }
 
 

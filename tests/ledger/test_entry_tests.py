@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -14,18 +15,33 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from engine.__main__ import main
+from kernel import clock
 from kernel.database import Tenant, connect, snapshot
 from kernel.embedded import EmbeddedServer
 from kernel.principals import Actor, PrincipalKind
-from ledger import entry_tests
+from ledger import entry_tests, journals, parties
 from ledger.chart import account
 from ledger.commands import Reverse
 from ledger.correction import reverse
 from ledger.entry_tests import BadValue, Result, UnknownValue, default_values, list_tests
+from ledger.journals import DecideJournal, PrepareJournal, SetLimit
 from ledger.model import Book, Draft, Posted
+from ledger.model_journals import Role
+from ledger.parties import CreateParty, PartyKind
 from ledger.service import post
+from payouts import methods
+from payouts.commands import AddMethod
 from tests.fixtures.databases import TestDatabase, cloned_database
-from tests.ledger.audited_books import STAFF, act_by_hand, auditor_of, replay_month, seal_all
+from tests.ledger.audited_books import (
+    JOURNAL,
+    SECOND,
+    STAFF,
+    act_by_hand,
+    auditor_of,
+    close_december,
+    replay_month,
+    seal_all,
+)
 from tests.ledger.drafts import draft, entry, fund, wallet
 
 SATURDAY: Final = datetime(2026, 3, 7, 12, tzinfo=UTC)
@@ -42,6 +58,7 @@ def month(server: EmbeddedServer, tenant: Tenant) -> Iterator[TestDatabase]:
         stack.callback(engine.dispose)
         replay_month(engine, tenant)
         act_by_hand(engine, tenant)
+        close_december(engine, tenant)
         seal_all(engine, tenant)
         yield database
 
@@ -65,8 +82,8 @@ def test_each_test_has_a_name_a_kind_and_a_meaning() -> None:
     names = [each.name for each in list_tests()]
     head = entry_tests._SQL.read_text(encoding="utf-8").partition("\\if")[0]
 
-    assert len(names) == len(set(names)) >= 24
-    assert sum(each.is_impossible for each in list_tests()) >= 9
+    assert len(names) == len(set(names)) >= 28
+    assert sum(each.is_impossible for each in list_tests()) >= 11
     assert [name for name in default_values() if f" {name}" not in head] == []
 
 
@@ -79,8 +96,9 @@ def test_a_month_with_a_correction_is_sound_and_what_was_odd_is_shown(
 
     assert not any(each.is_broken for each in results)
     heard = found(results)
-    assert (heard["back_dated"], heard["quick_reversals"]) == (1, 1)
-    assert (heard["round_amounts"], heard["reason_missing"], heard["rare_actors"]) == (1, 1, 1)
+    assert (heard["back_dated"], heard["quick_reversals"]) == (3, 1)
+    assert (heard["round_amounts"], heard["reason_missing"], heard["rare_actors"]) == (1, 1, 2)
+    assert heard["posted_after_close"] == 1
     assert "not_sealed_for_long" not in heard
 
 
@@ -97,7 +115,7 @@ def test_an_auditor_runs_them_as_himself_with_the_same_answers(
             his = entry_tests.run(connection, {"whose": "all"})
 
     ours = run_on(month, tenant, whose="all")
-    assert [each.count for each in his][:9] == [each.count for each in ours][:9]
+    assert [each.count for each in his][:11] == [each.count for each in ours][:11]
     assert found(his)["at_night"] == found(ours)["at_night"] > 0
 
 
@@ -114,7 +132,7 @@ def test_values_of_the_caller_move_the_thresholds(month: TestDatabase, tenant: T
     assert habits & set(empty) == set()
     assert wide["just_under_a_limit"] >= 1
     assert "just_under_a_limit" not in utc
-    assert tokyo["at_night"] > utc["at_night"]
+    assert tokyo["at_night"] != utc["at_night"]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +244,86 @@ def test_nights_may_pass_midnight_or_not(connection: Connection) -> None:
     assert "at_night" not in heard_on(connection, night_from="3", night_until="3")
 
 
+def test_weekends_are_those_of_the_zone(connection: Connection) -> None:
+    """By when the books knew it: what a Saturday is in Auckland is a Friday in Honolulu."""
+    post_all(connection, by_staff(10, TUESDAY))
+    connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+    heard = [
+        heard_on(connection, zone=zone).get("at_the_weekend", 0)
+        for zone in ("UTC", "Pacific/Kiritimati", "Etc/GMT+12")
+    ]
+    today = [
+        datetime.now(UTC).astimezone(ZoneInfo(zone)).isoweekday() >= 6
+        for zone in ("UTC", "Pacific/Kiritimati", "Etc/GMT+12")
+    ]
+
+    assert [bool(each) for each in heard] == today
+
+
+def test_who_prepares_a_journal_for_his_own_party_is_shown(connection: Connection) -> None:
+    """He acted for the party before; now he books money to it, and another approves."""
+    at = clock.now(connection)
+    (made,) = parties.create(connection, [CreateParty(actor=SECOND, kind=PartyKind.CLIENT)], at=at)
+    party = UUID(made.facts["id"])
+    for_it = Actor(STAFF.principal_id, PrincipalKind.PERSON, party_id=party)
+    post_all(connection, draft(actor=for_it))
+    legs = ((account("custody.bank", "EUR"), 99_900), (wallet(str(party)), -99_900))
+    prepared = PrepareJournal(
+        actor=STAFF,
+        entries=(entry(*legs),),
+        reason="found",
+        attachment_sha256=bytes(32),
+        effective_at=at,
+        journal_id=JOURNAL,
+    )
+    limit = SetLimit(actor=SECOND, role=Role.APPROVER, currency="EUR", highest_minor=100_000)
+    approval = DecideJournal(actor=SECOND, journal_id=JOURNAL)
+    outcomes = [
+        *journals.set_limits(connection, [limit], at=at),
+        *journals.prepare(connection, [prepared], at=at),
+        *journals.approve(connection, [approval], at=at),
+    ]
+
+    assert [each.code for each in outcomes] == ["done"] * 3
+    heard = heard_on(connection)
+    assert (heard["preparer_is_beneficiary"], heard["just_under_a_limit"]) == (1, 1)
+
+
+def test_a_place_that_two_are_paid_to_is_shown(connection: Connection) -> None:
+    """One token of two payees, whatever else they have."""
+    at = clock.now(connection)
+    made = parties.create(
+        connection, [CreateParty(actor=SECOND, kind=PartyKind.FREELANCER)] * 2, at=at
+    )
+    outcomes = []
+    for n, each in enumerate(made, 1):
+        party = UUID(each.facts["id"])
+        for m, token in enumerate(("iban-shared", f"iban-{n}")):
+            named = AddMethod(
+                actor=Actor(UUID(int=n), PrincipalKind.PERSON, party_id=party),
+                party_id=party,
+                method_id=UUID(int=600 + 10 * n + m),
+                token=token,
+            )
+            outcomes += methods.add_methods(connection, [named], at=at)
+
+    assert [each.code for each in outcomes] == ["done"] * 4
+    assert heard_on(connection)["shared_payout_method"] == 1
+
+
+def test_what_is_rare_is_shown(connection: Connection) -> None:
+    """A kind of account with few lines, a pair that met once, and a hand that hardly ever acts."""
+    post_all(connection, by_staff(10, TUESDAY), *(fund(5, wallet("ann")) for _ in range(4)))
+
+    heard = heard_on(connection)
+    assert heard["rare_accounts"] == 2
+    assert (heard["unusual_pairs"], heard["rare_actors"]) == (1, 1)
+    assert "rare_accounts" not in heard_on(connection, few_uses="0")
+
+
 ALTERATIONS: Final = {
+    "posted_into_a_closed_period": "UPDATE period SET state = 'closed' WHERE state = 'reopened'",
+    "manual_journal_not_approved_before": "UPDATE journal SET decided_at = '2199-01-01'",
     "gaps_in_journal_numbers": "DELETE FROM seal WHERE journal_no = 10",
     "gaps_in_book_numbers": "UPDATE seal SET custody_entries = custody_entries + 1"
     " WHERE journal_no = 20",
@@ -293,5 +390,5 @@ def test_the_command_tells_what_it_found(
     assert set(told) == {"tenant", "clean", "values", "tests"}
     assert {"test", "kind", "means", "count", "examples"} == set(told["tests"][0])
     assert told["values"]["since"] == "2026-01-01T00:00:00+00:00"
-    assert "LOOK AT back_dated: 1." in shown.stdout
+    assert "LOOK AT back_dated: 3." in shown.stdout
     assert "Nowhere" in wrong.stderr

@@ -56,7 +56,8 @@ SELECT
     octet_length(i.answer) AS answer_bytes -- How long the stored answer is.
 FROM idempotency i;
 
--- Changes of master data: parties, payout methods, fees, holds, periods, clocks, auditors.
+-- Changes of master data: parties, payout methods, fees, limits, holds, periods, clocks, auditors,
+-- and books that were taken over.
 CREATE VIEW audit_change WITH (security_barrier = true, security_invoker = false) AS
 SELECT
     s.journal_no, -- Its number in the log; null until it is sealed.
@@ -73,9 +74,9 @@ SELECT
 FROM event e
 LEFT JOIN seal s ON s.event_id = e.id
 WHERE split_part(e.kind, '.', 1) IN (
-    'party', 'payout_method', 'payouts', 'payout_fee', 'hold', 'period', 'clock', 'auditor', 'fee',
-    'account', 'limit', 'role'
-);
+    'party', 'payout_method', 'payouts', 'payout_fee', 'hold', 'period', 'clock', 'auditor',
+    'adoption', 'import'
+) OR e.kind = 'journal.limit_set';
 
 -- Clocks that run: what happens next by itself, and when.
 CREATE VIEW audit_timer WITH (security_invoker = false) AS
@@ -93,8 +94,78 @@ SELECT
     p.id AS period_id, -- Its number.
     lower(p.during) AS starts_at, -- Its first instant.
     upper(p.during) AS ends_at, -- The first instant behind it.
-    p.state -- open, soft_closed (only finance may post) or closed (nobody may).
+    p.state, -- open, soft_closed (manual journals alone), closed (nothing), reopened (as soft_closed).
+    p.version -- How often it was closed: audit_period_closing has each closing.
 FROM period p;
+
+-- What people did to periods: soft close, close, ask to reopen, reopen.
+CREATE VIEW audit_period_act WITH (security_invoker = false) AS
+SELECT
+    t.period_id, -- The period.
+    t.act_no, -- The number of the act on this period, from 1.
+    t.act, -- soft_close, close, ask_reopening or reopen.
+    t.version, -- The closing that it makes or undoes.
+    t.actor_id, -- Who: a person.
+    t.asked_by, -- The other person, who asked for a reopening; null: not a reopening.
+    t.reason, -- Why.
+    t.acted_at, -- When.
+    t.event_id, -- The event of the log.
+    s.journal_no -- The number of that event in the log; null until it is sealed.
+FROM period_act t
+LEFT JOIN seal s ON s.event_id = t.event_id;
+
+-- The closings of periods, each with the trial balance that was stored, its hash and the log's root.
+CREATE VIEW audit_period_closing WITH (security_invoker = false) AS
+SELECT
+    g.period_id, -- The period.
+    g.version, -- The how-manieth closing of this period.
+    g.last_journal_no, -- As known at this number of the log.
+    g.trial_balance, -- What was stored: canonical JSON, amounts as text.
+    encode(g.trial_balance_sha256, 'hex') AS trial_balance_sha256, -- SHA-256 of it.
+    encode(g.log_root, 'hex') AS log_root, -- The root of the log at that number.
+    g.checkpoint_size, -- The newest checkpoint that was signed by then; null: none was.
+    encode(g.checkpoint_root, 'hex') AS checkpoint_root, -- Its root.
+    g.checks, -- What was looked at before closing, as JSON.
+    g.warnings, -- What was found and did not stand against closing, as JSON.
+    g.closed_by, -- Who closed it: a person.
+    g.closed_at -- When.
+FROM period_closing g;
+
+-- Manual journals: prepared by one person, approved by another, and what they posted.
+CREATE VIEW audit_journal WITH (security_invoker = false) AS
+SELECT
+    j.id AS manual_journal_id, -- Its id.
+    j.state, -- prepared, posted, rejected or expired.
+    j.reason, -- Why it was prepared.
+    encode(j.attachment_sha256, 'hex') AS attachment_sha256, -- SHA-256 of its voucher.
+    j.effective_at, -- When it counts.
+    j.original_effective_on, -- The day on which it should have counted, in a closed period.
+    j.reverse_at, -- When it takes itself back; null: never.
+    j.expires_at, -- When it lapses if nobody decides.
+    j.prepared_by, -- Who prepared it: a person.
+    j.prepared_at, -- When.
+    j.prepared_event_id, -- The event of the preparing.
+    j.decided_by, -- Who approved or rejected it; null: nobody yet.
+    j.decided_at, -- When.
+    j.decision_reason, -- Why.
+    j.event_id, -- The event that posted it; null: not posted.
+    s.journal_no, -- The number of that event in the log.
+    j.reversal_event_id, -- The event that took it back as agreed; null: not taken back.
+    j.entries -- What was prepared, as JSON, in signed minor units.
+FROM journal j
+LEFT JOIN seal s ON s.event_id = j.event_id;
+
+-- How much one manual journal may be that a preparer prepares, or an approver approves.
+CREATE VIEW audit_journal_limit WITH (security_invoker = false) AS
+SELECT
+    m.role, -- preparer or approver.
+    m.currency, -- The currency.
+    m.valid_from, -- From when on; the newest one counts.
+    m.highest_minor, -- The highest sum of debits, in minor units.
+    m.highest_minor * c.unit AS highest, -- The same in the currency's own decimals.
+    m.set_by -- Who set it.
+FROM journal_limit m
+LEFT JOIN currency_unit c ON c.code = m.currency;
 
 -- Money of an account that was set aside: it lies on the account's reserved twin.
 CREATE VIEW audit_reservation WITH (security_invoker = false) AS
