@@ -932,8 +932,9 @@ def check_notes(
             said = f"{at} is not signed by the key that was given"
             return [_since(agreed, min(note.size, size), "signature", said)], agreed
         if note.size > size:
-            said = f"the log ends at {size}: {at} has seen more of it"
-            return [Finding("tail", size + 1, note.size, "", said)], agreed
+            newest = max(each.size for each in notes)
+            said = f"the log ends at {size}, {at} has seen more of it, the newest {newest} events"
+            return [Finding("tail", size + 1, newest, "", said)], agreed
         if journal.roots[note.size] != note.root:
             said = f"the first {note.size} events do not give the root of {at}"
             return [_since(agreed, note.size, "root", said)], agreed
