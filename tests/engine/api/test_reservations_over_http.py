@@ -2,10 +2,12 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine
 
+from engine.replay.store import list_available
 from kernel.database import transaction
 from ledger.chart import account
 from ledger.model import AccountKey
@@ -201,6 +203,26 @@ def test_a_posting_to_nobody_is_refused(api: Api, payer: str) -> None:
 
     assert (unknown.status, unknown.code) == (404, "reservation.unknown")
     assert (stranger.status, stranger.code) == (404, "party.unknown")
+
+
+def test_what_is_set_aside_is_not_paid_out(api: Api, api_engine: Engine) -> None:
+    """A payee withdraws what is free, and nobody takes the reserved account for a payee."""
+    payee = make_party(api, "freelancer")
+    fill(api_engine, account("custody.earned_available", "EUR", payee), 10_000)
+    earned = {"kind": "custody.earned_available", "subject": payee}
+    own = api.as_party(payee)
+    method = own.post(f"/v1/parties/{payee}/payout_methods", {"token": f"acct-{payee}"}).body
+    make(api, payee, "60.00", account=earned)
+
+    asked = {"method_id": method["method_id"]}
+    too_much = own.post("/v1/payouts", asked | {"amount": eur("40.01")})
+    with transaction(api_engine, TENANT) as connection:
+        available = dict(list_available(connection, "EUR", least_minor=1))
+    fits = own.post("/v1/payouts", asked | {"amount": eur("40.00")})
+
+    assert (too_much.status, too_much.code) == (409, "ledger.insufficient_funds")
+    assert available[UUID(payee)] == 4_000
+    assert fits.status == 201
 
 
 def test_many_at_once(api: Api, payer: str) -> None:
