@@ -28,6 +28,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "statement": ("statement", "The extract of one account, line by line."),
         "reservations": ("reservations", "Money that is set aside, and since when."),
         "prove": ("prove", "Recount one tenant's books."),
+        "rebuild": ("rebuild", "Write what is derived anew from the lines, byte for byte."),
         "import": ("import_", "Bring the books of an export into an empty tenant of its name."),
         "adopt": ("adopt", "Take over another system's books from a file, by two people."),
         "seal": ("seal", "Seal what waits now, or show how far the sealer is behind."),
