@@ -23,6 +23,7 @@ from ledger.exports.model import (
     Period,
     Span,
 )
+from ledger.rules_periods import MANUAL_JOURNAL
 
 _PAGE: Final = 2_000
 
@@ -49,7 +50,7 @@ SELECT s.journal_no, v.id, v.kind, v.subject, v.reason, v.actor_id, v.actor_kind
        n.line_count, {_BOOK_NO.format(entry="u", seal="us")}, us.journal_no,
        {_BOOK_NO.format(entry="r", seal="rs")}, rs.journal_no,
        l.line_no, a.code, a.kind, k.nature, a.subject, l.account_seq, l.amount_minor,
-       l.balance_after_minor
+       l.balance_after_minor, CASE WHEN v.kind = '{MANUAL_JOURNAL}' THEN v.detail ELSE '' END
 FROM seal s
 JOIN event v ON v.id = s.event_id
 JOIN entry n ON n.event_id = v.id
@@ -147,7 +148,11 @@ _ACTORS: Final = f"""
 SELECT DISTINCT n.book, v.actor_id, v.actor_kind
 FROM seal s JOIN event v ON v.id = s.event_id JOIN entry n ON n.event_id = v.id
 WHERE {_WITHIN}
-ORDER BY v.actor_id, v.actor_kind, n.book
+UNION
+SELECT n.book, (v.detail::json ->> 'preparer')::uuid, 'person'
+FROM seal s JOIN event v ON v.id = s.event_id JOIN entry n ON n.event_id = v.id
+WHERE {_WITHIN} AND v.kind = '{MANUAL_JOURNAL}'
+ORDER BY 2, 3, 1
 """
 
 
@@ -192,7 +197,7 @@ def list_chain_ends(connection: Connection, known: AsKnown) -> Iterator[int]:
 
 
 def list_actors(connection: Connection, known: AsKnown, period: Period | None) -> Iterator[Actor]:
-    """Who caused entries in the span, by book."""
+    """Who caused entries in the span, by book; of a manual journal also who prepared it."""
     return map(Actor._make, _stream(connection, _ACTORS, known, period))
 
 

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Connection
 
 from kernel.errors import Refusal
@@ -159,13 +160,7 @@ def user_id(actor_id: UUID) -> str:
 
 def _detail(line: JournalLine) -> list[Any]:
     effective = line.effective_at.astimezone(UTC)
-    recorded = line.recorded_at.astimezone(UTC)
     header = f"{line.event_kind}: {line.reason}" if line.reason else line.event_kind
-    reversal, other = "", line.reverses_book_no
-    if other is not None:
-        reversal = "1"
-    elif line.reversed_by_book_no is not None:
-        reversal, other = "2", line.reversed_by_book_no
     return [
         *(fit(str(line.book_no), field="Journal_ID"), line.line_no),
         *(header[:1000], line.event_subject[:1000]),
@@ -175,11 +170,33 @@ def _detail(line: JournalLine) -> list[Any]:
         *(format_minor(abs(line.amount_minor), line.currency), line.currency),
         "D" if line.amount_minor > 0 else "C",
         *("", "", "", ""),
-        *(user_id(line.actor_id), _day(recorded), recorded.strftime("%H%M%S")),
-        *("", "", "", ""),
-        *(reversal, "" if other is None else other),
+        *_people(line),
+        *_reversal(line),
         line.journal_no,
     ]
+
+
+def _people(line: JournalLine) -> list[str]:
+    """Who entered it and when, who changed it (nobody), who approved it and when.
+
+    A manual journal is entered by its preparer and posted by its approver.
+    """
+    actor, recorded = user_id(line.actor_id), line.recorded_at.astimezone(UTC)
+    if not line.manual_detail:
+        return [actor, _day(recorded), _time(recorded), "", "", "", ""]
+    told = orjson.loads(line.manual_detail)
+    prepared = datetime.fromisoformat(told["prepared_at"]).astimezone(UTC)
+    preparer = user_id(UUID(told["preparer"]))
+    return [preparer, _day(prepared), _time(prepared), "", "", actor, _day(recorded)]
+
+
+def _reversal(line: JournalLine) -> list[Any]:
+    """1: this is a reversal; 2: it was reversed; and the Journal_ID of the other one."""
+    if line.reverses_book_no is not None:
+        return ["1", line.reverses_book_no]
+    if line.reversed_by_book_no is not None:
+        return ["2", line.reversed_by_book_no]
+    return ["", ""]
 
 
 def _balance(sums: AccountSums, span: Span) -> list[Any]:
@@ -226,3 +243,7 @@ def _period(span: Span) -> str:
 
 def _day(day: date | datetime) -> str:
     return day.strftime("%Y%m%d")
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%H%M%S")

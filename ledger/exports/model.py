@@ -55,6 +55,7 @@ class JournalLine(NamedTuple):
 
     `book_no` is the gapless number of the entry in its book. `reverses_*` names the entry that this
     one undoes, `reversed_by_*` the one that undid it, as far as the journal is read.
+    `manual_detail` is the event's detail where it is a manual journal, else empty.
     """
 
     journal_no: int
@@ -83,6 +84,7 @@ class JournalLine(NamedTuple):
     account_seq: int
     amount_minor: int
     balance_after_minor: int
+    manual_detail: str
 
 
 class JournalEvent(NamedTuple):

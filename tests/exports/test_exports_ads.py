@@ -5,6 +5,7 @@ import io
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine
@@ -15,7 +16,9 @@ from ledger.commands import Reverse
 from ledger.correction import reverse
 from ledger.exports import ads
 from ledger.exports.ads import DoesNotFit, user_id
-from tests.exports.stage import ANN, MARCH, ODD, ODD_WALLET, Export, keep, seal
+from ledger.model_journals import Journal, State
+from ledger.rules_journals import drafted
+from tests.exports.stage import ANN, APRIL, FEBRUARY, MARCH, ODD, ODD_WALLET, Export, keep, seal
 from tests.ledger.drafts import fund, wallet
 
 DAYS = "20260210_20260430"
@@ -130,6 +133,39 @@ def test_reversals_name_each_other_once_both_are_known(
 
     assert marks("") == [("1", "2", "3"), ("2", "", ""), ("3", "1", "1")]
     assert marks("before") == [("1", "", ""), ("2", "", "")]
+
+
+def test_a_manual_journal_is_entered_by_one_person_and_approved_by_another(
+    own_engine: Engine, tenant: Tenant, tmp_path: Path
+) -> None:
+    """The event says who approved it, its detail who prepared it; both are listed as users."""
+    preparer = UUID(int=77)
+    journal = Journal(
+        id=UUID(int=1),
+        state=State.PREPARED,
+        entries=fund(100, wallet("ann")).entries,
+        reason="found on the statement",
+        attachment_sha256=b"a" * 32,
+        effective_at=MARCH,
+        original_effective_on=None,
+        reverse_at=None,
+        expires_at=APRIL,
+        prepared_by=preparer,
+        prepared_at=FEBRUARY,
+    )
+    keep(own_engine, tenant, drafted(journal, ANN))
+    seal(own_engine, tenant)
+    export = Export(own_engine, tenant, tmp_path)
+    export("ads")
+
+    (line, _) = rows(export, "custody/GL_Detail_20260302_20260302")
+    users = rows(export, "custody/User_Listing_20260302_20260302")
+
+    assert line["Entered_By"] == user_id(preparer)
+    assert (line["Entered_Date"], line["Entered_Time"]) == ("20260210", "090000")
+    assert line["Approved_By"] == user_id(ANN.principal_id)
+    assert len(line["Approved_Date"]) == 8
+    assert [user["Actor_ID"] for user in users] == [str(preparer), str(ANN.principal_id)]
 
 
 def test_a_description_is_cut_and_a_name_is_refused(
