@@ -46,6 +46,7 @@ OUT_BEFORE_IN: Final = "nothing: it went out before it came in"
 
 _PAGE: Final = 1_000
 _DAY: Final = timedelta(days=1)
+_TICK: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,11 @@ class TieOut:
     def as_json(self) -> Json:
         """The report with stable keys."""
         return {"header": self.header.as_json(), **_tie_body(self.rows)}
+
+
+def just_after(at: datetime) -> datetime:
+    """The upper bound that leaves out nothing of this instant: bounds are not included."""
+    return at + _TICK
 
 
 def ageing(connection: Connection, *, known: Known, effective_at: datetime) -> Ageing:

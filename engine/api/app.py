@@ -41,6 +41,7 @@ from engine.api.problems import add_handlers
 from engine.api.reads_books import BOOK_READS
 from engine.api.reads_deals import DEAL_READS
 from engine.api.reads_house import HOUSE_READS
+from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.refusals import NotFound, PlatformOnly
 from engine.api.views import api_key
@@ -54,7 +55,7 @@ from kernel.database import Tenant
 from kernel.keys import KeyRing
 
 WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS)
-READS: Final = (*DEAL_READS, *HOUSE_READS, *BOOK_READS, *RESERVATION_READS)
+READS: Final = (*DEAL_READS, *HOUSE_READS, *BOOK_READS, *RESERVATION_READS, *REPORT_READS)
 VERSION: Final = "1"
 
 _NO_RAILS: Final[Rails] = MappingProxyType({})

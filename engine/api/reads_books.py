@@ -88,11 +88,12 @@ def _owns(connection: Connection, subject: str, party_id: UUID) -> bool:
 
 
 def _account(connection: Connection, look: Look) -> dict[str, Any] | None:
-    row = _visible_account(connection, look)
+    row = visible_account(connection, look)
     return None if row is None else views.account_of(row)
 
 
-def _visible_account(connection: Connection, look: Look) -> reads.AccountView | None:
+def visible_account(connection: Connection, look: Look) -> reads.AccountView | None:
+    """The account that the path names; None where there is none, or not for the caller."""
     account_id = number(look.texts["account_id"])
     row = None if account_id is None else reads.find_account(connection, account_id)
     if row is None or look.sees_only is None:
@@ -106,7 +107,7 @@ def _visible_account(connection: Connection, look: Look) -> reads.AccountView | 
 
 
 def _extract(connection: Connection, look: Look) -> Page | None:
-    row = _visible_account(connection, look)
+    row = visible_account(connection, look)
     if row is None:
         return None
     limit = look.query.limit
