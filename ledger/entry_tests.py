@@ -20,7 +20,7 @@ from ledger.store_entry_tests import Found, check_values, list_found
 _SQL: Final = Path(__file__).parent / "sql" / "entry_tests.sql"
 _DEFAULT: Final = re.compile(r"\\set (\w+) '([^']*)'")
 _TEST: Final = re.compile(
-    r"-- name: (\w+)\n-- kind: (impossible|look)\n-- means: ([^\n]+)\n(.+)", re.DOTALL
+    r"\\C '(\w+)'\n-- kind: (impossible|look)\n-- means: ([^\n]+)\n(.+)", re.DOTALL
 )
 
 
@@ -80,8 +80,8 @@ class Result:
 def list_tests() -> list[EntryTest]:
     """All tests, in the order of their file."""
     found = []
-    for block in _SQL.read_text(encoding="utf-8").split("\n\n"):
-        if not block.startswith("-- name: "):
+    for block in as_sql().split("\n\n"):
+        if not block.startswith("\\C "):
             continue
         parts = _TEST.fullmatch(block.strip())
         assert parts is not None, block[:60]
@@ -92,9 +92,14 @@ def list_tests() -> list[EntryTest]:
     return found
 
 
+def as_sql() -> str:
+    """All tests as an auditor runs them himself with psql."""
+    return _SQL.read_text(encoding="utf-8")
+
+
 def default_values() -> dict[str, str]:
     """The values that the tests take, with what they are if nobody says otherwise."""
-    return dict(_DEFAULT.findall(_SQL.read_text(encoding="utf-8")))
+    return dict(_DEFAULT.findall(as_sql()))
 
 
 def run(

@@ -43,6 +43,7 @@ def command() -> None:
     help="Another threshold, for example zone=Europe/Paris; --values lists them.",
 )
 @click.option("--values", "list_values", is_flag=True, help="List the thresholds and end.")
+@click.option("--sql", "as_sql", is_flag=True, help="Print the tests for psql and end.")
 @click.option("--examples", type=click.IntRange(0, 10_000), default=5, show_default=True)
 @json_option
 @in_words
@@ -54,6 +55,7 @@ def tests(
     whose: str | None,
     values: tuple[str, ...],
     list_values: bool,
+    as_sql: bool,
     examples: int,
     as_json: bool,
 ) -> None:
@@ -62,6 +64,9 @@ def tests(
     Most tests find what is allowed and unusual, for a person to look at: that is no bad news.
     """
     given = _given(values, since=since, until=until, whose=whose)
+    if as_sql:
+        click.echo(entry_tests.as_sql(), nl=False)
+        return
     if list_values:
         _show_values({**entry_tests.default_values(), **given}, as_json=as_json)
         return

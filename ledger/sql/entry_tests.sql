@@ -2,10 +2,11 @@
 -- over the audit views; its first column is a sentence, then journal number and event.
 --
 -- By command: holdfast audit tests --from 2026-01-01 --to 2026-02-01
--- By hand:    psql "..." -v since=2026-01-01 -v until=2026-02-01 -f entry_tests.sql
+-- By hand:    psql -q "..." -v since=2026-01-01 -v until=2026-02-01 -f entry_tests.sql
 --
--- `kind: impossible` finds what the books forbid: one row is bad news. `kind: look` finds what is
--- allowed and unusual: a person looks at it. Sources: AICPA's sample tests, AU-C 240.
+-- \C names a test, and is the title of its answer in psql. `kind: impossible` finds what the books
+-- forbid: one row is bad news. `kind: look` finds what is allowed and unusual: a person looks at it.
+-- Sources: AICPA's sample tests, AU-C 240.
 
 -- since, until: the entries that count in this time; until itself is outside.
 -- whose: staff (the platform's own people and programs) or all; of the tests of habits.
@@ -32,7 +33,7 @@
 \if :{?limit_units} \else \set limit_units '1000' \endif
 \if :{?margin_bps} \else \set margin_bps '500' \endif
 
--- name: gaps_in_journal_numbers
+\C 'gaps_in_journal_numbers'
 -- kind: impossible
 -- means: The log has lost an event, or one was slipped in: its numbers are dense by construction.
 SELECT 'number ' || before || ' is followed by ' || journal_no AS finding, journal_no, event_id
@@ -43,7 +44,7 @@ FROM (
 WHERE journal_no <> before + 1
 ORDER BY journal_no;
 
--- name: gaps_in_book_numbers
+\C 'gaps_in_book_numbers'
 -- kind: impossible
 -- means: A book has lost an entry, or gained one, since its event was sealed.
 SELECT 'number ' || journal_no || ' was sealed with ' || custody_sealed || ' custody and '
@@ -66,7 +67,7 @@ FROM (
 WHERE custody <> custody_sealed OR platform <> platform_sealed
 ORDER BY journal_no;
 
--- name: in_ledger_not_in_log
+\C 'in_ledger_not_in_log'
 -- kind: impossible
 -- means: Lines or entries stand in the books that no event of the log explains.
 SELECT 'line ' || event_id || '/' || entry_no || '/' || line_no || ' has no '
@@ -80,7 +81,7 @@ FROM audit_entry
 WHERE event_kind IS NULL
 ORDER BY event_id;
 
--- name: in_log_not_in_ledger
+\C 'in_log_not_in_ledger'
 -- kind: impossible
 -- means: The log tells of events, entries or lines that the books do not have.
 SELECT 'event ' || e.event_id || ' has ' || coalesce(n.entries, 0) || ' of ' || e.entry_count
@@ -105,7 +106,7 @@ LEFT JOIN audit_event e ON e.event_id = s.event_id
 WHERE e.event_id IS NULL
 ORDER BY event_id;
 
--- name: totals_differ_from_log
+\C 'totals_differ_from_log'
 -- kind: impossible
 -- means: A posting holds other numbers of events or entries than were counted when it was written.
 SELECT 'posting ' || b.batch_id || ' was written with ' || b.event_count || ' events and '
@@ -120,7 +121,7 @@ LEFT JOIN (
 WHERE b.event_count <> coalesce(e.events, 0) OR b.entry_count <> coalesce(e.entries, 0)
 ORDER BY b.batch_id;
 
--- name: log_differs_from_its_blocks
+\C 'log_differs_from_its_blocks'
 -- kind: impossible
 -- means: The sealed log is shorter or longer than its newest block says: compare with the copies.
 SELECT 'the log has ' || s.events || ' events, its newest block ends at ' || b.size AS finding,
@@ -129,7 +130,7 @@ FROM (SELECT count(*) AS events FROM audit_seal) s,
      (SELECT coalesce(max(last_journal_no), 0) AS size FROM audit_block) b
 WHERE s.events <> b.size;
 
--- name: unbalanced_entries
+\C 'unbalanced_entries'
 -- kind: impossible
 -- means: The debits and credits of an entry differ.
 SELECT 'entry ' || event_id || '/' || entry_no || ' is off by ' || sum(amount_minor) AS finding,
@@ -139,7 +140,7 @@ GROUP BY event_id, entry_no
 HAVING sum(amount_minor) <> 0
 ORDER BY event_id;
 
--- name: accounts_differ_from_lines
+\C 'accounts_differ_from_lines'
 -- kind: impossible
 -- means: The balance of an account is not the sum of its lines.
 SELECT a.account_code || ' stands at ' || a.balance_minor || ', its lines sum to '
@@ -153,7 +154,7 @@ LEFT JOIN (
 WHERE a.balance_minor <> coalesce(l.total_minor, 0) OR a.line_count <> coalesce(l.lines, 0)
 ORDER BY a.account_code;
 
--- name: released_more_than_was_held
+\C 'released_more_than_was_held'
 -- kind: impossible
 -- means: A slot paid out money that it did not have: somebody else's money left.
 SELECT account_code || ' was overdrawn by ' || balance_after || ' ' || currency || ' (' || event_kind
@@ -162,7 +163,7 @@ FROM audit_line
 WHERE account_kind IN ('custody.escrow', 'custody.escrow_disputed') AND balance_after_minor > 0
 ORDER BY recorded_at;
 
--- name: posted_into_a_closed_period
+\C 'posted_into_a_closed_period'
 -- kind: impossible
 -- means: An entry counts in a period that is closed, and came after its closing was stored.
 SELECT e.event_kind || ' counts at ' || e.effective_at || ' in a period closed at number '
@@ -174,7 +175,7 @@ WHERE p.state = 'closed' AND e.entry_count > 0
     AND (e.journal_no > c.last_journal_no OR e.journal_no IS NULL)
 ORDER BY e.event_id;
 
--- name: manual_journal_not_approved_before
+\C 'manual_journal_not_approved_before'
 -- kind: impossible
 -- means: A manual journal stands in the books without another person's approval before it.
 SELECT 'event ' || e.event_id || ' was posted '
@@ -191,7 +192,7 @@ WHERE e.event_kind = 'journal.posted' AND (
 )
 ORDER BY e.event_id;
 
--- name: not_sealed_for_long
+\C 'not_sealed_for_long'
 -- kind: look
 -- means: Events wait longer than a minute for their number: the sealer stands still.
 SELECT 'event ' || e.event_id || ' (' || e.event_kind || ') of ' || b.opened_at || ' has no number'
@@ -201,7 +202,7 @@ JOIN audit_batch b ON b.batch_id = e.batch_id
 WHERE NOT e.is_sealed AND b.opened_at < now() - interval '1 minute'
 ORDER BY e.event_id;
 
--- name: same_amount_twice
+\C 'same_amount_twice'
 -- kind: look
 -- means: A party's account has the same amount more than once in one span: paid or booked twice?
 SELECT account_code || ' has ' || count(*) || ' times ' || max(debit + credit) || ' '
@@ -219,7 +220,7 @@ GROUP BY account_code, amount_minor, date_trunc(:'same_within', effective_at AT 
 HAVING count(*) > 1
 ORDER BY count(*) DESC, account_code;
 
--- name: round_amounts
+\C 'round_amounts'
 -- kind: look
 -- means: Round sums are estimates more often than invoices.
 SELECT event_kind || ' over ' || total || ' ' || currency || ' by ' || actor_kind || ' ' || actor_id
@@ -229,7 +230,7 @@ WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timesta
     AND (:'whose' = 'all' OR is_staff) AND total > 0 AND total % :'round_units'::numeric = 0
 ORDER BY total_minor DESC, event_id;
 
--- name: at_the_weekend
+\C 'at_the_weekend'
 -- kind: look
 -- means: Somebody's own hand moved money on a Saturday or Sunday.
 SELECT event_kind || ' at ' || to_char(recorded_at AT TIME ZONE :'zone', 'Dy YYYY-MM-DD HH24:MI')
@@ -240,7 +241,7 @@ WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timesta
     AND extract(isodow FROM recorded_at AT TIME ZONE :'zone') >= 6
 ORDER BY recorded_at;
 
--- name: at_night
+\C 'at_night'
 -- kind: look
 -- means: Somebody's own hand moved money at night.
 SELECT event_kind || ' at ' || to_char(recorded_at AT TIME ZONE :'zone', 'Dy YYYY-MM-DD HH24:MI')
@@ -256,7 +257,7 @@ WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timesta
     END
 ORDER BY recorded_at;
 
--- name: rare_actors
+\C 'rare_actors'
 -- kind: look
 -- means: Somebody who hardly ever moves money did.
 SELECT actor_kind || ' ' || actor_id || ' made ' || count(*) || ' entries' AS finding,
@@ -268,7 +269,7 @@ GROUP BY actor_kind, actor_id
 HAVING count(*) <= :'few_entries'::bigint
 ORDER BY count(*), actor_id;
 
--- name: rare_accounts
+\C 'rare_accounts'
 -- kind: look
 -- means: A kind of account that is hardly ever used was.
 SELECT account_kind || ' ' || currency || ' has ' || count(*) || ' lines' AS finding,
@@ -279,7 +280,7 @@ GROUP BY account_kind, currency
 HAVING count(*) <= :'few_uses'::bigint
 ORDER BY count(*), account_kind;
 
--- name: unusual_pairs
+\C 'unusual_pairs'
 -- kind: look
 -- means: Two kinds of account met in an entry that hardly ever meet.
 SELECT d.account_kind || ' against ' || c.account_kind || ' in '
@@ -293,7 +294,7 @@ GROUP BY d.account_kind, c.account_kind
 HAVING count(DISTINCT (d.event_id, d.entry_no)) <= :'few_pairs'::bigint
 ORDER BY count(DISTINCT (d.event_id, d.entry_no)), d.account_kind, c.account_kind;
 
--- name: back_dated
+\C 'back_dated'
 -- kind: look
 -- means: The books knew it long after it counts: earlier reports of that time changed.
 SELECT event_kind || ' counts at ' || effective_at || ' and was known at ' || recorded_at
@@ -304,7 +305,7 @@ WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timesta
     AND effective_at < recorded_at - :'late_days'::numeric * interval '1 day'
 ORDER BY recorded_at;
 
--- name: posted_after_close
+\C 'posted_after_close'
 -- kind: look
 -- means: A period was opened again and took this: the report of its first closing is out of date.
 SELECT e.event_kind || ' of ' || e.event_subject || ' counts at ' || e.effective_at
@@ -317,7 +318,7 @@ WHERE e.entry_count > 0 AND (e.journal_no > c.last_journal_no OR e.journal_no IS
     AND e.effective_at >= :'since'::timestamptz AND e.effective_at < :'until'::timestamptz
 ORDER BY e.recorded_at;
 
--- name: reason_missing
+\C 'reason_missing'
 -- kind: look
 -- means: Somebody's own hand moved money, or took an entry back, and nobody said why.
 SELECT event_kind || ' of ' || event_subject || ' by ' || actor_kind || ' ' || actor_id AS finding,
@@ -329,7 +330,7 @@ WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timesta
     AND (:'whose' = 'all' OR is_staff OR event_kind = 'event.reversed')
 ORDER BY recorded_at;
 
--- name: actor_is_beneficiary
+\C 'actor_is_beneficiary'
 -- kind: look
 -- means: Who made the entry got the money; a payee who confirms where both must is one of them.
 SELECT event_kind || ' of ' || event_subject || ' put ' || credit || ' ' || currency || ' to '
@@ -341,7 +342,7 @@ WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timesta
     AND split_part(account_subject, ':', 1) IN (acts_for_party_id::text, actor_id::text)
 ORDER BY recorded_at;
 
--- name: preparer_is_beneficiary
+\C 'preparer_is_beneficiary'
 -- kind: look
 -- means: A manual journal put money to a party for whom its preparer has acted.
 SELECT 'manual journal ' || j.manual_journal_id || ' put ' || l.credit || ' ' || l.currency
@@ -357,7 +358,7 @@ WHERE l.effective_at >= :'since'::timestamptz AND l.effective_at < :'until'::tim
     )
 ORDER BY l.recorded_at;
 
--- name: just_under_a_limit
+\C 'just_under_a_limit'
 -- kind: look
 -- means: A release, a payout or a manual journal stayed a little below a limit: split to pass it?
 SELECT event_kind || ' of ' || event_subject || ' over ' || debit || ' ' || currency AS finding,
@@ -381,7 +382,7 @@ WHERE n.event_kind = 'journal.posted'
     AND n.total_minor >= m.highest_minor * (10000 - :'margin_bps'::numeric) / 10000
 ORDER BY event_id;
 
--- name: release_before_funding
+\C 'release_before_funding'
 -- kind: look
 -- means: By the days on which they count, a slot gave money away before it had come in.
 SELECT account_code || ' would stand at ' || standing_minor || ' on the debit side at '
@@ -398,7 +399,7 @@ WHERE standing_minor > 0
     AND effective_at >= :'since'::timestamptz AND effective_at < :'until'::timestamptz
 ORDER BY effective_at;
 
--- name: quick_reversals
+\C 'quick_reversals'
 -- kind: look
 -- means: An entry was taken back within minutes: a slip of the hand, or a trial.
 SELECT 'event ' || r.reverses_event_id || ' (' || o.event_kind || ') was taken back after '
@@ -409,7 +410,7 @@ WHERE r.effective_at >= :'since'::timestamptz AND r.effective_at < :'until'::tim
     AND r.recorded_at - o.recorded_at <= :'quick_minutes'::numeric * interval '1 minute'
 ORDER BY r.recorded_at;
 
--- name: shared_payout_method
+\C 'shared_payout_method'
 -- kind: look
 -- means: Two payees are paid to one and the same bank account or card.
 SELECT count(DISTINCT party_id) || ' payees share the token of method ' || first_method_id || ': '

@@ -383,6 +383,7 @@ def test_the_command_tells_what_it_found(
     monkeypatch.setenv("DATABASE_URL", month.app_url)
     run = CliRunner().invoke(main, ["audit", "tests", "--json", "--from", "2026-01-01"])
     shown = CliRunner().invoke(main, ["audit", "tests", "--examples", "1"])
+    printed = CliRunner().invoke(main, ["audit", "tests", "--sql"])
     wrong = CliRunner().invoke(main, ["audit", "tests", "--value", "zone=Nowhere"])
 
     told = json.loads(run.stdout)
@@ -390,5 +391,6 @@ def test_the_command_tells_what_it_found(
     assert set(told) == {"tenant", "clean", "values", "tests"}
     assert {"test", "kind", "means", "count", "examples"} == set(told["tests"][0])
     assert told["values"]["since"] == "2026-01-01T00:00:00+00:00"
+    assert printed.stdout == entry_tests.as_sql()
     assert "LOOK AT back_dated: 3." in shown.stdout
     assert "Nowhere" in wrong.stderr
