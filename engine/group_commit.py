@@ -39,6 +39,9 @@ _TWINS: Final = frozenset(
 )
 """Keys that another process may take just now: run again, the batch sees who was first."""
 
+_PERIOD_CLOSED: Final = "HF004"
+"""A period was softly closed while the batch ran: run again, it is refused by name then."""
+
 _TRIES: Final = 5
 _PAUSES_S: Final = (0.0, 0.05, 0.2, 1.0, 3.0)
 
@@ -301,6 +304,8 @@ def _is_worth_again(error: Exception, *, keyed: bool) -> bool:
         return True
     if isinstance(cause, pg.UniqueViolation):
         return cause.diag.constraint_name in _TWINS
+    if isinstance(cause, psycopg.Error) and cause.sqlstate == _PERIOD_CLOSED:
+        return True
     return keyed and _is_lost(error)
 
 

@@ -1,8 +1,9 @@
 """Use cases of accounting periods: close softly, close, ask to reopen, reopen, and what is late.
 
-Acts on periods take turns. A closing takes the period's row FOR UPDATE, so that it waits for
-whoever posts into it and they for it; what it stores is read in later statements, when all that
-counts before the end is sealed and nothing can follow (docs/periods.md).
+Acts on periods take turns. A soft close ends the stream of posters without waiting for them; a
+closing takes the period's row FOR UPDATE, so that it waits for whoever still posts into it and
+they for it. What it stores is read in later statements, when all that counts before the end is
+sealed and nothing can follow (docs/periods.md).
 """
 
 from collections.abc import Callable, Sequence
@@ -176,7 +177,7 @@ def _close(connection: Connection, command: ClosePeriod, at: datetime) -> Outcom
     rules.step(period.state, Act.CLOSE)
     rules.check_over(period, at)
     findings = told(prove(connection)) if command.findings is None else command.findings
-    period = _lock(connection, command)
+    period = store.lock_out_posters(connection, command.period_id) or period
     unsealed, last_journal_no = store.look_at_seals(connection, period.end)
     rules.check_obstacles(
         period,

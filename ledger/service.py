@@ -4,7 +4,7 @@
 draft leaves no trace and does not touch its neighbours (design.md, sections 4 and 5).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -118,24 +118,32 @@ def _refuse_closed_periods(
     }
     if not times:
         return
-    periods = store.lock_periods(connection, earliest=min(times), latest=max(times))
-    unknown = {at for at in times if not any(start <= at < end for start, end, _ in periods)}
-    if unknown:
-        store.open_months(connection, sorted({_month(at) for at in unknown}))
-        periods = store.lock_periods(connection, earliest=min(times), latest=max(times))
-    states = {at: state for at in times for start, end, state in periods if start <= at < end}
-    if all(states.get(at) == "open" for at in times):
+    shut = _not_open(connection, times)
+    if shut:
+        store.open_months(connection, sorted({_month(at) for at in shut}))
+        shut = _not_open(connection, times)
+    if not shut:
         return
-    spans = list_not_open(connection, after=min(times))
+    journals = {draft.effective_at for draft in drafts if draft.kind == MANUAL_JOURNAL} & shut
+    refused = _not_open(connection, journals, states=FINANCE_ONLY)
+    spans = list_not_open(connection, after=min(shut))
     for i, draft in enumerate(drafts):
         at = draft.effective_at
-        if answers[i] is None and draft.entries and not _takes(states.get(at), draft):
+        if answers[i] is not None or not draft.entries or at not in shut:
+            continue
+        if draft.kind != MANUAL_JOURNAL or at in refused:
             first = open_from(at, spans).isoformat()
             answers[i] = PeriodNotOpen(effective_at=at.isoformat(), open_from=first)
 
 
-def _takes(state: str | None, draft: Draft) -> bool:
-    return state == "open" or (state in FINANCE_ONLY and draft.kind == MANUAL_JOURNAL)
+def _not_open(
+    connection: Connection, times: set[datetime], *, states: Collection[str] = ("open",)
+) -> set[datetime]:
+    """Those of the times that lie in no period of these states; the periods found are locked."""
+    if not times:
+        return times
+    spans = store.lock_periods(connection, earliest=min(times), latest=max(times), states=states)
+    return {at for at in times if not any(start <= at < end for start, end in spans)}
 
 
 def _month(at: datetime) -> datetime:

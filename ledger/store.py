@@ -115,13 +115,15 @@ ORDER BY m
 ON CONFLICT DO NOTHING
 """
 
-# Shared, so that a closing waits for us; before the accounts, as the order of locks has it.
+# Shared, so that a closing waits for us; before the accounts, as the order of locks has it. FOR KEY
+# SHARE lets a soft close pass, which ends the stream of posters; FOR SHARE would starve it. What is
+# in another state is not locked: who is refused must not hold up its closing.
 _LOCK_PERIODS: Final = """
-SELECT lower(during), upper(during), state
+SELECT lower(during), upper(during)
 FROM period
-WHERE during && tstzrange(%s, %s, '[]')
+WHERE during && tstzrange(%s, %s, '[]') AND state = ANY(%s::text[])
 ORDER BY id
-FOR SHARE
+FOR KEY SHARE
 """
 
 
@@ -167,10 +169,11 @@ def open_months(connection: Connection, months: Sequence[datetime]) -> None:
 
 
 def lock_periods(
-    connection: Connection, *, earliest: datetime, latest: datetime
-) -> list[tuple[datetime, datetime, str]]:
-    """The periods of this span, locked FOR SHARE: first instant, end, state."""
-    return driver(connection).execute(_LOCK_PERIODS, (earliest, latest)).fetchall()
+    connection: Connection, *, earliest: datetime, latest: datetime, states: Collection[str]
+) -> list[tuple[datetime, datetime]]:
+    """The periods of this span in these states, locked FOR KEY SHARE: first instant and end."""
+    given = (earliest, latest, list(states))
+    return driver(connection).execute(_LOCK_PERIODS, given).fetchall()
 
 
 def open_batch(connection: Connection) -> tuple[int, str, int]:

@@ -97,6 +97,11 @@ def take_turns(connection: Connection) -> None:
 
 
 def lock_period(connection: Connection, period_id: int) -> Period | None:
+    """The period FOR NO KEY UPDATE: nobody else acts on it, posters into it go on."""
+    return _one(connection, f"{_PERIOD} WHERE id = %s FOR NO KEY UPDATE", period_id)
+
+
+def lock_out_posters(connection: Connection, period_id: int) -> Period | None:
     """The period FOR UPDATE: posters into it are done, and more of them wait."""
     return _one(connection, f"{_PERIOD} WHERE id = %s FOR UPDATE", period_id)
 

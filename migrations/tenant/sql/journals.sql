@@ -112,7 +112,8 @@ END $$;
 CREATE TRIGGER journal_moves_forward BEFORE UPDATE ON journal
     FOR EACH ROW EXECUTE FUNCTION check_journal_move();
 
--- As before while all of a batch counts in open periods. A period that is closing, or open again, takes
+-- As before while all of a batch counts in open periods; FOR KEY SHARE, so that no stream of posters
+-- starves a soft close. A period that is closing, or open again, takes
 -- manual journals alone: an event that an approved one names.
 CREATE OR REPLACE FUNCTION check_batch_periods() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan AS $$
@@ -133,7 +134,7 @@ BEGIN
     SELECT range_agg(p.during) INTO opened
     FROM (SELECT during FROM period
           WHERE state = 'open' AND during && tstzrange(earliest, latest, '[]')
-          ORDER BY id FOR SHARE) p;
+          ORDER BY id FOR KEY SHARE) p;
     IF opened @> tstzrange(earliest, latest, '[]') THEN
         RETURN NULL;
     END IF;
@@ -141,7 +142,7 @@ BEGIN
     FROM (SELECT during FROM period
           WHERE state IN ('soft_closed', 'reopened')
             AND during && tstzrange(earliest, latest, '[]')
-          ORDER BY id FOR SHARE) p;
+          ORDER BY id FOR KEY SHARE) p;
     SELECT v.id INTO stray
     FROM event v
     WHERE v.id BETWEEN first_event AND last_event AND v.entry_count > 0

@@ -75,14 +75,14 @@ CREATE TRIGGER period_closing_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Closed periods stand before all others. So a new month may not begin before a closed one: its
--- entries would change what that one was closed with. FOR SHARE makes a closing wait for us, and us for it.
+-- entries would change what that one was closed with. FOR KEY SHARE makes a closing wait for us, and us for it.
 CREATE FUNCTION check_new_period() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF (new.state, new.version, new.act_no) <> ('open', 0, 0) THEN
         RAISE EXCEPTION 'a period begins open' USING ERRCODE = 'HF012';
     END IF;
-    PERFORM FROM period WHERE lower(during) >= upper(new.during) ORDER BY id FOR SHARE;
+    PERFORM FROM period WHERE lower(during) >= upper(new.during) ORDER BY id FOR KEY SHARE;
     IF EXISTS (SELECT FROM period WHERE lower(during) >= upper(new.during) AND state = 'closed')
     THEN
         RAISE EXCEPTION 'period % would begin before one that is closed', new.during
@@ -109,7 +109,10 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('holdfast.periods.' || current_schema(), 0));
     SELECT state, version, act_no INTO was_state, was_version, was_no
-    FROM period WHERE id = new.period_id FOR UPDATE;
+    FROM period WHERE id = new.period_id FOR NO KEY UPDATE;
+    IF new.act = 'close' THEN
+        PERFORM FROM period WHERE id = new.period_id FOR UPDATE;
+    END IF;
     SELECT event_kind INTO wanted_kind
     FROM period_step WHERE from_state = was_state AND act = new.act;
     IF NOT FOUND OR new.act_no <> was_no + 1
