@@ -23,6 +23,8 @@ from kernel.ids import new_id
 from kernel.principals import SYSTEM, Actor, PrincipalKind
 from ledger import log_file, seal
 from ledger.chart import account
+from ledger.export_folder import Asked
+from ledger.export_folder import write_export as exported
 from ledger.model import Book, Draft
 from ledger.model_reservations import Reserve
 from ledger.proof import prove
@@ -193,6 +195,40 @@ def test_an_import_gives_the_same_roots_and_balances(
     with snapshot(own_engine, tenant) as connection:
         assert prove(connection, leaves=True).findings == ()
         assert connection.exec_driver_sql("SELECT count(*) FROM unsealed").scalar() == 0
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_our_own_export_comes_in_and_goes_out_the_same(
+    source: Engine, own_engine: Engine, tenant: Tenant, tmp_path: Path, *, is_packed: bool
+) -> None:
+    """Statement 15, with the files that `holdfast export` writes: out, in, and out again."""
+    asked = Asked(is_packed=is_packed)
+    with snapshot(source, tenant) as connection:
+        first = exported(connection, tenant=tenant, asked=asked, folder=tmp_path / "first")
+    bring(own_engine, tenant, tmp_path / "first")
+    with snapshot(own_engine, tenant) as connection:
+        second = exported(connection, tenant=tenant, asked=asked, folder=tmp_path / "second")
+
+    assert books_of(own_engine, tenant) == books_of(source, tenant)
+    assert (second.size, second.root) == (first.size, first.root)
+    same = [file for file in first.files if file.name != log_file.CHECKPOINTS]
+    assert [file for file in second.files if file.name != log_file.CHECKPOINTS] == same
+
+
+def test_a_part_of_the_journal_is_books_of_its_own(
+    source: Engine, own_engine: Engine, tenant: Tenant, tmp_path: Path
+) -> None:
+    """An export as of a number inside a block: its root is that of the tree of this size."""
+    with snapshot(source, tenant) as connection:
+        manifest = exported(
+            connection, tenant=tenant, asked=Asked(as_of=151), folder=tmp_path / "part"
+        )
+    done = bring(own_engine, tenant, tmp_path / "part")
+
+    assert done.is_complete
+    with snapshot(own_engine, tenant) as connection:
+        assert seal.root_at(connection, 151) == manifest.root
+        assert prove(connection, leaves=True).findings == ()
 
 
 def test_what_was_set_aside_stays_where_it_lies(
