@@ -328,15 +328,16 @@ class Stretch:
     def take(self, line: bytes) -> None:
         """One line of the log."""
         due = self.last + 1 if self.last else None
-        leaf, counts = bytes(32), (0, 0)
+        leaf, counts, number = bytes(32), (0, 0), due
         try:
             event = json.loads(line, object_pairs_hook=once)
             number = int(event["journal_no"])
         except (ValueError, KeyError, TypeError, RecursionError) as trouble:
             self.say("readable", due, "", f"a line cannot be read: {trouble!r}")
-            number = due or 0
         else:
-            if due is not None and number != due:
+            if due is None:
+                self.begin(number - len(self.leaves))
+            elif number != due:
                 self.say("numbering", min(due, number), "journal_no", _gap(due, number))
             try:
                 leaf = leaf_of(event)
@@ -345,10 +346,18 @@ class Stretch:
                 is_gone = event.get("id", 0) is None
                 what = "is missing" if is_gone else f"cannot be read: {trouble!r}"
                 self.say("readable", number, "", f"the event of number {number} {what}")
-        self.first = self.first or number
-        self.last = number
+        self.last = number or 0
         self.leaves.append(leaf)
         self.entries.append(counts)
+
+    def begin(self, first: int) -> None:
+        """The number of the first line is known; lines before it could not be read."""
+        self.first = first
+        self.last = first + len(self.leaves) - 1
+        self.findings = [
+            each._replace(journal_no=first + place, journal_no_last=first + place)
+            for place, each in enumerate(self.findings)
+        ]
 
     def _event(self, event: Mapping[str, Any], number: int, leaf: bytes) -> tuple[int, int]:
         entries = event["entries"]
@@ -727,6 +736,39 @@ SELECT has_schema_privilege(%(schema)s, 'USAGE'),
        coalesce((SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles WHERE rolname = %(role)s), false)
 FROM pg_namespace WHERE nspname = %(schema)s
 """
+_SEES_TABLES: Final = "SELECT has_table_privilege(%(schema)s || '.event', 'SELECT')"
+# An auditor's login sees views instead of the tables.
+_VIEWS: Final = """
+WITH event AS NOT MATERIALIZED (
+    SELECT event_id AS id, event_kind AS kind, event_subject AS subject, actor_kind, actor_id,
+           acts_for_party_id AS party_id, effective_at, recorded_at, reason, detail, entry_count,
+           decode(leaf_hash, 'hex') AS leaf_hash
+    FROM {schema}.audit_event
+), entry AS NOT MATERIALIZED (
+    SELECT event_id, entry_no, book, currency, reverses_event_id, reverses_entry_no, line_count
+    FROM {schema}.audit_entry
+), line AS NOT MATERIALIZED (
+    SELECT event_id, entry_no, line_no, account_id, amount_minor, account_seq,
+           balance_after_minor, effective_at, recorded_at
+    FROM {schema}.audit_line
+), account AS NOT MATERIALIZED (
+    SELECT account_id AS id, account_code AS code, book, account_kind AS kind,
+           account_subject AS subject, currency, line_count, balance_minor
+    FROM {schema}.audit_account
+), account_kind AS NOT MATERIALIZED (
+    SELECT account_kind AS kind, book FROM {schema}.audit_account_kind
+), seal AS NOT MATERIALIZED (
+    SELECT journal_no, event_id, custody_entries, platform_entries FROM {schema}.audit_seal
+), block AS NOT MATERIALIZED (
+    SELECT block_no AS no, first_journal_no, last_journal_no, decode(root, 'hex') AS root,
+           custody_entries, platform_entries
+    FROM {schema}.audit_block
+), checkpoint AS NOT MATERIALIZED (
+    SELECT size, note FROM {schema}.audit_checkpoint
+), unsealed AS NOT MATERIALIZED (
+    SELECT batch_id FROM {schema}.audit_batch WHERE NOT is_sealed
+)
+"""
 
 
 class Books:
@@ -749,12 +791,16 @@ class Books:
                 raise CannotTell(f"there is no tenant {tenant} in this database")
             if not may[0] and may[1]:
                 self._connection.execute(f"SET LOCAL ROLE {self._names['role']}")
+            sees = self._connection.execute(_SEES_TABLES, self._names).fetchone()
+            self._sees_tables = sees is not None and sees[0]
         except psycopg.Error as trouble:
             raise CannotTell(f"the database cannot be read: {trouble}") from trouble
 
     def _rows(self, statement: str, name: str = "") -> Iterator[tuple[Any, ...]]:
         """The rows, a few thousand at a time."""
         iso = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
+        if not self._sees_tables:
+            statement = _VIEWS + statement.replace("{schema}.", "")
         text = statement.replace("{schema}", self._names["schema"]).replace("{iso}", iso)
         try:
             with self._connection.cursor(name=name or "rows") as cursor:
@@ -831,6 +877,8 @@ class Journal:
 
     def take(self, stretch: Stretch) -> None:
         """The next piece of the log."""
+        if not stretch.first:
+            stretch.begin(self._last + 1)
         if stretch.first != self._last + 1:
             due = self._last + 1
             number = min(due, stretch.first)
