@@ -35,10 +35,32 @@ def balance(
     return turnovers(connection, [(found, effective_at)])[0].balance_minor
 
 
+def balances(
+    connection: Connection,
+    codes: Sequence[str],
+    *,
+    effective_at: datetime | None = None,
+    known: Known,
+) -> dict[str, int]:
+    """The signed balances of accounts by their names; zero for one that was never opened."""
+    found = list_known(connection, codes, known=known)
+    sums = turnovers(connection, [(each, effective_at) for each in found])
+    standing = {
+        each.code: turnover.balance_minor for each, turnover in zip(found, sums, strict=True)
+    }
+    return {code: standing.get(code, 0) for code in codes}
+
+
 def find_known(connection: Connection, code: str, *, known: Known) -> KnownAccount | None:
     """An account by its name, and how many of its lines were known."""
-    return store.find_known(
-        connection, code, journal_no=known.journal_no, provisional=known.provisional
+    found = list_known(connection, [code], known=known)
+    return found[0] if found else None
+
+
+def list_known(connection: Connection, codes: Sequence[str], *, known: Known) -> list[KnownAccount]:
+    """Accounts by their names, and how many of their lines were known."""
+    return store.list_known(
+        connection, codes, journal_no=known.journal_no, provisional=known.provisional
     )
 
 

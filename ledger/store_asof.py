@@ -62,8 +62,8 @@ KNOWN_LINES: Final = """
 CASE WHEN %(provisional)s THEN a.line_count ELSE known_lines(a.id, %(journal_no)s) END
 """
 
-_FIND_ACCOUNT: Final = f"""
-SELECT a.id, a.code, {KNOWN_LINES} FROM account a WHERE a.code = %(code)s
+_LIST_KNOWN: Final = f"""
+SELECT a.id, a.code, {KNOWN_LINES} FROM account a WHERE a.code = ANY(%(codes)s::text[])
 """
 
 _BALANCE_AFTER: Final = """
@@ -87,13 +87,12 @@ def find_block_at(connection: Connection, at: datetime) -> Block | None:
     return _block(connection, newest, at=at)
 
 
-def find_known(
-    connection: Connection, code: str, *, journal_no: int, provisional: bool
-) -> KnownAccount | None:
-    """The account with this code, and how many of its lines are known."""
-    given = {"code": code, "journal_no": journal_no, "provisional": provisional}
-    row = connection.exec_driver_sql(_FIND_ACCOUNT, given).one_or_none()
-    return None if row is None else KnownAccount(*row)
+def list_known(
+    connection: Connection, codes: Sequence[str], *, journal_no: int, provisional: bool
+) -> list[KnownAccount]:
+    """The accounts with these codes that were ever opened, and how many lines are known of each."""
+    given = {"codes": list(codes), "journal_no": journal_no, "provisional": provisional}
+    return [KnownAccount(*row) for row in connection.exec_driver_sql(_LIST_KNOWN, given)]
 
 
 def get_balance_after(connection: Connection, account_id: int, *, seq: int) -> int:

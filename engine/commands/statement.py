@@ -1,7 +1,10 @@
 """`holdfast statement`: the extract of one account, line by line."""
 
+from datetime import datetime
+
 import click
 
+from engine.commands.axes import as_of_option, effective_at_option, effective_from_option
 from engine.commands.frame import (
     CouldNotTell,
     database,
@@ -14,10 +17,12 @@ from engine.commands.frame import (
     tenant_option,
     written,
 )
+from engine.commands.report import Chosen, print_report
 from kernel.database import snapshot
 from kernel.money import format_minor
 from ledger import reads
 from ledger.reads import AccountView, ExtractLine
+from ledger.reports import Span
 
 
 @click.command()
@@ -25,12 +30,36 @@ from ledger.reads import AccountView, ExtractLine
 @tenant_option
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Begin behind this line.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=1_000, show_default=True)
+@effective_from_option
+@effective_at_option
+@as_of_option
 @json_option
 @in_words
 def command(
-    *, account_id: int, tenant_name: str | None, after: int, limit: int, as_json: bool
+    *,
+    account_id: int,
+    tenant_name: str | None,
+    after: int,
+    limit: int,
+    effective_from: datetime | None,
+    effective_at: datetime | None,
+    as_of: datetime | int | None,
+    as_json: bool,
 ) -> None:
-    """The extract of the account with this number (`holdfast balance` lists the numbers)."""
+    """The extract of the account with this number (`holdfast balance` lists the numbers).
+
+    With a date or a journal number it is the report of that name, whole, with header and hashes.
+    """
+    if any(each is not None for each in (effective_from, effective_at, as_of)):
+        chosen = Chosen(as_of, Span(effective_from, effective_at), account_id)
+        print_report("statement", tenant_name, chosen, as_json=as_json)
+        return
+    _print_extract(account_id, tenant_name, after=after, limit=limit, as_json=as_json)
+
+
+def _print_extract(
+    account_id: int, tenant_name: str | None, *, after: int, limit: int, as_json: bool
+) -> None:
     with database() as opened:
         tenant = tenant_of(opened, tenant_name)
         with snapshot(opened.engine, tenant) as connection:

@@ -1,7 +1,10 @@
 """`holdfast trial-balance`: all balances by kind, and the two columns of each book."""
 
+from datetime import datetime
+
 import click
 
+from engine.commands.axes import as_of_option, effective_at_option, effective_from_option
 from engine.commands.frame import (
     BAD_NEWS,
     database,
@@ -13,18 +16,37 @@ from engine.commands.frame import (
     tenant_of,
     tenant_option,
 )
+from engine.commands.report import Chosen, print_report
 from kernel.database import snapshot
 from kernel.money import format_minor
 from ledger import reads
 from ledger.reads import TrialRow, TrialTotal
+from ledger.reports import Span
 
 
 @click.command()
 @tenant_option
+@effective_from_option
+@effective_at_option
+@as_of_option
 @json_option
 @in_words
-def command(tenant_name: str | None, *, as_json: bool) -> None:
-    """All balances by kind, and the totals of each book; exit 1 if the columns differ."""
+def command(
+    tenant_name: str | None,
+    *,
+    effective_from: datetime | None,
+    effective_at: datetime | None,
+    as_of: datetime | int | None,
+    as_json: bool,
+) -> None:
+    """All balances by kind, and the totals of each book; exit 1 if the columns differ.
+
+    With a date or a journal number it is the report of that name, with its header and hash.
+    """
+    if any(each is not None for each in (effective_from, effective_at, as_of)):
+        span = Span(effective_from, effective_at)
+        print_report("trial-balance", tenant_name, Chosen(as_of, span), as_json=as_json)
+        return
     with database() as opened:
         tenant = tenant_of(opened, tenant_name)
         with snapshot(opened.engine, tenant) as connection:
