@@ -37,6 +37,9 @@ STAFF: Final = Actor(UUID(int=77), PrincipalKind.PERSON, is_operator=True)
 SECOND: Final = Actor(UUID(int=78), PrincipalKind.PERSON, is_operator=True)
 """Another one, who approves."""
 
+SECRET: Final = 'DE89 "3704" \\ 0044'
+"""Typed where a token was asked for; no auditor may see it."""
+
 JOURNAL: Final = UUID(int=79)
 
 _NAMES: Final = count(1)
@@ -83,7 +86,11 @@ def act_by_hand(engine: Engine, tenant: Tenant) -> dict[str, Any]:
         assert outcome.is_done, outcome
         key = IdempotencyKey(STAFF.principal_id, "k-1", bytes(32))
         refusal = Outcome("escrow.not_submitted", {"slot_id": "x"}, replayed=False)
-        add_answers(connection, [(key, refusal)], at=at)
+        other = IdempotencyKey(STAFF.principal_id, "k-2", bytes(32))
+        slip = Outcome("payouts.bad_method", {"token": SECRET, "n": 1}, replayed=False)
+        third = IdempotencyKey(STAFF.principal_id, "k-3", bytes(32))
+        fine = Outcome("done", {"token": SECRET}, replayed=False)
+        add_answers(connection, [(key, refusal), (other, slip), (third, fine)], at=at)
     return {"reversed": first, "late": late, "contract": contract, "held_minor": int(held)}
 
 

@@ -214,8 +214,11 @@ def one_contract(visit: Visit) -> None:
 
 
 def refused(visit: Visit) -> None:
-    (row,) = visit.ask(12)
-    assert (row["code"], row["refusals"]) == ("escrow.not_submitted", 1)
+    rows = visit.ask(12)
+    assert [(row["code"], row["refusals"]) for row in rows] == [
+        ("escrow.not_submitted", 1),
+        ("payouts.bad_method", 1),
+    ]
 
 
 def blocked(visit: Visit) -> None:
@@ -323,6 +326,17 @@ def test_a_question_is_answered_as_the_page_says(visit: Visit, number: int) -> N
     """As the read-only login: the columns that the page names, and what is known of the story."""
     check = ANSWERS[number]
     check(visit)
+
+
+def test_an_answer_shows_its_facts_and_never_a_token(visit: Visit) -> None:
+    """Of a refusal the facts, of what was done nothing; a token is left out of both."""
+    rows = visit._connection.execute("SELECT key, facts FROM audit_idempotency").fetchall()
+
+    assert {row["key"]: row["facts"] for row in rows} == {
+        "k-1": '{"slot_id":"x"}',
+        "k-2": '{"token":"...","n":1}',
+        "k-3": None,
+    }
 
 
 def test_the_page_names_every_view_that_there_is(visit: Visit) -> None:

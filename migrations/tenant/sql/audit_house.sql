@@ -51,8 +51,9 @@ SELECT
     i.code, -- done, or the code of the refusal: escrow.not_submitted.
     i.code <> 'done' AS is_refusal, -- Whether the rules said no.
     encode(i.request_hash, 'hex') AS request_hash, -- SHA-256 of what was asked.
-    CASE WHEN i.code <> 'done' THEN encode(i.answer, 'escape') END
-        AS facts, -- The facts of a refusal, as JSON; null for what was done.
+    CASE WHEN i.code <> 'done' THEN regexp_replace(
+        convert_from(i.answer, 'UTF8'), '"token":"([^"\\]|\\.)*"', '"token":"..."', 'g'
+    ) END AS facts, -- The facts of a refusal, as JSON, without tokens; null for what was done.
     octet_length(i.answer) AS answer_bytes -- How long the stored answer is.
 FROM idempotency i;
 
