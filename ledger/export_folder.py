@@ -68,7 +68,7 @@ class Asked:
         """As the manifest keeps them; `as_of` is the number that it came to."""
         period = None if self.period is None else [day.isoformat() for day in self.period]
         is_cut = self.as_of is not None
-        return {"as_of": size if is_cut else None, "formats": self.formats, "period": period}
+        return {"as_of": size if is_cut else None, "formats": list(self.formats), "period": period}
 
 
 def write_export(

@@ -489,9 +489,13 @@ class Block(NamedTuple):
 
 
 class Source(Protocol):
-    """An export or a database: the same questions to both."""
+    """An export or a database: the same questions to both.
+
+    `is_cut`: it says that it ends before the log does, because it was asked for as of a number.
+    """
 
     tenant: str
+    is_cut: bool
 
     def pieces(self) -> Iterator[bytes]:
         """The log in journal order, some whole lines at a time."""
@@ -542,7 +546,15 @@ class Export:
             self._said = (said["size"], said["root"])
             self._files = {each["name"]: each["sha256"] for each in said["files"]}
             self.tenant, form = str(said["tenant"]), said["format"]
-        except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as trouble:
+            self.is_cut = said["arguments"].get("as_of") == said["size"]
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            KeyError,
+            ValueError,
+            TypeError,
+            AttributeError,
+        ) as trouble:
             raise CannotTell(f"{path} is no whole export: {trouble!r}") from trouble
         if form != FORMAT:
             raise CannotTell(f"{path} is of the form {form}; this program reads {FORMAT}")
@@ -780,6 +792,7 @@ class Books:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", tenant):
             raise CannotTell(f"{tenant!r} is no name of a tenant")
         self.tenant = tenant
+        self.is_cut = False
         self._names = {"tenant": tenant, "schema": f"tenant_{tenant}"}
         self._names["role"] = f"holdfast_tenant_{tenant}"
         try:
@@ -930,8 +943,8 @@ class Journal:
         self.counts["blocks"] = number
         self._block = next(self._blocks, None)
 
-    def end(self) -> None:
-        """All of the log was taken."""
+    def end(self, *, is_cut: bool) -> None:
+        """All of the log was taken; one that is cut may end amid a block."""
         size = self.tree.size
         self.roots[size] = self.tree.root()
         self.counts["events"] = size
@@ -940,7 +953,7 @@ class Journal:
             *_, newest = self._block, *self._blocks
             said = f"the log ends at {size}, block {newest.no} goes to {newest.last}"
             self.findings.append(Finding("tail", size + 1, newest.last, "", said))
-        elif self._agreed < size:
+        elif self._agreed < size and not is_cut:
             said = f"the newest block ends at {self._agreed}, the log at {size}"
             self.findings.append(_found("block", self._agreed + 1, "block", said))
 
@@ -1107,18 +1120,22 @@ def check(
     for stretch in in_order(source, jobs):
         journal.take(stretch)
         on_events(journal.tree.size)
-    journal.end()
+    journal.end(is_cut=source.is_cut)
     journal.check_accounts(source.accounts())
     size, root = journal.tree.size, journal.tree.root()
-    wrong, agreed = check_notes(journal, notes, keys, origin)
+    beyond = [note for note in notes if source.is_cut and note.size > size]
+    wrong, agreed = check_notes(journal, [n for n in notes if n not in beyond], keys, origin)
     for proof in proofs:
         wrong += check_proof(proof, notes)
         if journal.roots.get(proof["size"], b"").hex() != proof["root"]:
             said = f"the proof of {proof['journal_no']} is not of this log"
-            wrong.append(_found("proof", proof["journal_no"], "root", said))
+            wrong.append(_found("proof", None, "root", said))
     wrong += source.findings(size, root)
     counts = {**journal.counts, "accounts": len(journal.chains), "checkpoints": len(notes)}
     report = Report(source.tenant, counts, size, root.hex(), agreed, journal.findings + wrong)
+    if beyond:
+        said = f"by its manifest the export was cut at {size} as asked; a checkpoint has seen more"
+        report.reasons.append(said)
     if outside and not ours:
         report.reasons.append(f"none of the checkpoints that were given is of the log {origin}")
     _say_what_is_missing(report, notes, outside, keys)
