@@ -3,7 +3,9 @@
 What is set aside lies on the account's reserved twin (decision 0004). It has left the account, so
 the account's bound counts it, and nothing else can spend it. Which accounts may be reserved from,
 and what may be paid out of them, stands in `ledger.rules_reservations`. The database refuses a
-reserved twin that holds anything but what remains of its open reservations.
+reserved twin that holds anything but what remains of its open reservations. An import brings the
+money of a twin and not the reservations: until one posting has taken all of it back, nothing more
+is set aside on that account.
 
 Locks: the parties whose money is paid out FOR SHARE, then the reservations by id, then what
 `ledger.service.post` locks.
@@ -23,6 +25,7 @@ from kernel.errors import Refusal
 from kernel.principals import SYSTEM
 from kernel.timers import Arm, DueTimer
 from ledger import rules_reservations as rules
+from ledger.chart import is_reserved, reserved_twin
 from ledger.holds import list_open
 from ledger.model import AccountKey, Posted
 from ledger.model_reservations import (
@@ -42,6 +45,7 @@ from ledger.store_reservations import (
     Written,
     add_many,
     find_many,
+    list_left_over,
     list_page,
     lock_many,
     save_many,
@@ -65,11 +69,15 @@ def reserve(connection: Connection, commands: Sequence[Reserve], *, at: datetime
     and what `ledger.service.post` says: `ledger.insufficient_funds` where less is there.
     """
     taken = set(find_many(connection, [command.reservation_id for command in commands]))
-    strangers = _list_strangers(connection, [command.account for command in commands])
+    accounts = [command.account for command in commands]
+    strangers = _list_strangers(connection, accounts)
+    twins = [reserved_twin(key) for key in accounts if not is_reserved(key.subject)]
+    left_over = list_left_over(connection, twins)
 
     def decide(command: Reserve) -> Moved:
         moved = rules.reserve(command, at)
         _check_known(strangers, [command.account])
+        rules.check_twin(command.account, left_over)
         if moved.row.id in taken:
             raise rules.ReservationExists(reservation_id=str(moved.row.id))
         taken.add(moved.row.id)

@@ -7,6 +7,7 @@ itself (a slot, a payout, a refund, earnings in their security hold) only the en
 pays into; operators set aside what a party or the platform may freely use.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -235,6 +236,12 @@ def check_open(row: Reservation, at: datetime) -> None:
         raise ended(reservation_id=str(row.id))
     if row.expires_at is not None and row.expires_at <= at:
         raise AlreadyExpired(reservation_id=str(row.id))
+
+
+def check_twin(key: AccountKey, left_over: Collection[str]) -> None:
+    """Refuse an account whose twin holds imported money that no reservation accounts for."""
+    if reserved_twin(key) in left_over:
+        raise NotReservable(account=key.code, why="imported money set aside must go back first")
 
 
 def holder(key: AccountKey) -> str:

@@ -35,6 +35,12 @@ ORDER BY r.id
 LIMIT %(limit)s
 """
 
+# Money of imported books that lies on a reserved twin without its reservation, which no export has.
+_LEFT_OVER: Final = """
+SELECT code FROM account
+WHERE EXISTS (SELECT FROM imported) AND code = ANY(%s) AND abs(balance_minor) <> reserved_of(id)
+"""
+
 _STEPS: Final = """
 WITH given AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(versions)s::integer[], %(kinds)s::text[],
@@ -100,6 +106,12 @@ def list_page(
     """Reservations in the order of their ids; the filters are literal, None for any."""
     given = {"after": after, "limit": limit, "state": state, "kind": kind, "subject": subject}
     return [_row(row) for row in connection.exec_driver_sql(_LIST, given)]
+
+
+def list_left_over(connection: Connection, twins: Iterable[AccountKey]) -> set[str]:
+    """Those of the reserved twins that hold more than their reservations: only after an import."""
+    codes = sorted({twin.code for twin in twins})
+    return {code for (code,) in driver(connection).execute(_LEFT_OVER, (codes,))}
 
 
 def add_many(connection: Connection, written: Sequence[Written]) -> None:

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from typing import Final
 
 import pytest
-from sqlalchemy import Connection, create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
 
 from kernel.database import Tenant, connect, snapshot, transaction
 from kernel.embedded import EmbeddedServer
 from kernel.ids import new_id
 from kernel.principals import SYSTEM
+from ledger.chart import reserved_twin
 from ledger.model_reservations import PostReserved, Reserve, Target
 from ledger.proof import prove
 from ledger.reservations import post_reserved, reserve
 from ledger.service import post
 from tests.fixtures.databases import TestDatabase, cloned_database
-from tests.ledger.drafts import fund, wallet
+from tests.ledger.drafts import fund, move, wallet
 
 ANN, BEN = wallet("ann"), wallet("ben")
 AT: Final = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -61,7 +61,7 @@ def test_sound_reservations_have_no_findings(reserved: TestDatabase, tenant: Ten
 @pytest.fixture
 def dba(reserved: TestDatabase, tenant: Tenant) -> Iterator[Connection]:
     """A superuser whom no trigger stops; rolled back."""
-    engine = create_engine(reserved.admin_url, poolclass=NullPool)
+    engine = connect(reserved.admin_url)
     with engine.connect() as connection, connection.begin() as running:
         connection.exec_driver_sql(
             "SELECT set_config('search_path', %s, true),"
@@ -70,6 +70,26 @@ def dba(reserved: TestDatabase, tenant: Tenant) -> Iterator[Connection]:
         )
         yield connection
         running.rollback()
+    engine.dispose()
+
+
+def test_imported_money_goes_back_before_more_is_set_aside(dba: Connection, tenant: Tenant) -> None:
+    """An import brings what lies on a twin and no reservation: one posting gives all of it back."""
+    dba.exec_driver_sql("DELETE FROM reservation")
+    dba.exec_driver_sql("INSERT INTO imported (size, root) VALUES (1, sha256(''))")
+    dba.exec_driver_sql("SET LOCAL session_replication_role = origin")
+    dba.exec_driver_sql("SELECT set_config('role', %s, true)", (tenant.role,))
+    command = Reserve(
+        actor=SYSTEM, reservation_id=new_id(), account=ANN, amount_minor=5, reason="x"
+    )
+
+    (before,) = reserve(dba, [command], at=AT)
+    post(dba, [move(40, reserved_twin(ANN), ANN)])
+    (after,) = reserve(dba, [command], at=AT)
+
+    assert before.code == "reservation.not_reservable"
+    assert after.is_done
+    dba.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 @pytest.mark.parametrize(
