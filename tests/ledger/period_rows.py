@@ -11,7 +11,7 @@ from kernel.database import Tenant, transaction
 from kernel.principals import Actor, PrincipalKind
 from ledger import periods
 from ledger.periods import ClosePeriod, PeriodCommand
-from tests.ledger.raw_rows import Row, draw, insert, write
+from tests.ledger.raw_rows import Row, check, draw, insert, write
 
 ANN: Final = Actor(UUID(int=71), PrincipalKind.PERSON, is_operator=True)
 BOB: Final = Actor(UUID(int=72), PrincipalKind.PERSON, is_operator=True)
@@ -101,6 +101,7 @@ def one(outcomes: list[Outcome]) -> Outcome:
 def soft_close(
     connection: Connection, period_id: int, *, at: datetime = IN_MAY, actor: Actor = ANN
 ) -> Outcome:
+    check(connection)  # what was posted in this very transaction is as if committed before
     command = PeriodCommand(actor=actor, period_id=period_id)
     return one(periods.soft_close(connection, [command], at=at))
 
