@@ -31,23 +31,20 @@ class Adoption:
     event_id: int | None = None
 
 
+def find_adoption(connection: Connection, file_hash: bytes) -> Adoption | None:
+    """The adoption of this very file; None if it was never prepared."""
+    return _find(connection, file_hash, "")
+
+
 def lock_adoption(connection: Connection, file_hash: bytes) -> Adoption | None:
-    """The adoption of this very file, locked FOR UPDATE; None if it was never prepared."""
-    row = (
-        driver(connection)
-        .execute(
-            f"SELECT {_COLUMNS} FROM adoption WHERE file_hash = %s FOR UPDATE".encode(),
-            (file_hash,),
-        )
-        .fetchone()
-    )
+    """The same, locked FOR UPDATE."""
+    return _find(connection, file_hash, " FOR UPDATE")
+
+
+def _find(connection: Connection, file_hash: bytes, lock: str) -> Adoption | None:
+    statement = f"SELECT {_COLUMNS} FROM adoption WHERE file_hash = %s{lock}"
+    row = driver(connection).execute(statement.encode(), (file_hash,)).fetchone()
     return None if row is None else Adoption(*row)
-
-
-def list_adoptions(connection: Connection) -> list[Adoption]:
-    """All adoptions, oldest first; there are few."""
-    rows = driver(connection).execute(f"SELECT {_COLUMNS} FROM adoption ORDER BY id".encode())
-    return [Adoption(*row) for row in rows]
 
 
 def add_adoption(connection: Connection, adoption: Adoption) -> None:
