@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.status import Status
 
 from kernel.settings import CannotStart
-from loadtests.bench import bulk, callers, growth, release
+from loadtests.bench import asof, bulk, callers, growth, release
 from loadtests.bench.bench import Bench
 from loadtests.bench.figures import Figures
 from loadtests.bench.ground import Ground, describe, open_ground
@@ -29,6 +29,7 @@ PARTS: Final = MappingProxyType(
         "callers": callers.run,
         "release": release.run,
         "growth": growth.run,
+        "asof": asof.run,
     }
 )
 USUAL: Final = ("bulk", "callers", "release")
@@ -49,12 +50,14 @@ _BUSY: Final = 0.5
 @click.option("--quick", is_flag=True, help="Some two minutes; the ratios are rough.")
 @click.option("--only", type=click.Choice(list(PARTS)), multiple=True, help="Only these parts.")
 @click.option("--growth", "is_growing", is_flag=True, help="Also grow the books; long.")
+@click.option("--trial-lines", type=click.IntRange(min=1_000), help="Lines of a trial balance.")
 @click.option("--timers", type=click.IntRange(min=1), help="How many timers fall due at once.")
 @click.option("--rounds", type=click.IntRange(min=1), help="How many interleaved rounds.")
 def main(
     pgledger_files: tuple[Path, ...],
     json_file: Path | None,
     only: tuple[str, ...],
+    trial_lines: int | None,
     timers: int | None,
     rounds: int | None,
     *,
@@ -64,6 +67,7 @@ def main(
     """Measure Holdfast beside COPY, a naive ORM ledger and pgledger, on a server of its own."""
     scale = QUICK if quick else FULL
     scale = replace(scale, timers=timers or scale.timers, rounds=rounds or scale.rounds)
+    scale = replace(scale, trial_lines=(trial_lines,) if trial_lines else scale.trial_lines)
     parts = only or (*USUAL, *(("growth",) if is_growing else ()))
     console, figures = Console(), Figures()
     figures.note(quiet_the_collector())

@@ -30,6 +30,7 @@ GOALS: Final = MappingProxyType(
         "release_lines_over_post_lines": (0.25, 0.25),
         "autorelease_over_release": (0.5, 0.5),
         "growth_1e7_over_1e5": (0.8, 0.95),
+        "post_backdated_over_post_now": (0.5, 0.8),
     }
 )
 

@@ -20,6 +20,8 @@ class Scale:
     release_batch: int
     timers: int
     growth_lines: tuple[int, ...]
+    asof_lines: int
+    trial_lines: tuple[int, ...]
 
     @property
     def largest(self) -> int:
@@ -40,6 +42,8 @@ FULL: Final = Scale(
     release_batch=1_000,
     timers=100_000,
     growth_lines=(100_000, 1_000_000, 10_000_000),
+    asof_lines=1_000_000,
+    trial_lines=(1_000_000,),
 )
 
 QUICK: Final = Scale(
@@ -55,4 +59,6 @@ QUICK: Final = Scale(
     release_batch=1_000,
     timers=5_000,
     growth_lines=(100_000, 1_000_000),
+    asof_lines=100_000,
+    trial_lines=(100_000,),
 )

@@ -28,6 +28,8 @@ TINY = Scale(
     release_batch=4,
     timers=6,
     growth_lines=(100, 200),
+    asof_lines=6_000,
+    trial_lines=(3_200,),
 )
 
 # Stands for the file that the user gives: it takes what pgledger takes and does nothing.
@@ -108,9 +110,21 @@ def test_growth_is_compared_with_a_small_tenant(ground: Ground) -> None:
     assert figures["growth_200_over_1e2"] > 0
 
 
+@pytest.mark.slow
+def test_looking_back_is_measured_and_checked(ground: Ground) -> None:
+    """Balances on both axes, held against a full scan, posting back-dated, and trial balances."""
+    figures = run_part(ground, "asof")
+
+    for name in ("both_axes", "effective", "known"):
+        middle, high = (figures[f"asof_balance_{name}_{share}_ms"] for share in ("p50", "p95"))
+        assert 0 < middle <= high
+    assert figures["post_backdated_over_post_now"] > 0
+    assert figures["asof_trial_balance_3e3_worst_s"] >= figures["asof_trial_balance_3e3_p50_s"]
+
+
 def test_every_part_is_tested_here() -> None:
     """A part that is added gets a tiny run too."""
-    assert set(PARTS) == {"bulk", "callers", "release", "growth"}
+    assert set(PARTS) == {"bulk", "callers", "release", "growth", "asof"}
 
 
 def test_a_ratio_is_taken_round_by_round() -> None:
