@@ -56,11 +56,12 @@ You need Python 3.11 or newer. You need no network, no database and nothing of o
        --public-key "name+0123abcd+..."
 
 5. A single event can be shown to a third person without the rest. Each file of the folder proofs
-   holds one event and its path to the root of the log:
+   holds one event, its path to the root of the log, and the signed checkpoint with that root, if
+   there was one:
 
-       python -I verify.py proofs/{example}.json --checkpoint checkpoint-kept-elsewhere.txt
+       python -I verify.py proofs/{example}.json --public-key "name+0123abcd+..."
 
-   The same is checked for all of them in step 1.
+   The paths of all of them are checked in step 1.
 
 What the files are
     manifest.json     what this is: {size:,} events, root {root}

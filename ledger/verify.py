@@ -32,6 +32,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from itertools import chain
 from multiprocessing import get_context
@@ -91,6 +92,7 @@ def octets(value: object) -> str:
     return f"{len(text) if text.isascii() else len(text.encode())}:{text},"
 
 
+@lru_cache(maxsize=1_000)
 def microseconds(text: str) -> int:
     """Microseconds since 1970 of a time written with six digits and `Z`."""
     if not _TIME.fullmatch(text):
@@ -304,6 +306,9 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+_DECODE: Final = json.JSONDecoder(object_pairs_hook=once).decode
+
+
 @dataclass
 class Stretch:
     """What one piece of the log says, and what is wrong inside it."""
@@ -330,7 +335,7 @@ class Stretch:
         due = self.last + 1 if self.last else None
         leaf, counts, number = bytes(32), (0, 0), due
         try:
-            event = json.loads(line, object_pairs_hook=once)
+            event = _DECODE(line.decode())
             number = int(event["journal_no"])
         except (ValueError, KeyError, TypeError, RecursionError) as trouble:
             self.say("readable", due, "", f"a line cannot be read: {trouble!r}")
@@ -512,6 +517,9 @@ class Source(Protocol):
     def findings(self, size: int, root: bytes) -> Iterator[Finding]:
         """What only this source can show; asked for when all of the log was read."""
 
+    def remarks(self) -> list[str]:
+        """What was not checked."""
+
 
 class Hashed(io.RawIOBase):
     """A file whose bytes are hashed as they are read."""
@@ -629,6 +637,10 @@ class Export:
                 said = f"a row of accounts.csv cannot be read: {row}"
                 self._torn.append(_found("file", None, "accounts.csv", said))
 
+    def remarks(self) -> list[str]:
+        """Nothing: an export holds only what is sealed."""
+        return []
+
     def proofs(self) -> list[dict[str, Any]]:
         """The proofs of single events, where there are some."""
         names = [name for name in self._files if re.fullmatch(r"proofs/[0-9]+\.json", name)]
@@ -687,6 +699,7 @@ _BLOCKS: Final = """
 SELECT no, first_journal_no, last_journal_no, root, custody_entries, platform_entries
 FROM {schema}.block ORDER BY no
 """
+_WAITING: Final = "SELECT count(*) FROM {schema}.unsealed"
 _NOTES: Final = "SELECT note FROM {schema}.checkpoint ORDER BY size"
 # What is not sealed yet counts for no account.
 _ACCOUNTS: Final = """
@@ -858,6 +871,12 @@ class Books:
                 is_number = promise in {"unsealed", "copy"} or number is not None
                 at = (number or size + 1) if is_number else None
                 yield _found(promise, at, str(name), str(said))
+
+    def remarks(self) -> list[str]:
+        """How much waits for its seal."""
+        ((count,),) = self._rows(_WAITING)
+        said = f"What is not sealed yet was not checked: {count} postings wait for it"
+        return [said] if count else []
 
 
 def _plain(dsn: str) -> str:
@@ -1033,6 +1052,9 @@ def check_proof(proof: Mapping[str, Any], notes: Sequence[Note]) -> Iterator[Fin
 # --- The verdict ----------------------------------------------------------------------------------
 
 
+_SINGULAR: Final = {"entries": "entry"}
+
+
 @dataclass
 class Report:
     """What was checked, what was found, and why something could not be told."""
@@ -1078,7 +1100,11 @@ class Report:
 
     def as_text(self) -> Iterator[str]:
         """The report for people."""
-        counted = ", ".join(f"{number:,} {name}" for name, number in self.counts.items() if number)
+        counted = ", ".join(
+            f"{number:,} {name if number > 1 else _SINGULAR.get(name, name[:-1])}"
+            for name, number in self.counts.items()
+            if number
+        )
         yield f"{self.tenant}: {counted or 'nothing'} checked."
         first = self.first
         if first is not None:
@@ -1133,6 +1159,9 @@ def check(
     wrong += source.findings(size, root)
     counts = {**journal.counts, "accounts": len(journal.chains), "checkpoints": len(notes)}
     report = Report(source.tenant, counts, size, root.hex(), agreed, journal.findings + wrong)
+    if not size:
+        report.reasons.append("no event is sealed")
+    report.remarks += source.remarks()
     if beyond:
         said = f"by its manifest the export was cut at {size} as asked; a checkpoint has seen more"
         report.reasons.append(said)
@@ -1262,7 +1291,7 @@ def _check_one(proof: Mapping[str, Any], outside: Sequence[Note], keys: Sequence
         report.findings.append(_found("checkpoint", proof["journal_no"], "signature", said))
     if not fitting:
         report.reasons.append(f"no checkpoint of size {report.size} and this root is there")
-    _say_what_is_missing(report, notes, notes, keys)
+    _say_what_is_missing(report, notes, outside or (notes if keys else ()), keys)
     return report
 
 
