@@ -260,7 +260,7 @@ ORDER BY recorded_at;
 \C 'rare_actors'
 -- kind: look
 -- means: Somebody who hardly ever moves money did.
-SELECT actor_kind || ' ' || actor_id || ' made ' || count(*) || ' entries' AS finding,
+SELECT actor_kind || ' ' || actor_id || ', entries: ' || count(*) AS finding,
        min(journal_no) AS journal_no, min(event_id) AS event_id
 FROM audit_entry
 WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timestamptz
@@ -272,7 +272,7 @@ ORDER BY count(*), actor_id;
 \C 'rare_accounts'
 -- kind: look
 -- means: A kind of account that is hardly ever used was.
-SELECT account_kind || ' ' || currency || ' has ' || count(*) || ' lines' AS finding,
+SELECT account_kind || ' ' || currency || ', lines: ' || count(*) AS finding,
        min(journal_no) AS journal_no, min(event_id) AS event_id
 FROM audit_line
 WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timestamptz
@@ -283,8 +283,8 @@ ORDER BY count(*), account_kind;
 \C 'unusual_pairs'
 -- kind: look
 -- means: Two kinds of account met in an entry that hardly ever meet.
-SELECT d.account_kind || ' against ' || c.account_kind || ' in '
-       || count(DISTINCT (d.event_id, d.entry_no)) || ' entries' AS finding,
+SELECT d.account_kind || ' against ' || c.account_kind || ', entries: '
+       || count(DISTINCT (d.event_id, d.entry_no)) AS finding,
        min(d.journal_no) AS journal_no, min(d.event_id) AS event_id
 FROM audit_line d
 JOIN audit_line c ON c.event_id = d.event_id AND c.entry_no = d.entry_no
@@ -321,8 +321,8 @@ ORDER BY e.recorded_at;
 \C 'reason_missing'
 -- kind: look
 -- means: Somebody's own hand moved money, or took an entry back, and nobody said why.
-SELECT event_kind || ' of ' || event_subject || ' by ' || actor_kind || ' ' || actor_id AS finding,
-       journal_no, event_id
+SELECT event_kind || coalesce(' of ' || nullif(event_subject, ''), '') || ' by ' || actor_kind || ' '
+       || actor_id AS finding, journal_no, event_id
 FROM audit_event
 WHERE effective_at >= :'since'::timestamptz AND effective_at < :'until'::timestamptz
     AND entry_count > 0 AND trim(reason) = ''
