@@ -66,8 +66,8 @@ def _export(folder: Path, *, entries: int, seed: int) -> Recount:
 
 def _report(recount: Recount) -> None:
     _tell(f"{recount.entries} entries, {recount.lines} lines")
-    for step, seconds in recount.seconds.items():
-        _tell(f"  {step:<16} {seconds:>7.1f} s")
+    for step, (clock_s, cpu_s) in recount.seconds.items():
+        _tell(f"  {step:<16} {clock_s:>7.1f} s, of CPU {cpu_s:>6.1f} s (without the database)")
     _tell(f"  {'journal':<16} {recount.totals}")
     for name, found in recount.found.items():
         _tell(f"  {name:<16} {'the same totals' if found == recount.totals else found}")
