@@ -146,20 +146,49 @@ class Tie:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotBreak:
+    """A slot that says it holds another amount than its accounts owe."""
+
+    slot: str
+    currency: str
+    said_minor: int
+    owed_minor: int
+
+    def as_json(self) -> Json:
+        """The break with stable keys."""
+        return {
+            "slot": self.slot,
+            "currency": self.currency,
+            "slot_says": to_json(self.said_minor, self.currency),
+            "accounts_owe": to_json(self.owed_minor, self.currency),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class TieOut:
-    """Every sub-ledger against its control account; `breaks` are those that differ."""
+    """Every sub-ledger against its control account; `breaks` are those that differ.
+
+    `slot_breaks` are the slots whose own figure is not that of their accounts; None where the deals
+    were not asked, since they have figures of now and no history.
+    """
 
     header: Header
     rows: tuple[Tie, ...]
+    slot_breaks: tuple[SlotBreak, ...] | None
 
     @property
     def breaks(self) -> tuple[Tie, ...]:
         """The sub-ledgers that do not tie."""
         return tuple(each for each in self.rows if each.difference_minor)
 
+    @property
+    def ties(self) -> bool:
+        """Whether nothing differs."""
+        return not self.breaks and not self.slot_breaks
+
     def as_json(self) -> Json:
         """The report with stable keys."""
-        return {"header": self.header.as_json(), **_tie_body(self.rows)}
+        return {"header": self.header.as_json(), **_tie_body(self.rows, self.slot_breaks)}
 
 
 def just_after(at: datetime) -> datetime:
@@ -191,28 +220,55 @@ def ageing(connection: Connection, *, known: Known, effective_at: datetime) -> A
 
 
 def tie_out(
-    connection: Connection, *, known: Known, effective_at: datetime | None = None
+    connection: Connection,
+    *,
+    known: Known,
+    effective_at: datetime | None = None,
+    said: Iterable[tuple[str, str, int]] | None = None,
 ) -> TieOut:
     """Sum every account by its own chain, and compare each kind with its control total.
 
     The accounts are read from their chains and cells, the control from the cells of the journal:
     two ways that share no row but the lines themselves.
+
+    Args:
+        connection: in one snapshot.
+        known: the prefix of the journal.
+        effective_at: what counts before it.
+        said: slot, currency and what the slot itself says it holds now; for a question about now.
     """
-    span = Span(end=effective_at)
+    is_now = known.provisional and effective_at is None
+    assert said is None or is_now
     control = _controls(connection, known, effective_at)
     sums: dict[tuple[str, str], tuple[int, int]] = {}
+    owed: dict[tuple[str, str], int] = {}
     for accounts in _pages(connection, known, None):
         ends = asof.turnovers(connection, [(each.known, effective_at) for each in accounts])
         for each, end in zip(accounts, ends, strict=True):
             if end.line_count:
                 count, minor = sums.get((each.kind, each.currency), (0, 0))
                 sums[each.kind, each.currency] = count + 1, minor + end.balance_minor
+            if end.balance_minor and each.kind in HELD_KINDS:
+                name = each.subject.partition(":")[0], each.currency
+                owed[name] = owed.get(name, 0) - end.balance_minor
     rows = tuple(
         _tie(name, sums.get(name, (0, 0)), control.get(name, 0))
         for name in sorted(control.keys() | sums.keys())
     )
-    arguments = {"effective_at": span.as_json()["effective_at"]}
-    return TieOut(header("tie_out", arguments, known, _tie_body(rows)), rows)
+    slots = None if said is None else _slot_breaks(said, owed)
+    arguments = {"effective_at": Span(end=effective_at).as_json()["effective_at"]}
+    return TieOut(header("tie_out", arguments, known, _tie_body(rows, slots)), rows, slots)
+
+
+def _slot_breaks(
+    said: Iterable[tuple[str, str, int]], owed: Mapping[tuple[str, str], int]
+) -> tuple[SlotBreak, ...]:
+    claims = {(slot, currency): minor for slot, currency, minor in said}
+    return tuple(
+        SlotBreak(*name, claims.get(name, 0), owed.get(name, 0))
+        for name in sorted(claims.keys() | owed.keys())
+        if claims.get(name, 0) != owed.get(name, 0)
+    )
 
 
 def _tie(name: tuple[str, str], accounts: tuple[int, int], control_minor: int) -> Tie:
@@ -310,8 +366,9 @@ def _ageing_body(rows: Iterable[AgedSum], controls: Iterable[Liability]) -> Json
     }
 
 
-def _tie_body(rows: Sequence[Tie]) -> Json:
+def _tie_body(rows: Sequence[Tie], slots: Sequence[SlotBreak] | None) -> Json:
     return {
         "rows": [row.as_json() for row in rows],
         "breaks": [row.as_json() for row in rows if row.difference_minor],
+        "slot_breaks": None if slots is None else [each.as_json() for each in slots],
     }

@@ -195,8 +195,21 @@ class TieAnswer(Answer):
     difference: Money
 
 
+class SlotBreakAnswer(Answer):
+    """A slot that says it holds another amount than its accounts owe."""
+
+    slot: str
+    currency: str
+    slot_says: Money
+    accounts_owe: Money
+
+
 class TieReport(ReportAnswer):
-    """Sub-ledgers against their control accounts; `breaks` are the rows that differ."""
+    """Sub-ledgers against their control accounts; `breaks` are the rows that differ.
+
+    `slot_breaks` are slots whose own figure differs; null but for a question about now.
+    """
 
     rows: list[TieAnswer]
     breaks: list[TieAnswer]
+    slot_breaks: list[SlotBreakAnswer] | None

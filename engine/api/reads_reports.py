@@ -17,6 +17,7 @@ from engine.api.calls import Fetch, Look, Read
 from engine.api.models import Request, Time
 from engine.api.reads_books import visible_account
 from engine.api.refusals import PlatformOnly
+from escrow.store import list_held
 from kernel import clock
 from kernel.money import to_json
 from ledger import asof, chart
@@ -203,7 +204,11 @@ def _ageing(connection: Connection, look: Look) -> dict[str, Any]:
 
 def _tie_out(connection: Connection, look: Look) -> dict[str, Any]:
     known = _known(connection, look)
-    return tie_out(connection, known=known, effective_at=look.query.effective_at).as_json()
+    effective_at = look.query.effective_at
+    # The deals have figures of now and no history.
+    is_now = known.provisional and effective_at is None
+    said = list_held(connection) if is_now else None
+    return tie_out(connection, known=known, effective_at=effective_at, said=said).as_json()
 
 
 def _report(

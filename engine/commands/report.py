@@ -19,6 +19,7 @@ from engine.commands.frame import (
     tenant_of,
     tenant_option,
 )
+from escrow.store import list_held
 from kernel import clock
 from kernel.database import snapshot
 from ledger.known import Known, resolve
@@ -124,8 +125,11 @@ def _ageing(asked: Asked) -> Iterator[Answer]:
 
 
 def _tie_out(asked: Asked) -> Iterator[Answer]:
-    report = tie_out(asked.connection, known=asked.known, effective_at=asked.span.end)
-    yield Answer(report.as_json(), not report.breaks)
+    # The deals have figures of now and no history.
+    is_now = asked.known.provisional and asked.span.end is None
+    said = list_held(asked.connection) if is_now else None
+    report = tie_out(asked.connection, known=asked.known, effective_at=asked.span.end, said=said)
+    yield Answer(report.as_json(), report.ties)
 
 
 _REPORTS: Final[Mapping[str, Callable[[Asked], Iterator[Answer]]]] = MappingProxyType(
@@ -140,7 +144,7 @@ _REPORTS: Final[Mapping[str, Callable[[Asked], Iterator[Answer]]]] = MappingProx
     }
 )
 
-_SHOWN: Final = ("rows", "totals", "accounts", "lines", "controls", "breaks")
+_SHOWN: Final = ("rows", "totals", "accounts", "lines", "controls", "breaks", "slot_breaks")
 """The lists of a report in the order in which people read them."""
 
 
@@ -206,31 +210,54 @@ def _show(page: Json) -> None:
 
 
 def _show_rows(rows: Sequence[Json]) -> None:
-    flat = [dict(_flat(row)) for row in rows]
+    flat = [dict(_flat(each)) for row in rows for each in _unrolled(row)]
     columns = list(flat[0])
-    numbers = [name for name in columns if isinstance(rows[0].get(name), dict | int)]
+    texts = [name for name in columns if not any(row[name][-1:].isdigit() for row in flat)]
     shown = [[row.get(name, "") for name in columns] for row in flat]
-    print_table([name.replace("_", " ") for name in columns], shown, right=_spoken(numbers))
+    right = [name.replace("_", " ") for name in columns if name not in texts]
+    print_table([name.replace("_", " ") for name in columns], shown, right=right)
 
 
-def _spoken(names: Sequence[str]) -> list[str]:
-    return [name.replace("_", " ") for name in names]
+def _unrolled(row: Json) -> Iterator[Json]:
+    """A row of the roll-forward as one row for each activity between opening and closing."""
+    if "activities" not in row:
+        yield row
+        return
+    named = {name: row[name] for name in ("book", "kind", "currency")}
+    yield {
+        **named,
+        "what": "opening",
+        "debits": row["opening_debit"],
+        "credits": row["opening_credit"],
+    }
+    for each in row["activities"]:
+        yield {
+            **named,
+            "what": each["event_kind"],
+            "debits": each["debits"],
+            "credits": each["credits"],
+        }
+    yield {
+        **named,
+        "what": "closing",
+        "debits": row["closing_debit"],
+        "credits": row["closing_credit"],
+    }
 
 
 def _flat(row: Json) -> Iterator[tuple[str, str]]:
-    """The cells of a row as texts: an amount as its digits, a list as lines of one cell."""
+    """The cells of a row as texts; ages are columns of their own."""
     for name, value in row.items():
-        if isinstance(value, dict) and "amount" in value:
-            yield name, value["amount"]
-        elif isinstance(value, dict):
-            yield from ((f"{name} {each}", _text(money)) for each, money in value.items())
+        if isinstance(value, dict) and "amount" not in value:
+            yield from ((f"{each} days", _text(money)) for each, money in value.items())
         else:
             yield name, _text(value)
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  any JSON value
-    if isinstance(value, list):
-        return "\n".join(_text(each) for each in value)
     if isinstance(value, dict):
-        return str(value["amount"]) if "amount" in value else " ".join(map(_text, value.values()))
+        whole, point, cents = str(value["amount"]).partition(".")
+        return f"{'-' if whole.startswith('-') else ''}{int(whole.lstrip('-')):,}{point}{cents}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "" if value is None else str(value)

@@ -265,6 +265,33 @@ def test_a_break_of_a_sub_ledger_is_listed(
     assert len(report.as_json()["breaks"]) == 1
 
 
+def test_a_slot_that_says_other_than_its_accounts_is_listed(
+    own_engine: Engine, tenant: Tenant
+) -> None:
+    """What deals say they hold now, slot by slot, against what the accounts owe."""
+    post(
+        own_engine,
+        tenant,
+        [held(300, slot, kind="slot.funded", days_ago=1) for slot in ("a", "b", "c")],
+    )
+
+    with snapshot(own_engine, tenant) as connection:
+        now = resolve(connection, None)
+        good = tie_out(connection, known=now, said=[(s, "EUR", 300) for s in "abc"])
+        bad = tie_out(connection, known=now, said=[("a", "EUR", 300), ("b", "EUR", 299)])
+        unasked = tie_out(connection, known=now)
+
+    assert good.ties
+    assert good.slot_breaks == ()
+    assert unasked.slot_breaks is None
+    assert not bad.ties
+    assert bad.slot_breaks is not None
+    assert [(b.slot, b.said_minor, b.owed_minor) for b in bad.slot_breaks] == [
+        ("b", 299, 300),
+        ("c", 0, 300),
+    ]
+
+
 def held(amount_minor: int, slot: str, *, kind: str, days_ago: float, out: bool = False) -> Draft:
     """Money in (or out) of a slot's escrow so many days before the report."""
     escrow = account("custody.escrow", "EUR", slot)
