@@ -10,6 +10,7 @@ What an export does not hold does not come back: contracts, reservations, the ac
 is the books, and they are right by themselves.
 """
 
+import struct
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -199,14 +200,7 @@ def write_group(connection: Connection, tenant: str, group: Sequence[Piece]) -> 
     Refuses `import.not_postable`, `import.altered`.
     """
     lock_log(connection)
-    codes = {
-        line.account
-        for piece in group
-        for event in piece.events
-        for entry in event.entries
-        for line in entry.lines
-    }
-    keys = {code: account_of(code) for code in codes}
+    keys = {code: account_of(code) for piece in group for code in _codes(piece.events)}
     size = 0
     with store_imports.told_why(NotPostable):
         standings = store.lock_accounts(connection, list(keys.values())) if keys else {}
@@ -279,13 +273,14 @@ def _check_files(folder: Folder, manifest: Manifest) -> None:
 
 
 def _check_piece(piece: Piece, tree: Frontier, entries: dict[Book, int], tenant: str) -> None:
-    before = None
-    for event in piece.events:
-        wrong = _wrong(event, tree.size + 1, before, entries, tenant)
-        if wrong:
-            raise Altered(field=wrong, journal_no=tree.size + 1)
+    before, first = None, tree.size + 1
+    leaves = _leaves_of(piece.events, tenant)
+    for journal_no, (event, leaf) in enumerate(zip(piece.events, leaves, strict=True), first):
+        wrong = _wrong(event, journal_no, before, entries)
+        if wrong or leaf != event.leaf_hash:
+            raise Altered(field=wrong or "leaf_hash", journal_no=journal_no)
         before = (event.recorded_at, event.event_id)
-        tree.extend([event.leaf_hash])
+    tree.extend(leaves)
     if piece.block is not None:
         counts = (piece.block.custody_entries, piece.block.platform_entries)
         if piece.block.root != tree.root() or counts != tuple(entries.values()):
@@ -300,28 +295,37 @@ def _wrong(
     journal_no: int,
     before: tuple[datetime, int] | None,
     entries: dict[Book, int],
-    tenant: str,
 ) -> str | None:
     """The first field of an event that is not what it must be; counts its entries."""
     if event.journal_no != journal_no:
         return "journal_no"
     if before is not None and (event.recorded_at, event.event_id) <= before:
         return "recorded_at"
-    if _leaf_of(event, tenant) != event.leaf_hash:
-        return "leaf_hash"
-    for entry in event.entries:
+    for number, entry in enumerate(event.entries, start=1):
         book = Book(entry.book)
         entries[book] += 1
+        if entry.entry_no != number:
+            return "entry_no"
         if entry.book_no != entries[book]:
             return "book_no"
     return None
 
 
-def _leaf_of(event: LoggedEvent, tenant: str) -> bytes:
-    keys = {line.account: account_of(line.account) for e in event.entries for line in e.lines}
+def _leaves_of(events: Sequence[LoggedEvent], tenant: str) -> list[bytes]:
+    """The leaf hashes that the fields of these events give, by the code that posts."""
+    keys = {code: account_of(code) for code in _codes(events)}
     nowhere = {code: Standing(code, 0, 0, 0, 0, 0, 0, is_open=True) for code in keys}
-    (row,) = pack_events([_accepted(event, keys, nowhere)], tenant)
-    return row[-_HASH_LENGTH:]
+    try:
+        rows = pack_events([_accepted(event, keys, nowhere) for event in events], tenant)
+    except (ValueError, struct.error, TypeError) as trouble:
+        # Another kind of actor or book than there is, or a number that no column holds.
+        first = events[0].journal_no if events else 0
+        raise Altered(field="event", journal_no=first, why=str(trouble)[:200]) from trouble
+    return [row[-_HASH_LENGTH:] for row in rows]
+
+
+def _codes(events: Iterable[LoggedEvent]) -> set[str]:
+    return {line.account for event in events for entry in event.entries for line in entry.lines}
 
 
 def _accepted(
@@ -367,12 +371,7 @@ def _write_batch(
     keys: Mapping[str, AccountKey],
     standings: Mapping[str, Standing],
 ) -> None:
-    moved = {
-        line.account: standings[line.account]
-        for event in events
-        for entry in event.entries
-        for line in entry.lines
-    }
+    moved = {code: standings[code] for code in _codes(events)}
     for standing in moved.values():
         standing.was_line_count = standing.line_count
     accepted = [_accepted(event, keys, standings) for event in events]
