@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from kernel.errors import Broken, Refusal
-from ledger import merkle, store_seal
+from ledger import cells, merkle, store_seal
 from ledger.merkle import EMPTY_ROOT, Frontier, Span
 from ledger.store_seal import Head, Leaf
 
@@ -134,6 +134,7 @@ def _write(connection: Connection, head: Head, leaves: Sequence[Leaf], at: datet
         custody=custody,
         platform=platform,
     )
+    cells.write(connection, head.size + 1, after.size)
     return after
 
 

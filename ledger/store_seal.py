@@ -80,6 +80,59 @@ ORDER BY s.journal_no
 """
 
 
+_FIND_LEAF: Final = """
+SELECT s.event_id, v.leaf_hash
+FROM seal s JOIN event v ON v.id = s.event_id
+WHERE s.journal_no = %s
+"""
+
+_NEWEST_CHECKPOINT: Final = """
+SELECT size, root, note, signed_at FROM checkpoint ORDER BY size DESC LIMIT 1
+"""
+
+_ADD_CHECKPOINT: Final = """
+INSERT INTO checkpoint (size, root, note, signed_at) VALUES (%s, %s, %s, %s)
+ON CONFLICT (size) DO NOTHING
+"""
+
+_LIST_UNANCHORED: Final = """
+SELECT c.size, c.root, c.note, c.signed_at
+FROM checkpoint c
+WHERE c.size > (SELECT coalesce(max(size), 0) FROM anchored WHERE anchor = %(anchor)s)
+ORDER BY c.size
+LIMIT %(limit)s
+"""
+
+_ADD_RECEIPT: Final = """
+INSERT INTO anchored (size, anchor, receipt, anchored_at) VALUES (%s, %s, %s, %s)
+ON CONFLICT (size, anchor) DO NOTHING
+"""
+
+_LAG: Final = """
+SELECT count(*), coalesce(sum(b.event_count), 0)::bigint, min(b.opened_at),
+       greatest(extract(epoch FROM clock_timestamp() - min(b.opened_at)), 0)::float8
+FROM unsealed u JOIN batch b ON b.id = u.batch_id
+"""
+
+
+class Stored(NamedTuple):
+    """A signed checkpoint as it is kept."""
+
+    size: int
+    root: bytes
+    note: str
+    signed_at: datetime
+
+
+class Lag(NamedTuple):
+    """What waits for the sealer: batches, their events, since when; None: nothing waits."""
+
+    batches: int
+    events: int
+    oldest_at: datetime | None
+    lag_s: float | None
+
+
 class Head(NamedTuple):
     """The newest block; zeros and an empty root before the first."""
 
@@ -173,3 +226,40 @@ def list_hashes(connection: Connection, piece: Piece) -> list[bytes]:
     else:
         cursor = raw.execute(_LIST_NODES, piece, binary=True)
     return [row[0] for row in cursor]
+
+
+def find_leaf(connection: Connection, journal_no: int) -> Leaf | None:
+    """The event of this number, its entries uncounted."""
+    row = driver(connection).execute(_FIND_LEAF, (journal_no,)).fetchone()
+    return None if row is None else Leaf(row[0], row[1], 0)
+
+
+def find_checkpoint(connection: Connection) -> Stored | None:
+    """The newest signed checkpoint."""
+    row = driver(connection).execute(_NEWEST_CHECKPOINT).fetchone()
+    return None if row is None else Stored(*row)
+
+
+def add_checkpoint(connection: Connection, stored: Stored) -> None:
+    """Keep a note; another note of the same size stays as it is."""
+    driver(connection).execute(_ADD_CHECKPOINT, stored)
+
+
+def list_unanchored(connection: Connection, anchor: str, *, limit: int) -> list[Stored]:
+    """Checkpoints that an anchor has given no receipt for, the oldest first."""
+    given = {"anchor": anchor, "limit": limit}
+    return [Stored(*row) for row in driver(connection).execute(_LIST_UNANCHORED, given)]
+
+
+def add_receipt(
+    connection: Connection, size: int, *, anchor: str, receipt: str, at: datetime
+) -> None:
+    """Keep what an anchor answered."""
+    driver(connection).execute(_ADD_RECEIPT, (size, anchor, receipt, at))
+
+
+def find_lag(connection: Connection) -> Lag:
+    """What waits for the sealer as this transaction sees it, by the database's clock."""
+    row = driver(connection).execute(_LAG).fetchone()
+    assert row is not None
+    return Lag(*row)

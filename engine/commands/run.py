@@ -103,6 +103,8 @@ def _keep_up(
     children = (
         Child("The API", ["serve", *parent], logs / "serve.log"),
         Child("The worker", ["worker", *parent], logs / "worker.log"),
+        Child("The sealer", ["sealer", *parent], logs / "sealer.log"),
+        Child("The signer", ["signer", *parent], logs / "signer.log"),
     )
     supervisor = Supervisor(children, database.server, _tell, stop)
     try:
