@@ -65,6 +65,8 @@ class EventView:
     detail: Mapping[str, Any]
     entry_count: int
     leaf_hash: str
+    journal_no: int | None
+    """Its place in the journal; None until it is sealed, seconds after its commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,12 @@ def list_events(
     """
     statement = store.LIST_EVENTS if subject is None else store.LIST_EVENTS_OF
     rows = store.fetch_all(connection, statement, subject=subject, after=after, limit=limit)
+    return [_event(row) for row in rows]
+
+
+def list_journal(connection: Connection, *, after: int = 0, limit: int = 100) -> list[EventView]:
+    """Sealed events in the order of the journal: nothing is ever put in before its end."""
+    rows = store.fetch_all(connection, store.LIST_JOURNAL, after=after, limit=limit)
     return [_event(row) for row in rows]
 
 

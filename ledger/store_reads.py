@@ -35,8 +35,8 @@ LIMIT %(limit)s
 
 _EVENT: Final = """
 SELECT id, kind, subject, actor_id, actor_kind, party_id, effective_at, recorded_at, reason,
-       detail, entry_count, encode(leaf_hash, 'hex') AS leaf_hash
-FROM event
+       detail, entry_count, encode(leaf_hash, 'hex') AS leaf_hash, journal_no
+FROM event LEFT JOIN seal ON event_id = id
 """
 
 LIST_EVENTS: Final = f"{_EVENT} WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
@@ -44,6 +44,8 @@ LIST_EVENTS: Final = f"{_EVENT} WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
 LIST_EVENTS_OF: Final = f"""
 {_EVENT} WHERE subject = %(subject)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
 """
+
+LIST_JOURNAL: Final = f"{_EVENT} WHERE journal_no > %(after)s ORDER BY journal_no LIMIT %(limit)s"
 
 FIND_EVENT: Final = f"{_EVENT} WHERE id = %(id)s"
 

@@ -76,6 +76,8 @@ class EventAnswer(Answer):
     detail: dict[str, Any]
     entry_count: int
     leaf_hash: str
+    journal_no: Number | None
+    sealed: bool
 
 
 class EntryLineAnswer(Answer):

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.api import answers_books, keys
+from engine.api import answers_books, keys, log_reads
 from engine.api.access import Scope
 from engine.api.bulk import bulk_model, bulk_route
 from engine.api.calls import Nothing, Page, PageQuery, Read, page_of
@@ -35,6 +35,7 @@ from engine.api.edge import (
     write_route,
 )
 from engine.api.health import Readiness
+from engine.api.log_reads import LOG_READS, no_signer
 from engine.api.logs import AccessLog
 from engine.api.notices import Inbox, NoticesBody, Rails, take_in
 from engine.api.problems import add_handlers
@@ -51,11 +52,19 @@ from engine.api.writes_reservations import RESERVATIONS
 from engine.api.writes_slots import SLOTS
 from engine.group_commit import GroupCommit
 from engine.handlers import RAIL_RESULTS
+from engine.sealer import Ask
 from kernel.database import Tenant
 from kernel.keys import KeyRing
 
 WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS)
-READS: Final = (*DEAL_READS, *HOUSE_READS, *BOOK_READS, *RESERVATION_READS, *REPORT_READS)
+READS: Final = (
+    *DEAL_READS,
+    *HOUSE_READS,
+    *BOOK_READS,
+    *LOG_READS,
+    *RESERVATION_READS,
+    *REPORT_READS,
+)
 VERSION: Final = "1"
 
 _NO_RAILS: Final[Rails] = MappingProxyType({})
@@ -70,6 +79,7 @@ def make_app(
     *,
     rails: Rails = _NO_RAILS,
     ring: KeyRing | None = None,
+    ask_signer: Ask = no_signer,
     readers: int = 8,
     answer_timeout_s: float = 30.0,
     body_timeout_s: float = 20.0,
@@ -83,6 +93,7 @@ def make_app(
         doors: a tenant's group commit, the same at every call; closed by whoever made it.
         rails: whose notices are taken in.
         ring: the keys that the process trusts for a few seconds.
+        ask_signer: how the signer is asked for a checkpoint on demand.
         readers: threads for reads.
         answer_timeout_s: how long a command's answer is awaited.
         body_timeout_s: how long a body may take to arrive.
@@ -105,7 +116,7 @@ def make_app(
         redirect_slashes=False,
         lifespan=partial(_lifespan, pool),
     )
-    app.router.routes.extend(_routes(endpoints(edge, rails)))
+    app.router.routes.extend(_routes(endpoints(edge, rails, ask_signer)))
     document = draw(operations(), version=VERSION)
     app.openapi = lambda: document  # type: ignore[method-assign]
     add_handlers(app)
@@ -153,7 +164,9 @@ def server_config(app: FastAPI, *, host: str, port: int) -> uvicorn.Config:
     )
 
 
-def endpoints(edge: Edge, rails: Rails) -> dict[tuple[str, str], Endpoint]:
+def endpoints(
+    edge: Edge, rails: Rails, ask_signer: Ask = no_signer
+) -> dict[tuple[str, str], Endpoint]:
     """Every (method, path) with its route; the hot ones first, since paths are tried in order."""
     found: dict[tuple[str, str], Endpoint] = {}
     for write in WRITES:
@@ -167,6 +180,8 @@ def endpoints(edge: Edge, rails: Rails) -> dict[tuple[str, str], Endpoint]:
     found["POST", f"{_KEY}/rotate"] = partial(keys.rotate, edge)
     found["POST", f"{_KEY}/revoke"] = partial(keys.revoke, edge)
     found["POST", "/v1/rails/{rail}/notices"] = partial(_take_notices, edge, rails)
+    found["GET", log_reads.CHECKPOINT] = partial(log_reads.show_checkpoint, edge)
+    found["POST", log_reads.CHECKPOINT] = partial(log_reads.make_checkpoint, edge, ask_signer)
     readiness = Readiness(edge.engine)
     found["GET", "/healthz"] = _healthz
     found["GET", "/readyz"] = partial(_readyz, edge, readiness)
@@ -197,7 +212,7 @@ def operations() -> Sequence[Operation]:
         )
         for read in READS
     ]
-    return (*found, *_odd_operations())
+    return (*found, *log_reads.operations(), *_odd_operations())
 
 
 def _odd_operations() -> Sequence[Operation]:

@@ -223,6 +223,8 @@ def event(row: EventView) -> Json:
         "detail": row.detail,
         "entry_count": row.entry_count,
         "leaf_hash": row.leaf_hash,
+        "journal_no": None if row.journal_no is None else str(row.journal_no),
+        "sealed": row.journal_no is not None,
     }
 
 

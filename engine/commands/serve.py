@@ -8,6 +8,8 @@ from engine.api.doors import TenantDoors
 from engine.api.logs import configure_logs
 from engine.commands.frame import database, in_words
 from engine.ports import listen
+from engine.sealer import signer_at
+from engine.signer import socket_path
 from engine.worker import end_with_parent
 from kernel.settings import read_settings
 from rails.simulated.service import SimulatedRail
@@ -33,6 +35,7 @@ def command(*, host: str | None, port: int | None, parent: int | None) -> None:
             engine,
             doors,
             rails={"simulated": lambda tenant: SimulatedRail(engine, tenant.name)},
+            ask_signer=signer_at(socket_path(settings.data_dir)),
         )
         try:
             config = server_config(app, host=at_host, port=at_port)

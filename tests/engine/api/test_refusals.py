@@ -47,11 +47,12 @@ def test_no_words_are_left_over() -> None:
 
 @pytest.mark.parametrize("code", sorted(REFUSALS))
 def test_words_are_a_status_a_title_and_a_sentence(code: str) -> None:
-    """4xx for what the caller can mend, 5xx for two things of ours; facts may be missing."""
+    """4xx for what the caller can mend, 5xx for what is ours; facts may be missing."""
     status, title, detail = words(code)
 
     assert status in {400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 500, 503}
-    assert (status >= 500) == (code in {"internal", "unavailable", "request.outcome_unknown"})
+    ours = {"internal", "unavailable", "request.outcome_unknown", "log.signer_away"}
+    assert (status >= 500) == (code in ours)
     assert title[0].isupper()
     assert title[-1] not in ".!"
     assert detail.rstrip().endswith((".", '".', "..."))
