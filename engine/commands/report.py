@@ -147,6 +147,12 @@ _REPORTS: Final[Mapping[str, Callable[[Asked], Iterator[Answer]]]] = MappingProx
 _SHOWN: Final = ("rows", "totals", "accounts", "lines", "controls", "breaks", "slot_breaks")
 """The lists of a report in the order in which people read them."""
 
+_OF_A_LINE: Final = (
+    *("account", "account_seq", "journal_no", "effective_at", "event_kind"),
+    *("debit", "credit", "balance"),
+)
+"""What people read of a line; the rest is in the JSON."""
+
 
 @click.command()
 @click.argument("name", type=click.Choice(list(_REPORTS)))
@@ -202,6 +208,8 @@ def print_report(name: str, tenant_name: str | None, chosen: Chosen, *, as_json:
 def _show(page: Json) -> None:
     for part in _SHOWN:
         rows = page.get(part)
+        if rows and part == "lines":
+            rows = [{name: row[name] for name in _OF_A_LINE} for row in rows]
         if rows:
             click.echo(part)
             _show_rows(rows)
