@@ -135,19 +135,29 @@ def _join(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
+_STORED: Final = (8, 16, 24)
+
+
 class Tree:
-    """The tree over all leaves so far; only the roots of its complete subtrees are kept."""
+    """The tree over all leaves so far; only the roots of its complete subtrees are kept.
+
+    `stored` are those that a database stores, too: by level (of 2^level leaves) and position.
+    """
 
     def __init__(self) -> None:
         self.size = 0
+        self.stored: dict[tuple[int, int], bytes] = {}
         self._whole: list[bytes] = []
 
     def append(self, leaf: bytes) -> None:
         """One more leaf."""
-        node, size = leaf, self.size
+        node, size, level = leaf, self.size, 0
         while size & 1:
             node = _join(self._whole.pop(), node)
             size >>= 1
+            level += 1
+            if level in _STORED:
+                self.stored[level, size] = node
         self._whole.append(node)
         self.size += 1
 
@@ -514,7 +524,7 @@ class Source(Protocol):
     def accounts(self) -> Iterator[tuple[str, int, int]]:
         """Every account with a line: its name, how many lines, its balance."""
 
-    def findings(self, size: int, root: bytes) -> Iterator[Finding]:
+    def findings(self, tree: Tree) -> Iterator[Finding]:
         """What only this source can show; asked for when all of the log was read."""
 
     def remarks(self) -> list[str]:
@@ -646,7 +656,7 @@ class Export:
         names = [name for name in self._files if re.fullmatch(r"proofs/[0-9]+\.json", name)]
         return [json_of(b"".join(self._read(name)).decode()) for name in names]
 
-    def findings(self, size: int, root: bytes) -> Iterator[Finding]:
+    def findings(self, tree: Tree) -> Iterator[Finding]:
         """Whether the files are those of the manifest, and its root and proofs those of the log."""
         for name, said in self._files.items():
             if name not in self._hashes:
@@ -655,9 +665,10 @@ class Export:
                 told = f"{name} is not the file that the manifest was written for"
                 yield _found("file", None, name, told)
         yield from self._torn
-        if self._said != (size, root.hex()):
+        is_so = (tree.size, tree.root().hex())
+        if self._said != is_so:
             told = f"manifest.json says size {self._said[0]} and root {self._said[1]}"
-            yield _found("manifest", None, "root", f"{told}; the log gives {size}, {root.hex()}")
+            yield _found("manifest", None, "root", f"{told}; the log gives {is_so[0]}, {is_so[1]}")
 
 
 # The rows of a database, written as the lines of a log. An event that is gone leaves its number.
@@ -699,6 +710,7 @@ _BLOCKS: Final = """
 SELECT no, first_journal_no, last_journal_no, root, custody_entries, platform_entries
 FROM {schema}.block ORDER BY no
 """
+_NODES: Final = "SELECT level, position, hash FROM {schema}.tree_node"
 _WAITING: Final = "SELECT count(*) FROM {schema}.unsealed"
 _NOTES: Final = "SELECT note FROM {schema}.checkpoint ORDER BY size"
 # What is not sealed yet counts for no account.
@@ -863,14 +875,25 @@ class Books:
             code, lines, balance = row
             yield code, lines, balance
 
-    def findings(self, size: int, root: bytes) -> Iterator[Finding]:
+    def findings(self, tree: Tree) -> Iterator[Finding]:
         """What stands beside the log: unsealed events, orphans, copies, guards switched off."""
-        del root
+        if self._sees_tables:
+            yield from self._stored_nodes(tree)
         for promise, statement in _BESIDE.items():
             for number, name, said in self._rows(statement):
                 is_number = promise in {"unsealed", "copy"} or number is not None
-                at = (number or size + 1) if is_number else None
+                at = (number or tree.size + 1) if is_number else None
                 yield _found(promise, at, str(name), str(said))
+
+    def _stored_nodes(self, tree: Tree) -> Iterator[Finding]:
+        """The subtrees from which proofs are drawn and the next roots are reckoned."""
+        rows = {(level, at): bytes(node) for level, at, node in self._rows(_NODES)}
+        for level, at in sorted(rows.keys() | tree.stored.keys()):
+            if rows.get((level, at)) != tree.stored.get((level, at)):
+                said = f"the subtree {at} of level {level} is not stored as the events give it"
+                first, last = (at << level) + 1, min((at + 1) << level, tree.size)
+                yield Finding("tree", first, max(first, last), "hash", said)
+                return
 
     def remarks(self) -> list[str]:
         """How much waits for its seal."""
@@ -1156,7 +1179,7 @@ def check(
         if journal.roots.get(proof["size"], b"").hex() != proof["root"]:
             said = f"the proof of {proof['journal_no']} is not of this log"
             wrong.append(_found("proof", None, "root", said))
-    wrong += source.findings(size, root)
+    wrong += source.findings(journal.tree)
     counts = {**journal.counts, "accounts": len(journal.chains), "checkpoints": len(notes)}
     report = Report(source.tenant, counts, size, root.hex(), agreed, journal.findings + wrong)
     if not size:

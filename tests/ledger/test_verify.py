@@ -21,6 +21,7 @@ from ledger import auditors, merkle, verify
 from tests.fixtures.databases import TestDatabase, cloned_database
 from tests.ledger.leaf import leaf_of
 from tests.ledger.made_exports import KEY, OTHER_KEY, key_text, make, note_of
+from tests.ledger.sealing import post_some, seal_everything
 from tests.ledger.tampering import SIZE, attacking, build
 from tests.ledger.write_export import alter, rehash
 
@@ -330,6 +331,30 @@ def test_an_auditors_login_is_enough(
     assert app == read
     assert altered[0] == 1
     assert altered[1]["first"]["journal_no"] == NOTED
+
+
+def test_the_stored_subtrees_are_those_of_the_events(
+    own_database: TestDatabase, tenant: Tenant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Proofs are drawn from them, so one that was altered or taken away is found."""
+    engine = connect(own_database.app_url)
+    post_some(engine, tenant, 600)
+    seal_everything(engine, tenant)
+    engine.dispose()
+    books = (f"--dsn={own_database.admin_url}", "--tenant=test")
+
+    clean = told(capsys, *books)
+    with attacking(own_database, [], tmp_path) as attacker:
+        attacker.run("UPDATE tree_node SET hash = sha256(hash) WHERE position = 1")
+        altered = told(capsys, *books)
+        attacker.run("DELETE FROM tree_node WHERE position = 0")
+        gone = told(capsys, *books)
+
+    assert clean[0] == 0, clean
+    for answer, first in ((altered, 257), (gone, 1)):
+        assert answer[0] == 1
+        assert answer[1]["first"]["promise"] == "tree"
+        assert answer[1]["first"]["journal_no"] == first
 
 
 def test_a_database_that_cannot_be_read_could_not_tell(
