@@ -39,6 +39,8 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "invariants": ("invariants", "Prove the books and the client money of every tenant."),
         "audit": ("audit", "Run the journal-entry tests of an auditor."),
         "auditor": ("auditor", "Let auditors in, list them, and end their logins."),
+        "period": ("period", "Close accounting periods, reopen them, and check their closings."),
+        "journal": ("journal", "Prepare, approve and reject manual journals."),
         "tenant": ("tenant", "Make tenants, or list them."),
         "keys": ("keys", "Make, rotate, revoke and list API keys."),
     }

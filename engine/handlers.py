@@ -11,14 +11,14 @@ from engine.scanner import TimerHandler
 from escrow import service as escrow
 from escrow import timers as escrow_timers
 from escrow.service_batch import FUNDING_HANDLER, REFUND_HANDLER
-from ledger import reservations
+from ledger import journals, reservations
 from payouts import service as payouts
 from payouts import settlement
 from rails.caller import NoticeHandler, ResultHandler
 from rails.model import FUNDS_AVAILABLE
 
 TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
-    {**escrow_timers.HANDLERS, **reservations.HANDLERS}
+    {**escrow_timers.HANDLERS, **reservations.HANDLERS, **journals.HANDLERS}
 )
 """By the kind of the timer."""
 

@@ -39,14 +39,15 @@ REVERSAL: Final = "ledger.journal_reversal"
 class PrepareJournal(Command):
     """Draw up a manual journal.
 
-    `attachment_sha256` is the hash of the paper that it rests on. `original_effective_on` is the
-    day on which it should have counted, where its period is closed. `expires_at` None: in a week.
+    `attachment_sha256` is the hash of the paper that it rests on. `effective_at` None: now.
+    `original_effective_on` is the day on which it should have counted, where its period is closed.
+    `expires_at` None: in a week.
     """
 
     entries: tuple[Entry, ...]
     reason: str
     attachment_sha256: bytes
-    effective_at: datetime
+    effective_at: datetime | None = None
     original_effective_on: date | None = None
     reverse_at: datetime | None = None
     expires_at: datetime | None = None
@@ -249,7 +250,7 @@ def _drawn_up(command: PrepareJournal, at: datetime) -> Journal:
         entries=command.entries,
         reason=command.reason,
         attachment_sha256=command.attachment_sha256,
-        effective_at=command.effective_at,
+        effective_at=command.effective_at or at,
         original_effective_on=command.original_effective_on,
         reverse_at=command.reverse_at,
         expires_at=command.expires_at or at + rules.EXPIRES_AFTER,

@@ -101,6 +101,17 @@ def reopen(
     return [_outcome(_reopen, connection, command, at) for command in commands]
 
 
+def check_closable(connection: Connection, command: ClosePeriod, *, at: datetime) -> Period:
+    """The period, if nothing that shows without a lock and a recount stands against closing it."""
+    rules.check_actor(command.actor)
+    period = store.find_period(connection, command.period_id)
+    if period is None:
+        raise rules.UnknownPeriod(period_id=str(command.period_id))
+    rules.step(period.state, Act.CLOSE)
+    rules.check_over(period, at)
+    return period
+
+
 def redated(connection: Connection, drafts: Sequence[Draft]) -> list[Draft]:
     """The drafts, those that count too late at the first instant that takes them.
 
@@ -171,11 +182,7 @@ def _soft_close(connection: Connection, command: PeriodCommand, at: datetime) ->
 
 def _close(connection: Connection, command: ClosePeriod, at: datetime) -> Outcome:
     store.take_turns(connection)
-    period = store.find_period(connection, command.period_id)
-    if period is None:
-        raise rules.UnknownPeriod(period_id=str(command.period_id))
-    rules.step(period.state, Act.CLOSE)
-    rules.check_over(period, at)
+    period = check_closable(connection, command, at=at)
     findings = told(prove(connection)) if command.findings is None else command.findings
     period = store.lock_out_posters(connection, command.period_id) or period
     unsealed, last_journal_no = store.look_at_seals(connection, period.end)

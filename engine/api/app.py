@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.api import answers_books, keys, log_reads
+from engine.api import answers_books, keys, log_reads, writes_periods
 from engine.api.access import Scope
 from engine.api.bulk import bulk_model, bulk_route
 from engine.api.calls import Nothing, Page, PageQuery, Read, page_of
@@ -42,12 +42,15 @@ from engine.api.problems import add_handlers
 from engine.api.reads_books import BOOK_READS
 from engine.api.reads_deals import DEAL_READS
 from engine.api.reads_house import HOUSE_READS
+from engine.api.reads_journals import JOURNAL_READS
+from engine.api.reads_periods import PERIOD_READS
 from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.refusals import NotFound, PlatformOnly
 from engine.api.views import api_key
 from engine.api.writes_contracts import CONTRACTS
 from engine.api.writes_house import HOUSE
+from engine.api.writes_journals import JOURNALS
 from engine.api.writes_reservations import RESERVATIONS
 from engine.api.writes_slots import SLOTS
 from engine.group_commit import GroupCommit
@@ -56,7 +59,7 @@ from engine.sealer import Ask
 from kernel.database import Tenant
 from kernel.keys import KeyRing
 
-WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS)
+WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS, *JOURNALS)
 READS: Final = (
     *DEAL_READS,
     *HOUSE_READS,
@@ -64,6 +67,8 @@ READS: Final = (
     *LOG_READS,
     *RESERVATION_READS,
     *REPORT_READS,
+    *PERIOD_READS,
+    *JOURNAL_READS,
 )
 VERSION: Final = "1"
 
@@ -175,6 +180,8 @@ def endpoints(
         found["POST", write.path] = write_route(edge, write)
     for read in READS:
         found["GET", read.path] = read_route(edge, read)
+    for path, verb in writes_periods.PATHS.items():
+        found["POST", path] = partial(writes_periods.take, edge, verb)
     found["GET", "/v1/keys"] = partial(_list_keys, edge)
     found["POST", "/v1/keys"] = partial(keys.create, edge)
     found["POST", f"{_KEY}/rotate"] = partial(keys.rotate, edge)
@@ -212,7 +219,10 @@ def operations() -> Sequence[Operation]:
         )
         for read in READS
     ]
-    return (*found, *log_reads.operations(), *_odd_operations())
+    return (
+        *(*found, *log_reads.operations(), *writes_periods.OPERATIONS),
+        *_odd_operations(),
+    )
 
 
 def _odd_operations() -> Sequence[Operation]:

@@ -17,7 +17,7 @@ from kernel import clock
 from kernel.commands import Command, Outcome, done, refused
 from kernel.database import Tenant
 from kernel.errors import Refusal
-from ledger import holds, parties, reservations
+from ledger import holds, journals, parties, reservations
 from ledger.model import Draft
 from ledger.service import post
 from payouts import methods
@@ -25,7 +25,7 @@ from payouts import service as payouts
 
 _NAMES: Final = (
     *("slot_id", "contract_id", "funding_id", "amendment_id", "payout_id", "party_id", "hold_id"),
-    "reservation_id",
+    *("reservation_id", "journal_id"),
     *("subject", "reference"),
 )
 
@@ -103,6 +103,10 @@ def _doors() -> Mapping[str, Door]:
         "reservations.post": reservations.post_reserved,
         "reservations.void": reservations.void,
         "clock.advance": advance_clock,
+        "journals.prepare": journals.prepare,
+        "journals.approve": journals.approve,
+        "journals.reject": journals.reject,
+        "journals.set_limits": journals.set_limits,
     }
     for verb in (
         *("propose", "add_milestones", "accept", "pause", "resume", "end", "close"),

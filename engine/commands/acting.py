@@ -1,0 +1,47 @@
+"""Who acts on the command line: the person behind an API key, shown by its secret."""
+
+from datetime import UTC, datetime
+
+import click
+
+from engine.commands.frame import BAD_NEWS, CouldNotTell, print_json
+from engine.refusals import sentence
+from engine.startup import Database
+from kernel import keys
+from kernel.commands import Outcome
+from kernel.database import Tenant
+from kernel.principals import Actor
+
+key_option = click.option(
+    "--key",
+    "secret",
+    envvar="HOLDFAST_KEY",
+    metavar="SECRET",
+    help="Your own key, which says who acts; better in the variable HOLDFAST_KEY.",
+)
+
+
+def actor_of(opened: Database, tenant: Tenant, secret: str | None) -> Actor:
+    """The principal behind a live key of this tenant."""
+    if not secret:
+        raise CouldNotTell("Say who acts: put your own key into HOLDFAST_KEY.")
+    with opened.engine.begin() as connection:
+        key = keys.find(connection, secret)
+    if key is None or key.tenant != tenant or not key.is_live(datetime.now(UTC)):
+        raise CouldNotTell(f"That is no live key of tenant {tenant.name}.")
+    return key.actor
+
+
+def tell(outcome: Outcome, done: str, *, as_json: bool) -> None:
+    """The outcome in JSON or words; exit 1 where the rules say no."""
+    if as_json:
+        print_json({"code": outcome.code, **outcome.facts})
+    elif outcome.is_done:
+        click.echo(done)
+    else:
+        click.echo(f"Refused: {sentence(outcome.code, outcome.facts)} ({outcome.code})")
+        for name, value in outcome.facts.items():
+            for each in value if isinstance(value, list) else [value]:
+                click.echo(f"  {name}: {each}")
+    if not outcome.is_done:
+        raise click.exceptions.Exit(BAD_NEWS)
