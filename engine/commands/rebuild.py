@@ -64,10 +64,10 @@ def _tell(found: list[dict[str, Any]], *, is_same: bool) -> None:
             each["table"],
             f"{each['rows']:,}",
             "the same" if each["identical"] else "DIFFERS",
-            "written anew" if each["written"] else "",
-            each["sha256"][:60],
+            "written anew" if each["written"] else "-",
+            each["sha256"][:16],
         )
         for each in found
     ]
-    print_table(("table", "rows", "byte for byte", "", "sha256"), rows, right=("rows",))
+    print_table(("table", "rows", "byte for byte", "done", "sha256 begins"), rows, right=("rows",))
     click.echo("All derived tables are byte-identical." if is_same else "NOT IDENTICAL.")

@@ -25,10 +25,13 @@ from ledger import log_file, seal
 from ledger.chart import account
 from ledger.export_folder import Asked
 from ledger.export_folder import write_export as exported
+from ledger.known import resolve
 from ledger.model import Book, Draft
 from ledger.model_reservations import Reserve
 from ledger.proof import prove
 from ledger.reads import trial_balance
+from ledger.reports import Span
+from ledger.reports_trial import trial_balance as report
 from ledger.reservations import reserve
 from ledger.service import post
 from migrations import runner
@@ -195,6 +198,28 @@ def test_an_import_gives_the_same_roots_and_balances(
     with snapshot(own_engine, tenant) as connection:
         assert prove(connection, leaves=True).findings == ()
         assert connection.exec_driver_sql("SELECT count(*) FROM unsealed").scalar() == 0
+
+
+@pytest.mark.parametrize("share", [1, 2, 5])
+def test_reports_as_of_any_number_are_the_same(
+    source: Engine, own_engine: Engine, tenant: Tenant, export: Path, share: int
+) -> None:
+    """Statement 15: a trial balance as known at a number, or before a day, has the same hash."""
+    size = bring(own_engine, tenant, export).size
+    found = []
+    for engine in (source, own_engine):
+        with snapshot(engine, tenant) as connection:
+            known = resolve(connection, size // share)
+            at = NOON - timedelta(days=20)
+            found.append(
+                (
+                    report(connection, known=known),
+                    report(connection, known=known, span=Span(None, at)),
+                )
+            )
+
+    assert found[0] == found[1]
+    assert found[0][0] != found[0][1]
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
