@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Machine
+from escrow.machine_dispute import DISPUTES
 from escrow.machine_slot import SLOTS
 
 MACHINES: Final = MappingProxyType(
@@ -19,6 +20,7 @@ MACHINES: Final = MappingProxyType(
         "funding": FUNDINGS,
         "refund": REFUNDS,
         "release": RELEASES,
+        "dispute": DISPUTES,
     }
 )
 

@@ -1,7 +1,7 @@
 """THE transition tables of escrow: who may do what from which state, and what follows.
 
 Rows are those of domain/escrow.md 2.3, 2.4 and 2.9; the milestone's own are in
-`escrow.machine_slot`. Dispute and chargeback rows are not here yet. The same tables draw the
+`escrow.machine_slot`, the dispute's in `escrow.machine_dispute`. The same tables draw the
 diagrams of docs/machines and answer what one can do now.
 """
 
@@ -66,6 +66,37 @@ class Trigger(StrEnum):
     CREDIT = "credit"
     BOUNCE = "bounce"
     HOLD_ENDS = "hold_ends"
+    DISPUTE = "dispute"
+    REJECT_REFUND = "reject_refund"
+    SPLIT_PART = "split_part"
+    SPLIT_RELEASED = "split_released"
+    SPLIT_REFUNDED = "split_refunded"
+    RESTORE_FUNDED = "restore_funded"
+    RESTORE_SUBMITTED = "restore_submitted"
+    RESTORE_CHANGES_REQUESTED = "restore_changes_requested"
+    RESTORE_REFUND_REQUESTED = "restore_refund_requested"
+    RESTORE_DORMANT = "restore_dormant"
+    OPEN_DISPUTE = "open_dispute"
+    SERVE = "serve"
+    CONCEDE = "concede"
+    REPLY = "reply"
+    DEFAULT = "default"
+    OFFER = "offer"
+    ACCEPT_OFFER = "accept_offer"
+    FILE_EVIDENCE = "file_evidence"
+    EXTEND = "extend"
+    MEDIATE = "mediate"
+    TAKE_SMALL = "take_small"
+    RECOMMEND = "recommend"
+    MEDIATION_OVER = "mediation_over"
+    ELECT = "elect"
+    ELECT_TOO = "elect_too"
+    LET_STAND = "let_stand"
+    ARBITRATE = "arbitrate"
+    PROPOSE_DECISION = "propose_decision"
+    APPROVE_DECISION = "approve_decision"
+    EXECUTE = "execute"
+    WITHDRAW_DISPUTE = "withdraw_dispute"
 
 
 class Guard(StrEnum):
@@ -94,6 +125,22 @@ class Guard(StrEnum):
     WITHIN_LIMIT = "within_limit"
     BOTH_SIGNED = "both_signed"
     ALL_SETTLED = "all_settled"
+    CLAIM_WITHIN_HELD = "claim_within_held"
+    RESPONDENT = "respondent"
+    OPENER = "opener"
+    SERVED = "served"
+    SMALL_CLAIM = "small_claim"
+    ABOVE_SMALL_CLAIM = "above_small_claim"
+    OTHERS_OFFER = "others_offer"
+    BOTH_HEARD = "both_heard"
+    IN_PERSON = "in_person"
+    NOT_INVOLVED = "not_involved"
+    NOT_EXTENDED = "not_extended"
+    NONE_PAID = "none_paid"
+    OTHER_PAID = "other_paid"
+    RECOMMENDED = "recommended"
+    SHARES_ADD_UP = "shares_add_up"
+    SECOND_PERSON = "second_person"
 
 
 class Timer(StrEnum):
@@ -105,6 +152,11 @@ class Timer(StrEnum):
     FUND_BANK = "fund_bank"
     REFUND_REPLY = "refund_reply"
     DORMANT = "dormant"
+    DISPUTE_REPLY = "dispute_reply"
+    DISPUTE_NEGOTIATION = "dispute_negotiation"
+    MEDIATION_MAX = "mediation_max"
+    ARBITRATION_ELECT = "arbitration_elect"
+    DISPUTE_EXECUTE = "dispute_execute"
 
 
 S = TypeVar("S", bound=StrEnum)

@@ -1,6 +1,6 @@
 """THE transition table of the milestone (domain/escrow.md 2.4); the numbers are its rows there.
 
-Rows 11 and 13 to 17, disputes and chargebacks, are not here yet.
+Rows 16 and 17, chargebacks, are not here yet.
 """
 
 from collections.abc import Iterable
@@ -32,6 +32,17 @@ WORKING: Final = (SlotState.FUNDED, SlotState.SUBMITTED, SlotState.CHANGES_REQUE
 
 HOLDING: Final = (*WORKING, SlotState.REFUND_REQUESTED, SlotState.DORMANT)
 """States in which a slot holds money: "any funded" of domain/escrow.md 2.4."""
+
+RESTORES: Final = MappingProxyType(
+    {
+        SlotState.FUNDED: Trigger.RESTORE_FUNDED,
+        SlotState.SUBMITTED: Trigger.RESTORE_SUBMITTED,
+        SlotState.CHANGES_REQUESTED: Trigger.RESTORE_CHANGES_REQUESTED,
+        SlotState.REFUND_REQUESTED: Trigger.RESTORE_REFUND_REQUESTED,
+        SlotState.DORMANT: Trigger.RESTORE_DORMANT,
+    }
+)
+"""The step back from a dispute, by the state before it; what is left of the slot goes on there."""
 
 
 def unmoved(
@@ -92,7 +103,7 @@ SLOTS: Final[Machine] = MappingProxyType(
         (_X.FUNDING, _T.FUNDING_ENDED): Transition(
             who=CLIENT | SYSTEM | RAIL, to=_X.AWAITING_FUNDING
         ),
-        **unmoved(HOLDING, _T.CLEAR, RAIL),
+        **unmoved((*HOLDING, _X.DISPUTED), _T.CLEAR, RAIL),
         # 20: more money for a raised price
         **unmoved(
             WORKING,
@@ -107,7 +118,7 @@ SLOTS: Final[Machine] = MappingProxyType(
             guards=(_G.CONTRACT_RUNS, _G.PARTIES_CLEAR, _G.PRICE_UNPAID, _G.NO_HOLD),
             movement=("P05",),
         ),
-        **unmoved(HOLDING, _T.TOP_UP, RAIL, movement=("P01",)),
+        **unmoved((*HOLDING, _X.DISPUTED), _T.TOP_UP, RAIL, movement=("P01",)),
         # 4, 5: work is shown, withdrawn, sent back
         **from_each(
             WORKING,
@@ -181,6 +192,41 @@ SLOTS: Final[Machine] = MappingProxyType(
             cancels=(*_CLOSES, Timer.REFUND_REPLY),
         ),
         **from_each(HOLDING, _T.GIVE_BACK, _REFUNDS),
+        # 11, 13, 14, 15: a part is frozen, and thawed or split
+        (_X.REFUND_REQUESTED, _T.REJECT_REFUND): Transition(
+            who=PAYEE, to=_X.DISPUTED, movement=("P12",)
+        ),
+        **from_each(
+            HOLDING,
+            _T.DISPUTE,
+            Transition(who=EITHER | OPERATOR, to=_X.DISPUTED, movement=("P12",)),
+        ),
+        **{
+            (_X.DISPUTED, restore): Transition(who=SYSTEM, to=state, movement=("P12",))
+            for state, restore in RESTORES.items()
+        },
+        (_X.DISPUTED, _T.SPLIT_PART): Transition(
+            who=SYSTEM,
+            to=_X.DISPUTED,
+            guards=_PAYS_OUT,
+            movement=("P13",),
+            arms=(Timer.SECURITY_HOLD,),
+        ),
+        (_X.DISPUTED, _T.SPLIT_RELEASED): Transition(
+            who=SYSTEM,
+            to=_X.RELEASED,
+            guards=_PAYS_OUT,
+            movement=("P13",),
+            arms=(Timer.SECURITY_HOLD,),
+            cancels=(*_CLOSES, Timer.REFUND_REPLY),
+        ),
+        (_X.DISPUTED, _T.SPLIT_REFUNDED): Transition(
+            who=SYSTEM,
+            to=_X.REFUNDED,
+            guards=_PAYS_OUT,
+            movement=("P13",),
+            cancels=(*_CLOSES, Timer.REFUND_REPLY),
+        ),
         # 18: nobody moves
         **unmoved(WORKING, _T.REMIND, SYSTEM, arms=(Timer.DORMANT,)),
         **from_each(

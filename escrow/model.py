@@ -45,6 +45,7 @@ class SlotState(StrEnum):
     CHANGES_REQUESTED = "changes_requested"
     REFUND_REQUESTED = "refund_requested"
     DORMANT = "dormant"
+    DISPUTED = "disputed"
     RELEASED = "released"
     REFUNDED = "refunded"
     CANCELLED = "cancelled"
@@ -162,6 +163,7 @@ class Slot:
     agreed price; `uncleared_minor` the part of held that the client's bank may still take back;
     `fee_deferred_minor` the client's fee that is not yet ours. `submission_no` is the submission
     that lies before the client (0: none), `submission_count` how many there were.
+    `disputed_minor` is the part of held that a dispute freezes.
     """
 
     id: UUID
@@ -190,6 +192,7 @@ class Slot:
     change_rounds: int = 0
     confirmed_by: Role | None = None
     notices: int = 0
+    disputed_minor: int = 0
 
     @property
     def unpaid_minor(self) -> int:

@@ -86,6 +86,7 @@ SLOT: Final = _table(
     change_rounds=_COUNT,
     confirmed_by=_TEXT,
     notices=_COUNT,
+    disputed_minor=_MINOR,
 )
 
 SUBMISSION: Final = _table(

@@ -275,10 +275,18 @@ def prove_books(connection: Connection) -> None:
     """The ledger proves itself, and what slots hold is what escrow accounts owe."""
     assert prove(connection).findings == ()
     rows = connection.exec_driver_sql(
-        "SELECT subject, currency, -balance_minor FROM account"
-        " WHERE kind = 'custody.escrow' AND balance_minor <> 0 ORDER BY subject, currency"
+        "SELECT subject, currency, -sum(balance_minor)::bigint FROM account"
+        " WHERE kind IN ('custody.escrow', 'custody.escrow_disputed') AND balance_minor <> 0"
+        " GROUP BY subject, currency ORDER BY subject, currency"
     )
     assert sorted(map(tuple, rows)) == sorted(store.list_held(connection))
+    frozen = connection.exec_driver_sql(
+        "SELECT coalesce(account.subject, slot.id::text)"
+        " FROM (SELECT * FROM account WHERE kind = 'custody.escrow_disputed') AS account"
+        " FULL JOIN slot ON slot.id::text = account.subject"
+        " WHERE coalesce(-account.balance_minor, 0) <> coalesce(slot.disputed_minor, 0)"
+    )
+    assert not frozen.all()
     deferred = connection.exec_driver_sql(
         "SELECT (SELECT coalesce(sum(fee_deferred_minor), 0) FROM slot)"
         " + (SELECT coalesce(sum(balance_minor), 0) FROM account"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Guard, Machine, Trigger
+from escrow.machine_dispute import DISPUTES
 from escrow.machine_slot import SLOTS
 from escrow.model import (
     ContractState,
@@ -19,6 +20,7 @@ from escrow.model import (
     Role,
     SlotState,
 )
+from escrow.model_dispute import DisputeState
 from escrow.refusals import NotYours, WrongState
 from escrow.rules import GUARDS, step
 
@@ -44,10 +46,10 @@ awaiting_funding start_funding client -> funding
 awaiting_funding fund_from_wallet client -> funded
 funding fund rail -> funded
 funding funding_ended client system rail -> awaiting_funding
-{HOLDING} clear rail -> =
+{HOLDING},disputed clear rail -> =
 {WORKING} start_top_up client -> =
 {WORKING} top_up_from_wallet client -> =
-{HOLDING} top_up rail -> =
+{HOLDING},disputed top_up rail -> =
 {WORKING} submit payee -> submitted
 submitted withdraw_submission payee -> funded
 submitted request_changes client -> changes_requested
@@ -70,6 +72,16 @@ dormant refund_dormant system operator -> refunded
 {WORKING} roll_all client payee -> cancelled
 awaiting_funding roll_in client payee -> funded
 {WORKING} roll_in client payee -> =
+refund_requested reject_refund payee -> disputed
+{HOLDING} dispute client payee operator -> disputed
+disputed restore_funded system -> funded
+disputed restore_submitted system -> submitted
+disputed restore_changes_requested system -> changes_requested
+disputed restore_refund_requested system -> refund_requested
+disputed restore_dormant system -> dormant
+disputed split_part system -> =
+disputed split_released system -> released
+disputed split_refunded system -> refunded
 """
 
 OPEN = "created,requires_action,processing,unknown"
@@ -102,6 +114,33 @@ approved,submitted,unknown fail rail -> wallet_credited
 succeeded bounce rail -> wallet_credited
 """
 
+BARGAINING = "negotiation,mediation,recommendation,arbitration_elect"
+UNSETTLED = f"opened,awaiting_reply,{BARGAINING},arbitration"
+
+DISPUTE_ROWS = f"""
+- open_dispute client payee operator -> opened
+opened serve operator system -> awaiting_reply
+opened,awaiting_reply concede client payee -> conceded
+opened,awaiting_reply reply client payee -> negotiation
+awaiting_reply default system -> defaulted
+{BARGAINING} offer client payee -> =
+{BARGAINING} accept_offer client payee -> settled
+{UNSETTLED} file_evidence client payee -> =
+awaiting_reply,{BARGAINING} extend operator -> =
+negotiation mediate client payee system -> mediation
+negotiation take_small client payee system -> arbitration
+mediation recommend operator -> recommendation
+mediation mediation_over system -> arbitration_elect
+recommendation,arbitration_elect elect client payee -> arbitration_elect
+arbitration_elect elect_too client payee -> arbitration
+recommendation let_stand system -> settled
+arbitration_elect arbitrate system -> arbitration
+arbitration propose_decision operator -> =
+arbitration approve_decision operator -> decided
+conceded,defaulted,settled,decided execute system -> executed
+opened,awaiting_reply,negotiation,mediation withdraw_dispute client payee operator -> withdrawn
+"""
+
 RELEASE_ROWS = "pending hold_ends system -> available"
 
 
@@ -122,8 +161,9 @@ MACHINES = [
     (FUNDINGS, FundingState, FUNDING_ROWS),
     (REFUNDS, RefundState, REFUND_ROWS),
     (RELEASES, ReleaseState, RELEASE_ROWS),
+    (DISPUTES, DisputeState, DISPUTE_ROWS),
 ]
-NAMES = ["contract", "slot", "funding", "refund", "release"]
+NAMES = ["contract", "slot", "funding", "refund", "release", "dispute"]
 
 
 @pytest.mark.parametrize(("machine", "states", "text"), MACHINES, ids=NAMES)
@@ -165,7 +205,7 @@ def test_every_guard_of_a_slot_has_its_check() -> None:
 
 def test_money_leaves_only_where_no_hold_is_open() -> None:
     """Each row whose movement takes money out of a slot or a hold asks for open holds."""
-    outflows = {"P05", "P07", "P09", "P10", "P11", "P14"}
+    outflows = {"P05", "P07", "P09", "P10", "P11", "P13", "P14"}
 
     rows = [row for table in (SLOTS, RELEASES) for row in table.values()]
 

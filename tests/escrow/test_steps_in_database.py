@@ -5,6 +5,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES
+from escrow.machine_dispute import AT_ONCE as RESOLVED_AT_ONCE
+from escrow.machine_dispute import DISPUTES
 from escrow.machine_slot import SLOTS
 from tests.escrow.stage import Stage
 
@@ -14,10 +16,13 @@ MACHINES = {
     "funding": FUNDINGS,
     "refund": REFUNDS,
     "release": RELEASES,
+    "dispute": DISPUTES,
 }
 
 
-AT_ONCE = {("contract", "active", "ended"), ("contract", "paused", "ended")}
+AT_ONCE = {("contract", "active", "ended"), ("contract", "paused", "ended")} | {
+    ("dispute", str(start), str(end)) for start, end in RESOLVED_AT_ONCE
+}
 
 
 def test_the_steps_in_the_database_are_those_of_the_tables(connection: Connection) -> None:
