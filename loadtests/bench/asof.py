@@ -25,7 +25,7 @@ from ledger.reports import Span
 from ledger.reports_trial import trial_balance
 from ledger.seal import seal
 from loadtests.bench.bench import Bench, Contest
-from loadtests.bench.measure import Meter, percentile
+from loadtests.bench.measure import Meter, cpu_seconds, percentile
 from loadtests.bench.workload import ACTOR, BANK, CURRENCY, FEES, BenchTrouble, open_account, post
 
 _SEED: Final = 7
@@ -79,6 +79,7 @@ def _one_account(bench: Bench, engine: Engine, tenant: Tenant, random: Random) -
         known = Known(resolve(connection, None).journal_no, provisional=False)
         bench.say("as of: asking for balances")
         _ask_balances(bench, connection, known, random)
+        _spend_on_balances(bench, connection, known, random)
     _post_backdated(bench, engine, tenant, random)
     _seal(engine, tenant)
 
@@ -101,6 +102,17 @@ def _ask_balances(bench: Bench, connection: Connection, newest: Known, random: R
         bench.figures.facts[f"asof_balance_{name}_p50_ms"] = round(percentile(each, 0.5), 2)
         bench.figures.facts[f"asof_balance_{name}_p95_ms"] = round(percentile(each, 0.95), 2)
     bench.figures.facts["asof_account_lines"] = bench.scale.asof_lines
+
+
+def _spend_on_balances(bench: Bench, connection: Connection, newest: Known, random: Random) -> None:
+    """What the server itself spends on a question on both axes: other programs do not count."""
+    now, pids = datetime.now(UTC), bench.ground.backends()
+    before = cpu_seconds(pids)
+    for _ in range(_QUESTIONS):
+        then = Known(random.randint(1, newest.journal_no), provisional=False)
+        asof.balance(connection, FEES, effective_at=now - _YEAR * random.random(), known=then)
+    spent_ms = (cpu_seconds(pids) - before) / _QUESTIONS * 1000
+    bench.figures.facts["asof_balance_both_axes_server_ms"] = round(spent_ms, 2)
 
 
 def _check(connection: Connection, found: int, before: datetime, known: Known) -> None:

@@ -1,6 +1,7 @@
 -- Of what these accounts owe, what came when? The newest money is what is still there: credits are
 -- taken from the newest one on until they make up what is owed (first in, first out). And what was
--- the newest known event about the subject, of the kinds that say what is awaited?
+-- the newest known event about the subject, of the kinds that say what is awaited? (The index of
+-- subjects leaves out the empty one, which the planner must be told.)
 SELECT w.nth, p.effective_at, least(p.credit_minor, w.owed_minor - p.newer_minor) AS held_minor,
        v.kind AS last_event
 FROM unnest(%(accounts)s::bigint[], %(lines)s::bigint[], %(owed)s::numeric[], %(subjects)s::text[])
@@ -19,7 +20,7 @@ LEFT JOIN LATERAL (
     SELECT e.kind
     FROM event e
     LEFT JOIN seal s ON s.event_id = e.id
-    WHERE e.subject = w.subject AND e.kind = ANY(%(kinds)s::text[])
+    WHERE e.subject = w.subject AND e.subject <> '' AND e.kind = ANY(%(kinds)s::text[])
       AND e.effective_at < %(before)s
       AND (%(provisional)s OR s.journal_no <= %(journal_no)s)
     ORDER BY e.recorded_at DESC, e.id DESC
