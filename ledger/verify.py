@@ -1205,9 +1205,10 @@ def _say_what_is_missing(
         report.reasons.append("signatures were asked for, and there is no checkpoint")
     report.counts["signatures"] = len(notes) if keys and HAS_ED25519 else 0
     if not outside:
+        who = "by the holder of the key" if keys else "with all its checkpoints"
         report.remarks.append(
-            "No checkpoint from elsewhere was given (--checkpoint): that the whole history was not"
-            " written anew rests on the checkpoints kept with the books"
+            "No checkpoint from elsewhere was given (--checkpoint): a log that was cut, or written"
+            f" anew {who}, would look like this, too"
         )
 
 
