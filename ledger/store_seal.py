@@ -14,31 +14,9 @@ _LOCK: Final = """
 SELECT pg_advisory_xact_lock(hashtextextended('holdfast.log.' || current_schema(), 0))
 """
 
-# Whole batches in the order of their numbers, which were drawn under the locks of their accounts:
-# what is taken is a beginning of every account's chain. One batch is taken however large it is.
-# A row whose batch was sealed with its own transaction, or that has none, is only cleared away.
-_LIST_WAITING: Final = """
-SELECT batch_id, event_count
-FROM (
-    SELECT u.batch_id, coalesce(b.event_count, 0) AS event_count,
-           sum(b.event_count) OVER (ORDER BY u.batch_id) - b.event_count AS before
-    FROM (SELECT batch_id FROM unsealed ORDER BY batch_id LIMIT %(events)s) u
-    LEFT JOIN batch b ON b.id = u.batch_id
-        AND NOT EXISTS (SELECT FROM seal WHERE event_id = u.batch_id << 14)
-) waiting
-WHERE before IS NULL OR before < %(events)s
-ORDER BY batch_id
-"""
+_LIST_WAITING: Final = "SELECT batch_id, event_count FROM waiting_batches(%s)"
 
-_LIST_EVENTS: Final = """
-SELECT v.id, v.leaf_hash,
-       (SELECT count(*) FILTER (WHERE book = 'custody') << 32
-               | count(*) FILTER (WHERE book = 'platform')
-        FROM entry WHERE event_id = v.id)
-FROM unnest(%s::bigint[]) AS n (batch_id)
-JOIN event v ON v.id BETWEEN n.batch_id << 14 AND (n.batch_id << 14) + 16383
-ORDER BY v.recorded_at, v.id
-"""
+_LIST_EVENTS: Final = "SELECT event_id, leaf_hash, entries FROM waiting_events(%s::bigint[])"
 
 _NEWEST_BLOCK: Final = """
 SELECT no, last_journal_no, root, custody_entries, platform_entries, sealed_at
@@ -110,7 +88,7 @@ ON CONFLICT (size, anchor) DO NOTHING
 
 _LAG: Final = """
 SELECT count(*), coalesce(sum(b.event_count), 0)::bigint, min(b.opened_at),
-       greatest(extract(epoch FROM clock_timestamp() - min(b.opened_at)), 0)::float8
+       greatest(extract(epoch FROM clock_timestamp() - min(b.opened_at)) * 1000, 0)::bigint
 FROM unsealed u JOIN batch b ON b.id = u.batch_id
 """
 
@@ -130,7 +108,7 @@ class Lag(NamedTuple):
     batches: int
     events: int
     oldest_at: datetime | None
-    lag_s: float | None
+    lag_ms: int | None
 
 
 class Head(NamedTuple):
@@ -160,7 +138,7 @@ def lock_log(connection: Connection) -> None:
 
 def list_waiting(connection: Connection, *, events: int) -> list[tuple[int, int]]:
     """Committed batches that nobody sealed: number and events; together little over `events`."""
-    return driver(connection).execute(_LIST_WAITING, {"events": events}).fetchall()
+    return driver(connection).execute(_LIST_WAITING, (events,)).fetchall()
 
 
 def list_events(connection: Connection, batches: Sequence[int]) -> list[Leaf]:

@@ -1,5 +1,7 @@
 """`holdfast seal`: seal what waits now, or say how far the sealer is behind."""
 
+from typing import Final
+
 import click
 
 from engine.commands.frame import (
@@ -18,7 +20,7 @@ from kernel.database import Tenant, transaction
 from ledger import store_seal
 from ledger.seal import Sealed
 
-LATE_S = 10.0
+LATE_MS: Final = 10_000
 """What waits longer is bad news: the sealer is gone or far behind."""
 
 
@@ -57,7 +59,7 @@ def _show(opened: Database, tenant: Tenant, *, as_json: bool) -> bool:
         lag = store_seal.find_lag(connection)
         head = store_seal.find_head(connection)
         checkpoint = store_seal.find_checkpoint(connection)
-    is_late = (lag.lag_s or 0.0) > LATE_S
+    is_late = (lag.lag_ms or 0) > LATE_MS
     signed = 0 if checkpoint is None else checkpoint.size
     if as_json:
         print_json(
@@ -68,7 +70,7 @@ def _show(opened: Database, tenant: Tenant, *, as_json: bool) -> bool:
                 "waiting_batches": lag.batches,
                 "waiting_events": lag.events,
                 "oldest_at": lag.oldest_at and lag.oldest_at.isoformat(),
-                "lag_s": lag.lag_s or 0.0,
+                "lag_ms": lag.lag_ms or 0,
                 "late": is_late,
             }
         )
@@ -79,5 +81,5 @@ def _show(opened: Database, tenant: Tenant, *, as_json: bool) -> bool:
         click.echo("Nothing waits.")
     else:
         waits = f"{lag.events:,} events wait, the oldest since {written(lag.oldest_at)}"
-        click.echo(f"{waits} ({lag.lag_s:.1f} s).")
+        click.echo(f"{waits} ({lag.lag_ms:,} ms).")
     return not is_late

@@ -110,21 +110,7 @@ def test_sixteen_writers_and_two_sealers_leave_one_gapless_order(
     Writers hold their transactions over several postings to shared and own accounts, and some of
     them roll back. Longer by command: `python -m tests.sealing --seconds 60`.
     """
-    engine = connect(own_database.app_url, pool_size=WRITERS + 2)
-    done = threading.Event()
-    try:
-        with ThreadPoolExecutor(WRITERS + 2) as pool:
-            sealers = [pool.submit(keep_sealing, engine, tenant, done.is_set) for _ in range(2)]
-            writers = [pool.submit(write, engine, tenant, each) for each in range(WRITERS)]
-            written = sum(each.result() for each in writers)
-            done.set()
-            sealed = sum(each.result() for each in sealers)
-        sealed += seal_everything(engine, tenant).event_count
-        with transaction(engine, tenant) as connection:
-            assert check_log(connection) == written
-    finally:
-        engine.dispose()
-    assert sealed == written
+    assert race(own_database.app_url, tenant, seed=0) > 0
 
 
 def test_a_killed_sealer_leaves_whole_blocks(own_database: TestDatabase, tenant: Tenant) -> None:
@@ -204,8 +190,8 @@ def test_the_lag_is_that_of_the_oldest_batch(connection: Connection) -> None:
     after = find_lag(connection)
 
     assert (before.batches, before.events) == (1, 2)
-    assert before.lag_s is not None
-    assert 0 <= before.lag_s < 60
+    assert before.lag_ms is not None
+    assert 0 <= before.lag_ms < 60_000
     assert (after.batches, after.events, after.oldest_at) == (0, 0, None)
 
 
@@ -220,6 +206,30 @@ def test_a_stray_row_of_work_is_cleared_away(engine: Engine, tenant: Tenant) -> 
 
         assert seal(connection, at=datetime.now(UTC)).event_count == 1
         assert check_log(connection) == 2
+
+
+def race(app_url: str, tenant: Tenant, *, seed: int) -> int:
+    """Sixteen writers against two sealers, and the log checked; how many events were committed."""
+    engine = connect(app_url, pool_size=WRITERS + 2)
+    done = threading.Event()
+    try:
+        with ThreadPoolExecutor(WRITERS + 2) as pool:
+            sealers = [pool.submit(keep_sealing, engine, tenant, done.is_set) for _ in range(2)]
+            seeds = range(seed * WRITERS, (seed + 1) * WRITERS)
+            writers = [pool.submit(write, engine, tenant, each) for each in seeds]
+            try:
+                written = sum(each.result() for each in writers)
+            finally:
+                done.set()
+            sealed = sum(each.result() for each in sealers)
+        while events := seal_now(engine, tenant).event_count:
+            sealed += events
+        with transaction(engine, tenant) as connection:
+            assert check_log(connection) == written
+    finally:
+        engine.dispose()
+    assert sealed == written
+    return written
 
 
 def find_block_no(engine: Engine, tenant: Tenant) -> int:

@@ -41,6 +41,6 @@ END $$;
 def upgrade() -> None:
     """Create the log and its guards, and give the tenant's role its rights."""
     run(TIMEOUTS)
-    for name in ("sealing_tables", "sealing_guards"):
+    for name in ("sealing_tables", "sealing_guards", "sealing_work"):
         run((SQL / f"{name}.sql").read_text(encoding="utf-8"))
     run(TAKE_IN + RIGHTS)
