@@ -10,7 +10,7 @@ from typing import Final
 LOG: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
     {
         "log.not_sealed_yet": (
-            409,
+            404,
             "Not sealed yet",
             "The log has {newest} events by now; what was committed is sealed within seconds.",
         ),

@@ -141,7 +141,7 @@ def socket_path(data_dir: Path) -> Path:
     return Path(given) if given else data_dir / "signer" / "socket"
 
 
-def serve(directory: Path, path: Path, stop: threading.Event) -> None:
+def serve(directory: Path, stop: threading.Event, *, path: Path) -> None:
     """Answer at the socket until told to stop; CannotStart where another signer is at work."""
     with _alone(directory), _listening(path) as listener:
         signer = open_signer(directory)

@@ -30,7 +30,7 @@ _ALL_TENANTS = 1_000_000
 )
 @click.option("--parent", type=int, hidden=True, help="End when this process ends.")
 @in_words
-def command(interval: float, checkpoint_every: float, parent: int | None) -> None:
+def command(*, interval: float, checkpoint_every: float, parent: int | None) -> None:
     """Seal what is committed, and hand signed checkpoints to the anchors; Ctrl-C ends it."""
     if parent is not None:
         worker.end_with_parent(parent)

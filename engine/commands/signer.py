@@ -44,4 +44,4 @@ def command(
     configure_logs()
     stop = threading.Event()
     with stop_on_signals(stop):
-        signer.serve(place, signer.socket_path(read_settings().data_dir), stop)
+        signer.serve(place, stop, path=signer.socket_path(read_settings().data_dir))
