@@ -13,6 +13,8 @@ from typing import Final
 
 PATIENCE_S: Final = 600
 
+_NOT_FOR_EVER: Final = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=20")
+
 
 class NotToBeHad(Exception):  # noqa: N818  it says what happened
     """A program cannot be installed here; the reason is the message."""
@@ -24,8 +26,10 @@ def hledger() -> Path:
     if found is None:
         if os.geteuid() != 0 or shutil.which("apt-get") is None:
             raise NotToBeHad("hledger is not installed, and installing it takes root and apt-get")
-        _install("apt-get", "update", "-q")
-        _install("apt-get", "install", "-y", "-q", "--no-install-recommends", "hledger")
+        _install("apt-get", *_NOT_FOR_EVER, "update", "-q")
+        _install(
+            "apt-get", *_NOT_FOR_EVER, "install", "-y", "-q", "--no-install-recommends", "hledger"
+        )
         found = shutil.which("hledger")
     if found is None:
         raise NotToBeHad("apt-get installed no hledger")
