@@ -97,6 +97,23 @@ class Trigger(StrEnum):
     APPROVE_DECISION = "approve_decision"
     EXECUTE = "execute"
     WITHDRAW_DISPUTE = "withdraw_dispute"
+    RELEASE_EARNED = "release_earned"
+    SETTLE_ADVANCE = "settle_advance"
+    SETTLE_ADVANCE_PART = "settle_advance_part"
+    OPEN_WEEK = "open_week"
+    CLOSE_WEEK = "close_week"
+    INVOICE = "invoice"
+    REVIEW_ENDS = "review_ends"
+    ADVANCE = "advance"
+    LEAVE_UNPAID = "leave_unpaid"
+    WRITE_OFF = "write_off"
+    LOG_TIME = "log_time"
+    LOG_LATE = "log_late"
+    EDIT_TIME = "edit_time"
+    DELETE_TIME = "delete_time"
+    APPROVE_LATE = "approve_late"
+    LOCK = "lock"
+    BILL = "bill"
 
 
 class Guard(StrEnum):
@@ -141,6 +158,8 @@ class Guard(StrEnum):
     RECOMMENDED = "recommended"
     SHARES_ADD_UP = "shares_add_up"
     SECOND_PERSON = "second_person"
+    REVIEW_UNPAID = "review_unpaid"
+    PROTECTED_HOURS = "protected_hours"
 
 
 class Timer(StrEnum):
@@ -157,6 +176,10 @@ class Timer(StrEnum):
     MEDIATION_MAX = "mediation_max"
     ARBITRATION_ELECT = "arbitration_elect"
     DISPUTE_EXECUTE = "dispute_execute"
+    WEEK_CLOSE = "week_close"
+    WEEK_INVOICE = "week_invoice"
+    WEEK_CHARGE = "week_charge"
+    WEEK_REVIEW_END = "week_review_end"
 
 
 S = TypeVar("S", bound=StrEnum)

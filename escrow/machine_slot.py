@@ -88,10 +88,10 @@ SLOTS: Final[Machine] = MappingProxyType(
         ),
         # 3: money comes in
         (_X.AWAITING_FUNDING, _T.START_FUNDING): Transition(
-            who=CLIENT, to=_X.FUNDING, guards=(_G.CONTRACT_RUNS, _G.PARTIES_CLEAR)
+            who=CLIENT | SYSTEM, to=_X.FUNDING, guards=(_G.CONTRACT_RUNS, _G.PARTIES_CLEAR)
         ),
         (_X.AWAITING_FUNDING, _T.FUND_FROM_WALLET): Transition(
-            who=CLIENT,
+            who=CLIENT | SYSTEM,
             to=_X.FUNDED,
             guards=(_G.CONTRACT_RUNS, _G.PARTIES_CLEAR, _G.NO_HOLD),
             movement=("P05",),
@@ -171,6 +171,27 @@ SLOTS: Final[Machine] = MappingProxyType(
             arms=(Timer.SECURITY_HOLD,),
             cancels=_CLOSES,
         ),
+        # a week or a period was earned; what was advanced for a week is paid at last
+        **from_each(
+            WORKING,
+            _T.RELEASE_EARNED,
+            Transition(
+                who=SYSTEM,
+                to=_X.RELEASED,
+                guards=_PAYS_OUT,
+                movement=("P07",),
+                arms=(Timer.SECURITY_HOLD,),
+                cancels=_CLOSES,
+            ),
+        ),
+        **from_each(
+            WORKING,
+            _T.SETTLE_ADVANCE,
+            Transition(
+                who=SYSTEM, to=_X.RELEASED, guards=_PAYS_OUT, movement=("P29",), cancels=_CLOSES
+            ),
+        ),
+        **unmoved(WORKING, _T.SETTLE_ADVANCE_PART, SYSTEM, guards=_PAYS_OUT, movement=("P29",)),
         # 9, 10, 12: money goes back to the client
         **from_each(
             WORKING,

@@ -367,7 +367,7 @@ class Plan:
     moved_contracts: tuple[tuple[Contract, Contract], ...] = ()
     slots: tuple[Slot, ...] = ()
     moved_slots: tuple[tuple[Slot, Slot], ...] = ()
-    titles: tuple[str, ...] = ()
+    titles: tuple[str | None, ...] = ()
     submissions: tuple[Submission, ...] = ()
     fundings: tuple[Funding, ...] = ()
     moved_fundings: tuple[tuple[Funding, Funding], ...] = ()

@@ -43,6 +43,11 @@ def confirm(deal: Deal, command: SlotCommand, at: datetime, release_id: UUID) ->
     )
 
 
+def release_earned(deal: Deal, command: SlotCommand, at: datetime, release_id: UUID) -> Plan:
+    """A week's or a period's own machine says that it was earned."""
+    return _release_all(deal, Trigger.RELEASE_EARNED, command, at, release_id)
+
+
 def release_dormant(deal: Deal, command: SlotCommand, at: datetime, release_id: UUID) -> Plan:
     """A dormant slot whose work was shown goes to the payee (row 18)."""
     return _release_all(deal, Trigger.RELEASE_DORMANT, command, at, release_id)

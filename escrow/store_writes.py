@@ -127,11 +127,12 @@ def add_contracts(connection: Connection, contracts: Sequence[Contract]) -> None
     _write(connection, _ADD_CONTRACTS, [_contract_cells(each) for each in contracts])
 
 
-def add_slots(connection: Connection, slots: Sequence[Slot], titles: Sequence[str]) -> None:
-    """Write new milestones, each with its term."""
+def add_slots(connection: Connection, slots: Sequence[Slot], titles: Sequence[str | None]) -> None:
+    """Write new slots, each with its term; None as title: the term is there already."""
     terms = [
         (slot.term_id, slot.contract_id, "milestone", title, slot.created_at)
         for slot, title in zip(slots, titles, strict=True)
+        if title is not None
     ]
     _write(connection, _ADD_TERMS, terms)
     _write(connection, _ADD_SLOTS, [_SLOT_CELLS(slot) for slot in slots])

@@ -42,8 +42,8 @@ SLOT_ROWS = f"""
 - propose client payee -> proposed
 proposed accept client payee -> awaiting_funding
 proposed,awaiting_funding cancel client payee system -> cancelled
-awaiting_funding start_funding client -> funding
-awaiting_funding fund_from_wallet client -> funded
+awaiting_funding start_funding client system -> funding
+awaiting_funding fund_from_wallet client system -> funded
 funding fund rail -> funded
 funding funding_ended client system rail -> awaiting_funding
 {HOLDING},disputed clear rail -> =
@@ -80,6 +80,9 @@ disputed restore_changes_requested system -> changes_requested
 disputed restore_refund_requested system -> refund_requested
 disputed restore_dormant system -> dormant
 disputed split_part system -> =
+{WORKING} release_earned system -> released
+{WORKING} settle_advance system -> released
+{WORKING} settle_advance_part system -> =
 disputed split_released system -> released
 disputed split_refunded system -> refunded
 """
@@ -205,7 +208,7 @@ def test_every_guard_of_a_slot_has_its_check() -> None:
 
 def test_money_leaves_only_where_no_hold_is_open() -> None:
     """Each row whose movement takes money out of a slot or a hold asks for open holds."""
-    outflows = {"P05", "P07", "P09", "P10", "P11", "P13", "P14"}
+    outflows = {"P05", "P07", "P09", "P10", "P11", "P13", "P14", "P29"}
 
     rows = [row for table in (SLOTS, RELEASES) for row in table.values()]
 
