@@ -19,6 +19,7 @@ from kernel.ids import new_id
 from kernel.money import format_minor
 from kernel.principals import Actor, PrincipalKind
 from kernel.timers import DueTimer
+from ledger import periods
 from ledger.adoption import MOST_ACCOUNTS, entries_of
 from ledger.adoption_file import Sheet
 from ledger.chart import account
@@ -350,10 +351,13 @@ def test_what_one_book_owes_the_other_stands_in_both(
 
 def test_a_closed_period_takes_no_opening(connection: Connection, sheet: Sheet) -> None:
     """Where the opening counts in a month that is not open, nothing at all comes in."""
-    connection.exec_driver_sql(
-        "INSERT INTO period (during, state)"
-        " VALUES ('[2026-03-01 00:00:00+00,2026-04-01 00:00:00+00)', 'closed')"
-    )
+    period_id = connection.exec_driver_sql(
+        "INSERT INTO period (during) VALUES ('[2026-03-01 00:00:00+00,2026-04-01 00:00:00+00)')"
+        " RETURNING id"
+    ).scalar_one()
+    command = periods.PeriodCommand(actor=ANN, period_id=period_id)
+    april = NOW + timedelta(days=40)
+    assert periods.soft_close(connection, [command], at=april)[0].is_done
     prepare(connection, sheet)
 
     assert approve(connection, sheet).code == "ledger.period_not_open"

@@ -21,7 +21,7 @@ from kernel.embedded import EmbeddedServer
 from kernel.errors import Refusal
 from kernel.ids import new_id
 from kernel.principals import SYSTEM, Actor, PrincipalKind
-from ledger import log_file, seal
+from ledger import log_file, periods, seal
 from ledger.chart import account
 from ledger.export_folder import Asked
 from ledger.export_folder import write_export as exported
@@ -91,6 +91,13 @@ def scribble(engine: Engine, tenant: Tenant) -> None:
         )
         assert reserve(connection, [set_aside], at=NOON)[0].is_done
         connection.exec_driver_sql("UPDATE account SET state = 'frozen' WHERE subject = 'w3'")
+        january = connection.exec_driver_sql(
+            "SELECT id FROM period WHERE during @> timestamptz '2026-01-15 00:00:00+00'"
+        ).scalar_one()
+        operator = Actor(new_id(), PrincipalKind.PERSON, None, is_operator=True)
+        over = periods.PeriodCommand(actor=operator, period_id=january)
+        assert periods.soft_close(connection, [over], at=NOON)[0].is_done
+    with transaction(engine, tenant) as connection:
         while seal.seal(connection, at=datetime.now(UTC)).event_count:
             pass
 
@@ -194,6 +201,7 @@ def test_an_import_gives_the_same_roots_and_balances(
 
     assert done.is_complete
     assert done.size == done.checked.manifest.size > 300
+    assert done.not_open == ("2026-01-01 to 2026-02-01: soft_closed",)
     assert books_of(own_engine, tenant) == books_of(source, tenant)
     with snapshot(own_engine, tenant) as connection:
         assert prove(connection, leaves=True).findings == ()
@@ -236,8 +244,11 @@ def test_our_own_export_comes_in_and_goes_out_the_same(
 
     assert books_of(own_engine, tenant) == books_of(source, tenant)
     assert (second.size, second.root) == (first.size, first.root)
-    same = [file for file in first.files if file.name != log_file.CHECKPOINTS]
-    assert [file for file in second.files if file.name != log_file.CHECKPOINTS] == same
+    # Periods came in open, and checkpoints are the signer's.
+    others = {log_file.CHECKPOINTS, log_file.PERIODS}
+    assert [file for file in second.files if file.name not in others] == [
+        file for file in first.files if file.name not in others
+    ]
 
 
 def test_a_part_of_the_journal_is_books_of_its_own(
