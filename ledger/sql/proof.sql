@@ -192,6 +192,33 @@ WHERE n.steps IS DISTINCT FROM r.version OR n.posted IS DISTINCT FROM r.posted_m
    OR abs(n.moved) IS DISTINCT FROM r.remaining_minor
 LIMIT 1000;
 
+-- name: every period stands where its newest act led, and every closing has the hash of its text
+SELECT 'period ' || p.id || ' is ' || p.state || ' in version ' || p.version || ' after act '
+       || p.act_no
+FROM period p
+LEFT JOIN period_act a ON a.period_id = p.id AND a.act_no = p.act_no
+LEFT JOIN period_step s ON s.act = a.act AND s.to_state = p.state
+LEFT JOIN period_closing c ON c.period_id = p.id AND c.version = p.version
+WHERE (p.act_no = 0 AND (p.state, p.version) <> ('open', 0))
+   OR (p.act_no > 0 AND (a.act IS NULL OR s.act IS NULL OR a.version <> p.version))
+   OR (p.version > 0 AND c.version IS NULL)
+   OR c.trial_balance_sha256 <> sha256(convert_to(c.trial_balance, 'UTF8'))
+LIMIT 1000;
+
+-- name: every manual journal was posted by another person than the one who prepared it
+-- over: events
+-- (Books that were imported hold the events alone: the detail names the preparer.)
+SELECT 'event ' || v.id || ' of ' || v.subject || ' by ' || v.actor_id
+FROM event v
+LEFT JOIN journal j ON j.event_id = v.id
+WHERE v.id BETWEEN $first AND $last AND v.kind = 'journal.posted'
+  AND (v.actor_kind <> 'person'
+       OR coalesce(nullif(v.detail, '')::jsonb ->> 'preparer', v.actor_id::text)
+          = v.actor_id::text
+       OR (j.state, j.decided_by, 'journal:' || j.id) <> ('posted', v.actor_id, v.subject)
+       OR j.prepared_by = v.actor_id)
+LIMIT 1000;
+
 -- name: every event is sealed or waits for the sealer
 -- over: events
 SELECT 'event ' || v.id || ' is not sealed and waits for no sealer'

@@ -17,10 +17,11 @@ from ledger.chart import account
 from ledger.commands import Reverse
 from ledger.correction import reverse
 from ledger.journals import EXPIRY, REVERSAL, DecideJournal, PrepareJournal, SetLimit
-from ledger.model import AccountKey, Book, Entry
+from ledger.model import AccountKey, Book, Draft, Entry
 from ledger.model_journals import Role
 from ledger.model_parties import PartyKind
 from ledger.parties import CreateParty, create
+from ledger.proof import prove
 from ledger.seal import seal
 from ledger.service import balances, post
 from tests.ledger.drafts import bank, entry, fund, wallet
@@ -411,3 +412,15 @@ def test_what_was_prepared_stays(books: Connection, column: str) -> None:
         books.exec_driver_sql(f"UPDATE journal SET {column} = {column}")
     with refuses(books, "HF001", "42501"):
         books.exec_driver_sql("DELETE FROM journal")
+
+
+def test_the_proof_tells_a_journal_that_nobody_approved(connection: Connection) -> None:
+    """An event of that kind without its approved row is found, also in an open period."""
+    approve(connection, prepare(connection))
+    assert prove(connection).is_clean
+    draft = Draft("journal.posted", "journal:none", BOB, IN_APRIL, (p_entry(),))
+    post(connection, [draft])
+
+    (finding,) = prove(connection).findings
+
+    assert finding.promise.startswith("every manual journal was posted by another person")

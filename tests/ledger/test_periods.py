@@ -22,6 +22,7 @@ from ledger.correction import reverse
 from ledger.model import Posted
 from ledger.model_periods import Act, State
 from ledger.periods import ClosePeriod, PeriodCommand
+from ledger.proof import prove
 from ledger.rules_periods import TRANSITIONS
 from ledger.seal import seal
 from ledger.service import post
@@ -329,3 +330,15 @@ def test_a_closing_that_was_altered_does_not_tie(owner_connection: Connection) -
     (found,) = periods.check_closings(owner_connection)
 
     assert found == f"closing 1 of period {period_id} does not tie with its recount"
+
+
+def test_the_proof_tells_a_period_that_moved_without_an_act(owner_connection: Connection) -> None:
+    """Whoever switches the guards off is found by the next proof."""
+    period_id = add_period(owner_connection, MARCH)
+    assert prove(owner_connection).is_clean
+    owner_connection.exec_driver_sql("ALTER TABLE period DISABLE TRIGGER USER")
+    owner_connection.exec_driver_sql("UPDATE period SET state = 'closed', version = 1")
+
+    (finding,) = prove(owner_connection).findings
+
+    assert finding.examples == (f"period {period_id} is closed in version 1 after act 0",)
