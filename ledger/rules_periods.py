@@ -49,8 +49,6 @@ TRANSITIONS: Final[Mapping[tuple[State, Act], Step]] = MappingProxyType(
 )
 """Every act is a finance person's. The table `period_step` holds the same rows."""
 
-FINANCE_ONLY: Final = frozenset({State.SOFT_CLOSED, State.REOPENED})
-
 
 class UnknownPeriod(Refusal):
     """No period of this tenant has this number."""

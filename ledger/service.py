@@ -4,7 +4,7 @@
 draft leaves no trace and does not touch its neighbours (design.md, sections 4 and 5).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -20,7 +20,7 @@ from ledger.rules import (
     decide,
 )
 from ledger.rules_linked import batches, broken, check_chains, decide_linked, within
-from ledger.rules_periods import FINANCE_ONLY, MANUAL_JOURNAL, open_from
+from ledger.rules_periods import MANUAL_JOURNAL, open_from
 from ledger.store_periods import list_not_open
 
 TENANT_PREFIX = "tenant_"
@@ -125,7 +125,7 @@ def _refuse_closed_periods(
     if not shut:
         return
     journals = {draft.effective_at for draft in drafts if draft.kind == MANUAL_JOURNAL} & shut
-    refused = _not_open(connection, journals, states=FINANCE_ONLY)
+    refused = _not_open(connection, journals, finances=True)
     spans = list_not_open(connection, after=min(shut))
     for i, draft in enumerate(drafts):
         at = draft.effective_at
@@ -137,12 +137,17 @@ def _refuse_closed_periods(
 
 
 def _not_open(
-    connection: Connection, times: set[datetime], *, states: Collection[str] = ("open",)
+    connection: Connection, times: set[datetime], *, finances: bool = False
 ) -> set[datetime]:
-    """Those of the times that lie in no period of these states; the periods found are locked."""
+    """Those of the times that lie in no open period; the periods found are locked.
+
+    `finances`: those that lie in none that takes manual journals alone.
+    """
     if not times:
         return times
-    spans = store.lock_periods(connection, earliest=min(times), latest=max(times), states=states)
+    spans = store.lock_periods(
+        connection, earliest=min(times), latest=max(times), finances=finances
+    )
     return {at for at in times if not any(start <= at < end for start, end in spans)}
 
 

@@ -118,13 +118,14 @@ ON CONFLICT DO NOTHING
 # Shared, so that a closing waits for us; before the accounts, as the order of locks has it. FOR KEY
 # SHARE lets a soft close pass, which ends the stream of posters; FOR SHARE would starve it. What is
 # in another state is not locked: who is refused must not hold up its closing.
-_LOCK_PERIODS: Final = """
+_LOCK_OPEN: Final = """
 SELECT lower(during), upper(during)
 FROM period
-WHERE during && tstzrange(%s, %s, '[]') AND state = ANY(%s::text[])
+WHERE during && tstzrange(%s, %s, '[]') AND state = 'open'
 ORDER BY id
 FOR KEY SHARE
 """
+_LOCK_FINANCES: Final = _LOCK_OPEN.replace("= 'open'", "IN ('soft_closed', 'reopened')")
 
 
 def lock_accounts(connection: Connection, keys: Collection[AccountKey]) -> dict[str, Standing]:
@@ -169,11 +170,14 @@ def open_months(connection: Connection, months: Sequence[datetime]) -> None:
 
 
 def lock_periods(
-    connection: Connection, *, earliest: datetime, latest: datetime, states: Collection[str]
+    connection: Connection, *, earliest: datetime, latest: datetime, finances: bool = False
 ) -> list[tuple[datetime, datetime]]:
-    """The periods of this span in these states, locked FOR KEY SHARE: first instant and end."""
-    given = (earliest, latest, list(states))
-    return driver(connection).execute(_LOCK_PERIODS, given).fetchall()
+    """First instant and end of the open periods of this span, locked FOR KEY SHARE.
+
+    `finances`: of those that take manual journals alone instead.
+    """
+    statement = _LOCK_FINANCES if finances else _LOCK_OPEN
+    return driver(connection).execute(statement, (earliest, latest)).fetchall()
 
 
 def open_batch(connection: Connection) -> tuple[int, str, int]:
