@@ -16,7 +16,7 @@ CREATE TRIGGER anchored_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ancho
 -- A batch waits for the sealer at its commit, or is sealed already (by its own transaction).
 CREATE FUNCTION check_batch_awaits_seal() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM unsealed WHERE batch_id = new.id)
        AND (SELECT count(*) FROM seal
