@@ -34,7 +34,7 @@ _NOTE: Final = (
 
 
 @dataclass(slots=True)
-class _Loop:
+class Loop:
     """The closed loop of all callers over some seconds."""
 
     group: GroupCommit
@@ -84,14 +84,14 @@ def _rounds(bench: Bench, group: GroupCommit, random: Random) -> None:
             for callers in scale.callers:
                 name = f"callers{callers}_{load.value}"
                 bench.say(f"callers: round {number} of {scale.rounds}, {load.value}, {callers}")
-                loop = _Loop(group, cycle(commands), numbers, scale.callers_s)
+                loop = Loop(group, cycle(commands), numbers, scale.callers_s)
                 contest.add(name, _sample(bench, loop, callers))
                 latencies.setdefault(name, []).append(_tails(loop.latencies_ms))
             ask_pgledger(bench, contest, load)
     _compare(bench, contest, latencies)
 
 
-def _sample(bench: Bench, loop: _Loop, callers: int) -> Sample:
+def _sample(bench: Bench, loop: Loop, callers: int) -> Sample:
     meter = Meter(bench.ground.backends())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, meter.running(0):
         runner.run(loop.run(callers))
