@@ -36,7 +36,8 @@ class Dispute:
     """One dispute over `claim_minor` of a slot, all of it claimed by `claimant`.
 
     `is_small` and `fee_minor` (what each side pays for arbitration) are pinned at opening.
-    `due_at` ends the present stage, `heard_by` the window in which both may file evidence.
+    Who elected arbitration has paid `fee_minor`. `due_at` ends the present stage, `heard_by` the
+    window in which both may file evidence.
     `resolution` is the state that settled it; without shares the deal goes on as before.
     """
 
@@ -61,8 +62,8 @@ class Dispute:
     extended_in: DisputeState | None = None
     mediator_id: UUID | None = None
     recommended_minor: int | None = None
-    client_paid_minor: int = 0
-    payee_paid_minor: int = 0
+    client_elected: bool = False
+    payee_elected: bool = False
     resolution: DisputeState | None = None
     payee_minor: int | None = None
     client_minor: int | None = None
@@ -212,3 +213,15 @@ class ProposeDecision(DisputeCommand):
     payee_minor: int
     client_minor: int
     award_ref: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDisputeRules(Command):
+    """Up to what a claim in a currency is small, and each side's arbitration fee, 0 to 10,000 bps.
+
+    The fee is a share of the claim.
+    """
+
+    currency: str
+    small_claim_minor: int
+    fee_bps: int

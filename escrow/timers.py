@@ -20,8 +20,10 @@ from escrow.machine_slot import WORKING
 from escrow.model import SlotState
 from escrow.refusals import AboveLimit, Held, NotCleared, NotSettled
 from escrow.rules import Deal
-from escrow.service_batch import CLOCK_KINDS, get_deal, lock_deals, run
+from escrow.service_batch import get_deal, lock_deals, run
+from escrow.service_clocks import pause_clocks, resume_clocks
 from escrow.service_deal import close
+from escrow.service_dispute_clocks import DISPUTE_HANDLERS
 from escrow.service_funding import expire_funding, lock_payments
 from escrow.service_refund import refund_unanswered, settle_dormant
 from escrow.service_release import (
@@ -34,9 +36,9 @@ from kernel.commands import Outcome
 from kernel.principals import SYSTEM
 from kernel.timers import Arm, DueTimer
 
+__all__ = ["HANDLERS", "pause_clocks", "resume_clocks"]
+
 AGAIN: Final = timedelta(days=1)
-SHORTEST_REVIEW: Final = timedelta(hours=72)
-"""After a hold a review has at least this long left, or its full length if that is shorter."""
 
 
 def auto_release(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
@@ -126,39 +128,10 @@ HANDLERS: Final = MappingProxyType(
         "escrow.fund_bank": fund_expiry,
         "escrow.dormant": dormant,
         "escrow.close_contract": close_contract,
+        **DISPUTE_HANDLERS,
     }
 )
 """The kinds of timers that this room fires, for the engine's table of handlers."""
-
-
-def pause_clocks(connection: Connection, subjects: Sequence[str], *, at: datetime) -> int:
-    """Stop the clocks of subjects that a hold was placed on; call it with the placing.
-
-    A subject is a slot, a contract or a party; the clocks are those of its slots and releases.
-    """
-    concerned = store.list_clock_subjects(connection, subjects)
-    return timers.pause(connection, concerned, at=at, kinds=CLOCK_KINDS)
-
-
-def resume_clocks(connection: Connection, subjects: Sequence[str], *, at: datetime) -> int:
-    """Let clocks run on after a hold was lifted, unless another hold still stands.
-
-    A review has at least 72 hours left, or its full length if that is shorter; all else runs on
-    for what remained of it (domain/escrow.md 2.2). A review stays stopped while the client's
-    refund request is open.
-    """
-    concerned = store.list_clock_subjects(connection, subjects)
-    free = sorted(set(concerned) - store.list_held_subjects(connection, concerned))
-    floors = {
-        subject: min(SHORTEST_REVIEW, length)
-        for subject, length in store.list_review_lengths(connection, free).items()
-    }
-    others = [kind for kind in CLOCK_KINDS if kind != "escrow.auto_release"]
-    running = timers.resume(connection, free, at=at, kinds=others)
-    reviews = sorted(floors)
-    return running + timers.resume(
-        connection, reviews, at=at, floors=floors, kinds=["escrow.auto_release"]
-    )
 
 
 def _id(timer: DueTimer) -> UUID:

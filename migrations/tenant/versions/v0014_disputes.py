@@ -81,10 +81,8 @@ CREATE TABLE dispute (
     mediator_id uuid,
     recommended_minor bigint CONSTRAINT dispute_recommends_within_claim
         CHECK (recommended_minor BETWEEN 0 AND claim_minor),
-    client_paid_minor bigint NOT NULL CONSTRAINT dispute_client_pays_the_fee
-        CHECK (client_paid_minor IN (0, fee_minor)),
-    payee_paid_minor bigint NOT NULL CONSTRAINT dispute_payee_pays_the_fee
-        CHECK (payee_paid_minor IN (0, fee_minor)),
+    client_elected boolean NOT NULL,
+    payee_elected boolean NOT NULL,
     resolution text,
     payee_minor bigint CONSTRAINT dispute_payee_share_not_negative CHECK (payee_minor >= 0),
     client_minor bigint CONSTRAINT dispute_client_share_not_negative CHECK (client_minor >= 0),
@@ -245,7 +243,7 @@ BEGIN
     EXECUTE format('GRANT SELECT, INSERT ON dispute, dispute_notice, dispute_offer,'
                    ' dispute_evidence, dispute_decision, dispute_rule TO %I', tenant_role);
     EXECUTE format('GRANT UPDATE (state, version, served_at, due_at, heard_by, extended_in,'
-                   ' mediator_id, recommended_minor, client_paid_minor, payee_paid_minor,'
+                   ' mediator_id, recommended_minor, client_elected, payee_elected,'
                    ' resolution, payee_minor, client_minor, ended_at) ON dispute TO %I',
                    tenant_role);
     EXECUTE format('GRANT UPDATE (approver_id, approved_at) ON dispute_decision TO %I',
