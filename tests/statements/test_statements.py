@@ -6,6 +6,7 @@ no test of its own is shown below. Sized for every run; the whole length is run 
 - 1, 8: `python -m tests.statements.sixteen_writers`
 - 3: `make durability`
 - 4, 5: `python -m tests.ledger.reservation_races`
+- 12: `python -m tests.statements.killed_consumers`
 - 13: `make bench` (a figure is never a test with a deadline)
 """
 
@@ -22,6 +23,7 @@ from kernel.money import allocate, share_bps
 from tests.escrow.test_stories import STORIES, accepted, play
 from tests.fixtures.databases import TestDatabase
 from tests.fixtures.sources import ROOT
+from tests.statements import killed_consumers
 from tests.statements.sixteen_writers import run
 
 _HERE: Final = "tests/statements/test_statements.py"
@@ -79,6 +81,10 @@ SHOWN_BY: Final = MappingProxyType(
             "tests/ledger/test_tampering.py::test_an_export_of_altered_books_tells_on_them",
             "tests/ledger/test_tampering.py::test_a_history_built_anew_needs_the_key",
         ),
+        12: (
+            f"{_HERE}::test_a_killed_consumer_misses_nothing_and_nothing_comes_before_its_place",
+            "tests/ledger/test_seal.py::test_a_transaction_held_open_is_sealed_later_and_nothing_is_missed",
+        ),
         13: ("tests/loadtests/test_bench.py",),
         14: (
             "tests/ledger/test_correction.py::test_a_reversal_puts_every_touched_account_back",
@@ -96,9 +102,6 @@ SHOWN_BY: Final = MappingProxyType(
 )
 """The tests that show a statement, by their node ids; a whole file where all of it does."""
 
-ELSEWHERE: Final = frozenset({12})
-"""Statements whose tests are not named here yet."""
-
 
 def _tests_of(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -107,8 +110,7 @@ def _tests_of(path: Path) -> set[str]:
 
 def test_every_statement_is_shown_by_tests_that_there_are() -> None:
     """All seventeen are accounted for, and every test that is named can be run."""
-    assert set(SHOWN_BY) | ELSEWHERE == set(range(1, 18))
-    assert not set(SHOWN_BY) & ELSEWHERE
+    assert set(SHOWN_BY) == set(range(1, 18))
     for names in SHOWN_BY.values():
         for name in names:
             file, _, test = name.partition("::")
@@ -123,6 +125,18 @@ def test_sixteen_writers_leave_the_books_whole(own_database: TestDatabase) -> No
     assert ran.wrong == {"currencies": 0, "balances": 0, "chains": 0, "promises": 0}
     assert ran.deadlocks == 0
     assert ran.accepted > ran.after_the_step > 0
+
+
+def test_a_killed_consumer_misses_nothing_and_nothing_comes_before_its_place(
+    own_database: TestDatabase, tmp_path: Path
+) -> None:
+    """12: a tenth of the hundred kills, over HTTP, with transactions open up to two seconds."""
+    seen = killed_consumers.run(own_database, tmp_path, kills=10, hold_s=2)
+
+    assert seen.wrong == ()
+    assert seen.lives > 1
+    assert seen.again > 0
+    assert seen.late > 0
 
 
 def test_a_fee_in_three_parts_is_exact() -> None:
