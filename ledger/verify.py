@@ -57,7 +57,14 @@ CLEAN, ALTERED, COULD_NOT_TELL = 0, 1, 2
 FORMAT: Final = "holdfast-export/1"
 BOOKS: Final = ("custody", "platform")
 _CHUNK: Final = 1 << 22  # bytes of the log that one process takes at a time
+_LONGEST: Final = 1 << 26  # bytes of a line; a packed file may unpack to any length
 _SHOWN: Final = 20  # findings of one kind; a torn file has millions
+_EVENT: Final = frozenset(
+    "journal_no version tenant id kind subject actor effective_at recorded_at reason detail"
+    " entry_count entries leaf_hash".split()
+)
+_ENTRY: Final = frozenset("entry_no book_no book currency reverses line_count lines".split())
+_LINE: Final = frozenset("account amount_minor account_seq balance_after_minor line_no".split())
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
@@ -316,6 +323,23 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+def whole(value: object) -> int:
+    """A number that every reader takes for the same one: no fraction, no text, no truth value."""
+    if type(value) is not int:
+        raise ValueError(f"{value!r} is no whole number")
+    return value
+
+
+def strange(event: Mapping[str, Any]) -> str:
+    """A name that an event of the log does not have: its hash does not cover what stands there."""
+    found = event.keys() - _EVENT
+    for entry in event["entries"]:
+        found |= entry.keys() - _ENTRY
+        for line in entry["lines"]:
+            found |= line.keys() - _LINE
+    return min(found, default="")
+
+
 _DECODE: Final = json.JSONDecoder(object_pairs_hook=once).decode
 
 
@@ -333,6 +357,7 @@ class Stretch:
     books: dict[str, tuple[int, int]] = field(default_factory=dict)
     next_book_no: dict[str, int] = field(default_factory=dict)
     line_count: int = 0
+    debits: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def say(self, promise: str, journal_no: int | None, field: str, sentence: str) -> None:
@@ -346,7 +371,7 @@ class Stretch:
         leaf, counts, number = bytes(32), (0, 0), due
         try:
             event = _DECODE(line.decode())
-            number = int(event["journal_no"])
+            number = whole(event["journal_no"])
         except (ValueError, KeyError, TypeError, RecursionError) as trouble:
             self.say("readable", due, "", f"a line cannot be read: {trouble!r}")
         else:
@@ -376,6 +401,10 @@ class Stretch:
 
     def _event(self, event: Mapping[str, Any], number: int, leaf: bytes) -> tuple[int, int]:
         entries = event["entries"]
+        stray = strange(event)
+        if stray:
+            said = f"the event has {stray!r}, which no event of the log has: no hash covers it"
+            self.say("readable", number, stray, said)
         if leaf.hex() != event["leaf_hash"]:
             said = "the fields do not give the leaf hash that was stored"
             self.say("leaf", number, suspect(event), said)
@@ -400,21 +429,24 @@ class Stretch:
         if entry["line_count"] != len(lines):
             said = f"{at} says {entry['line_count']} lines, there are {len(lines)}"
             self.say("counts", number, "line_count", said)
-        due = self.next_book_no.setdefault(book, entry["book_no"])
+        due = self.next_book_no.setdefault(book, whole(entry["book_no"]))
         self.books.setdefault(book, (due, number))
-        if entry["book_no"] != due:
+        if whole(entry["book_no"]) != due:
             said = f"{at} is number {entry['book_no']} of {book}, {due} was due"
             self.say("book_no", number, "book_no", said)
         self.next_book_no[book] = entry["book_no"] + 1
-        total = 0
+        total = debit = 0
         for line in lines:
             account, amount = line["account"], int(line["amount_minor"])
             total += amount
+            debit += max(amount, 0)
             self._line(account, line["account_seq"], amount, line, number, recorded)
             if not (account.startswith(f"{book}.") and account.endswith(f" {currency}")):
                 said = f"{at} is {book} {currency} and has a line on {account}"
                 self.say("double_entry", number, "account", said)
         self.line_count += len(lines)
+        name = f"debit {book} {currency}"
+        self.debits[name] = self.debits.get(name, 0) + debit
         if total:
             said = f"the lines of {at} sum to {total} {currency} in minor units"
             self.say("double_entry", number, "amount_minor", said)
@@ -524,7 +556,7 @@ class Source(Protocol):
     def accounts(self) -> Iterator[tuple[str, int, int]]:
         """Every account with a line: its name, how many lines, its balance."""
 
-    def findings(self, tree: Tree) -> Iterator[Finding]:
+    def findings(self, journal: "Journal") -> Iterator[Finding]:
         """What only this source can show; asked for when all of the log was read."""
 
     def remarks(self) -> list[str]:
@@ -556,13 +588,19 @@ class Export:
     def __init__(self, path: Path, held: ExitStack) -> None:
         self._torn: list[Finding] = []
         self._hashes: dict[str, str] = {}
+        self._counted: dict[str, int] = {}
         self._folder: Path | zipfile.Path = path
         try:
             if not path.is_dir():
-                self._folder = zipfile.Path(held.enter_context(zipfile.ZipFile(path)))
-            said = json.loads(self._folder.joinpath("manifest.json").read_bytes())
+                archive = held.enter_context(zipfile.ZipFile(path))
+                if len(set(archive.namelist())) != len(archive.namelist()):
+                    raise CannotTell(f"{path} holds two files of one name")
+                self._folder = zipfile.Path(archive)
+            text = self._folder.joinpath("manifest.json").read_bytes().decode()
+            said = json.loads(text, object_pairs_hook=once)
             self._said = (said["size"], said["root"])
-            self._files = {each["name"]: each["sha256"] for each in said["files"]}
+            self._files = {str(each["name"]): each for each in said["files"]}
+            self._is_listed_once = len(self._files) == len(said["files"])
             self.tenant, form = str(said["tenant"]), said["format"]
             self.is_cut = said["arguments"].get("as_of") == said["size"]
         except (
@@ -572,6 +610,7 @@ class Export:
             ValueError,
             TypeError,
             AttributeError,
+            RecursionError,
         ) as trouble:
             raise CannotTell(f"{path} is no whole export: {trouble!r}") from trouble
         if form != FORMAT:
@@ -590,6 +629,9 @@ class Export:
                 rest = tail
             else:
                 rest += tail
+            if len(rest) > _LONGEST:
+                self._torn.append(_found("file", None, name, f"{name} has a line without an end"))
+                return
         if rest:
             yield rest
 
@@ -603,11 +645,26 @@ class Export:
                 while got := plain.read(_CHUNK):
                     yield got
                 self._hashes[name] = hashed.digest.hexdigest()
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as trouble:
+        except (
+            OSError,
+            EOFError,
+            zlib.error,
+            zipfile.BadZipFile,
+            KeyError,
+            RuntimeError,  # a zip with a password, or packed in a way that we do not know
+        ) as trouble:
             self._torn.append(_found("file", None, name, f"{name} cannot be read: {trouble}"))
 
     def _rows(self, name: str) -> Iterator[dict[str, str]]:
-        yield from csv.DictReader(self._lines(name))
+        """The rows of a list, counted."""
+        count = 0
+        try:
+            for row in csv.DictReader(self._lines(name), strict=True):
+                count += 1
+                yield row
+        except csv.Error as trouble:
+            self._torn.append(_found("file", None, name, f"{name} cannot be read: {trouble}"))
+        self._counted[name] = count
 
     def _lines(self, name: str) -> Iterator[str]:
         """The lines of a file with their ends; one that is not UTF-8 shows by its hash."""
@@ -615,60 +672,160 @@ class Export:
         for got in self._read(name):
             *lines, rest = (rest + got).split(b"\n")
             yield from (f"{line.decode(errors='replace')}\n" for line in lines)
+            if len(rest) > _LONGEST:
+                self._torn.append(_found("file", None, name, f"{name} has a line without an end"))
+                return
         if rest:
             yield rest.decode(errors="replace")
 
+    def _spoiled(self, name: str, row: Mapping[str, str], why: str = "cannot be read") -> None:
+        said = f"a row of {name} {why}: {row}"
+        self._torn.append(_found("file", None, name, said))
+
     def blocks(self) -> Iterator[Block]:
-        """Out of blocks.csv."""
+        """Out of blocks.csv; a block is sealed later than the one before."""
         names = "no first_journal_no last_journal_no root custody_entries platform_entries".split()
+        before: int | None = None
         for row in self._rows("blocks.csv"):
             try:
                 no, first, last, root, custody, platform = (row[name] for name in names)
-                yield Block(
+                sealed_at = microseconds(row["sealed_at"])
+                block = Block(
                     *(int(no), int(first), int(last), bytes.fromhex(root)),
                     *(int(custody), int(platform)),
                 )
             except (KeyError, ValueError, TypeError):
-                said = f"a row of blocks.csv cannot be read: {row}"
-                self._torn.append(_found("file", None, "blocks.csv", said))
+                self._spoiled("blocks.csv", row)
+                continue
+            if before is not None and sealed_at <= before:
+                self._spoiled("blocks.csv", row, "is sealed no later than the one before")
+            before = sealed_at
+            yield block
 
     def notes(self) -> list[Note]:
         """Out of checkpoints.txt."""
-        if "checkpoints.txt" not in self._files:
+        name = "checkpoints.txt"
+        if name not in self._files:
             return []
-        return read_notes(b"".join(self._read("checkpoints.txt")).decode(), place="checkpoints.txt")
+        try:
+            notes = read_notes(b"".join(self._read(name)).decode(), place=name)
+        except UnicodeDecodeError as trouble:
+            raise CannotTell(f"{name} cannot be read: {trouble}") from trouble
+        self._counted[name] = len(notes)
+        return notes
 
     def accounts(self) -> Iterator[tuple[str, int, int]]:
-        """Out of accounts.csv."""
+        """Out of accounts.csv; the parts of a name are those of the columns beside it."""
         for row in self._rows("accounts.csv"):
             try:
-                yield row["code"], int(row["lines"]), int(row["balance_minor"])
-            except (KeyError, ValueError, TypeError):
-                said = f"a row of accounts.csv cannot be read: {row}"
-                self._torn.append(_found("file", None, "accounts.csv", said))
+                code, lines, balance = row["code"], int(row["lines"]), int(row["balance_minor"])
+                is_named = code == f"{row['kind']}[{row['subject']}] {row['currency']}"
+                if not is_named or not row["kind"].startswith(f"{row['book']}."):
+                    self._spoiled("accounts.csv", row, "is not of the account that it names")
+            except (KeyError, ValueError, TypeError, AttributeError):
+                self._spoiled("accounts.csv", row)
+                continue
+            yield code, lines, balance
 
     def remarks(self) -> list[str]:
-        """Nothing: an export holds only what is sealed."""
-        return []
+        """What the log does not give, so that nobody can tell here who altered it."""
+        read = {"log.jsonl", "log.jsonl.gz", "accounts.csv", "blocks.csv", "periods.csv"}
+        others = sorted(self._files.keys() - read - {"checkpoints.txt", "README.txt", "verify.py"})
+        others = [name for name in others if not name.startswith("proofs/")]
+        said = "By the manifest alone, which nobody signed, and not against the log:"
+        left = [name for name in sorted(_names(self._folder)) if name not in self._files]
+        stray = [name for name in left if name not in {"manifest.json", "README.txt", "verify.py"}]
+        told = [f"{said} {_some(others)}"] if others else []
+        if stray:
+            told.append(f"Not looked at, as no file of this export: {_some(stray)}")
+        return told
 
     def proofs(self) -> list[dict[str, Any]]:
-        """The proofs of single events, where there are some."""
-        names = [name for name in self._files if re.fullmatch(r"proofs/[0-9]+\.json", name)]
-        return [json_of(b"".join(self._read(name)).decode()) for name in names]
+        """The proofs of single events, where there are some; one that is spoiled is a finding."""
+        proofs = []
+        for name in self._files:
+            if re.fullmatch(r"proofs/[0-9]+\.json", name):
+                text = b"".join(self._read(name))
+                try:
+                    proofs.append(json_of(text))
+                except CannotTell as trouble:
+                    self._torn.append(_found("proof", None, name, f"{name}: {trouble}"))
+        return proofs
 
-    def findings(self, tree: Tree) -> Iterator[Finding]:
+    def findings(self, journal: "Journal") -> Iterator[Finding]:
         """Whether the files are those of the manifest, and its root and proofs those of the log."""
+        self._check_periods()
+        yield from self._missing()
         for name, said in self._files.items():
             if name not in self._hashes:
                 deque(self._read(name), maxlen=0)
-            if self._hashes.get(name, said) != said:
+            if self._hashes.get(name, said.get("sha256")) != said.get("sha256"):
                 told = f"{name} is not the file that the manifest was written for"
                 yield _found("file", None, name, told)
         yield from self._torn
-        is_so = (tree.size, tree.root().hex())
+        yield from self._miscounted(journal)
+        is_so = (journal.tree.size, journal.tree.root().hex())
         if self._said != is_so:
             told = f"manifest.json says size {self._said[0]} and root {self._said[1]}"
             yield _found("manifest", None, "root", f"{told}; the log gives {is_so[0]}, {is_so[1]}")
+
+    def _missing(self) -> Iterator[Finding]:
+        """What the manifest must list, each once, and one log only."""
+        if not self._is_listed_once:
+            yield _found("manifest", None, "files", "manifest.json lists a file twice")
+        if {"log.jsonl", "log.jsonl.gz"} <= self._files.keys():
+            told = "there is a plain and a packed log: readers would disagree which one counts"
+            yield _found("manifest", None, "files", told)
+        due = {"accounts.csv", "blocks.csv", "periods.csv"}
+        if "log.jsonl.gz" not in self._files:
+            due.add("log.jsonl")
+        for name in sorted(due - self._files.keys()):
+            yield _found("manifest", None, name, f"manifest.json does not list {name}")
+
+    def _miscounted(self, journal: "Journal") -> Iterator[Finding]:
+        """Rows and control totals that the manifest says, against those that are there."""
+        lines = {"entries": journal.counts["entries"], "lines": journal.counts["lines"]}
+        totals = {name: str(total) for name, total in {**lines, **journal.debits}.items()}
+        for log in ("log.jsonl", "log.jsonl.gz"):
+            self._counted[log] = journal.tree.size
+            for name, said in dict(self._files.get(log, {}).get("sums") or {}).items():
+                if said != totals.get(name):
+                    told = f"manifest.json says {name} {said} of {log}, it is {totals.get(name)}"
+                    yield _found("manifest", None, "sums", told)
+        for name, count in self._counted.items():
+            said = self._files.get(name, {}).get("rows", count)
+            if said != count:
+                told = f"manifest.json says {said} rows of {name}, there are {count}"
+                yield _found("manifest", None, "rows", told)
+
+    def _check_periods(self) -> None:
+        """Whether the periods can be read, begin before they end, and follow one another."""
+        name, until = "periods.csv", -(1 << 63)
+        for row in self._rows(name):
+            try:
+                since, before, until = microseconds(row["from"]), until, microseconds(row["until"])
+                is_state = row["state"] in {"open", "soft_closed", "closed", "reopened"}
+            except (KeyError, ValueError, TypeError):
+                self._spoiled(name, row)
+                continue
+            if not before <= since < until or not is_state:
+                self._spoiled(name, row, "is no period after the one before")
+
+
+def _names(folder: Path | zipfile.Path) -> Iterator[str]:
+    """All files of an export by their names."""
+    if isinstance(folder, zipfile.Path):
+        yield from (name for name in folder.root.namelist() if not name.endswith("/"))
+        return
+    for place, _, names in os.walk(folder):
+        at = Path(place).relative_to(folder)
+        yield from ((at / name).as_posix() for name in names)
+
+
+def _some(names: Sequence[str]) -> str:
+    """A few names, and how many more."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
 
 
 # The rows of a database, written as the lines of a log. An event that is gone leaves its number.
@@ -875,8 +1032,9 @@ class Books:
             code, lines, balance = row
             yield code, lines, balance
 
-    def findings(self, tree: Tree) -> Iterator[Finding]:
+    def findings(self, journal: "Journal") -> Iterator[Finding]:
         """What stands beside the log: unsealed events, orphans, copies, guards switched off."""
+        tree = journal.tree
         if self._sees_tables:
             yield from self._stored_nodes(tree)
         for promise, statement in _BESIDE.items():
@@ -921,6 +1079,7 @@ class Journal:
         self.chains: dict[str, Link] = {}
         self.findings: list[Finding] = []
         self.counts = dict.fromkeys(("events", "entries", "lines", "blocks"), 0)
+        self.debits: dict[str, int] = {}
         self._blocks = blocks
         self._block = next(blocks, None)
         self._agreed = 0
@@ -953,6 +1112,8 @@ class Journal:
         self.chains |= stretch.after
         self.findings += stretch.findings
         self.counts["lines"] += stretch.line_count
+        for name, total in stretch.debits.items():
+            self.debits[name] = self.debits.get(name, 0) + total
         for leaf, (custody, platform) in zip(stretch.leaves, stretch.entries, strict=True):
             self._append(leaf, custody, platform)
 
@@ -1001,10 +1162,13 @@ class Journal:
 
     def check_accounts(self, accounts: Iterable[tuple[str, int, int]]) -> None:
         """Whether every account stands where its chain ends."""
-        seen = 0
+        seen = set[str]()
         for code, lines, balance in accounts:
             stood = self.chains.get(code)
-            seen += stood is not None
+            if code in seen:
+                said = f"the account {code} is listed twice"
+                self.findings.append(_found("account", None, "code", said))
+            seen.add(code)
             for name, says, is_so in (
                 ("lines", lines, stood.seq if stood else 0),
                 ("balance_minor", balance, stood.balance if stood else 0),
@@ -1012,8 +1176,9 @@ class Journal:
                 if says != is_so:
                     said = f"the account {code} says {name} {says}, its lines say {is_so}"
                     self.findings.append(_found("account", None, name, said))
-        if seen != len(self.chains):
-            said = f"{len(self.chains)} accounts have lines, {seen} are listed"
+        listed = len(seen & self.chains.keys())
+        if listed != len(self.chains):
+            said = f"{len(self.chains)} accounts have lines, {listed} are listed"
             self.findings.append(_found("account", None, "code", said))
 
 
@@ -1066,10 +1231,18 @@ def check_proof(proof: Mapping[str, Any], notes: Sequence[Note]) -> Iterator[Fin
         raise CannotTell(f"a proof cannot be read: {trouble!r}") from trouble
     if reached != root:
         yield _found("proof", number, "proof", f"the path of {number} does not lead to its root")
+    tenants = {str(each["tenant"]) for each in (proof, event) if each and "tenant" in each}
+    origins = {f"holdfast/{each}" for each in tenants}
+    if len(tenants) > 1:
+        said = f"the proof of {number} is of one tenant, its event of another"
+        yield _found("proof", number, "tenant", said)
     for note in notes:
         if note.size == size and note.root != root:
             said = f"the proof of {number} is not of the log of {note.place}"
             yield _found("proof", number, "root", said)
+        elif note.size == size and origins and note.origin not in origins:
+            said = f"the proof of {number} rests on a checkpoint of the log {note.origin!r}"
+            yield _found("proof", number, "origin", said)
 
 
 # --- The verdict ----------------------------------------------------------------------------------
@@ -1175,11 +1348,15 @@ def check(
     beyond = [note for note in notes if source.is_cut and note.size > size]
     wrong, agreed = check_notes(journal, [n for n in notes if n not in beyond], keys, origin)
     for proof in proofs:
-        wrong += check_proof(proof, notes)
+        try:
+            wrong += check_proof(proof, notes)
+        except CannotTell as trouble:
+            wrong.append(_found("proof", None, "proof", str(trouble)))
+            continue
         if journal.roots.get(proof["size"], b"").hex() != proof["root"]:
             said = f"the proof of {proof['journal_no']} is not of this log"
             wrong.append(_found("proof", None, "root", said))
-    wrong += source.findings(journal.tree)
+    wrong += source.findings(journal)
     counts = {**journal.counts, "accounts": len(journal.chains), "checkpoints": len(notes)}
     report = Report(source.tenant, counts, size, root.hex(), agreed, journal.findings + wrong)
     if not size:
@@ -1203,6 +1380,12 @@ def _say_what_is_missing(
         )
     elif keys and not notes:
         report.reasons.append("signatures were asked for, and there is no checkpoint")
+    if notes and 0 < report.agreed < report.size:
+        since = "" if report.size == report.agreed + 1 else f" to {report.size:,}"
+        report.remarks.append(
+            f"No checkpoint covers the events from {report.agreed + 1:,}{since}: were they written"
+            " anew with their hashes by anybody, they would look like this, too"
+        )
     report.counts["signatures"] = len(notes) if keys and HAS_ED25519 else 0
     if not outside:
         who = "by the holder of the key" if keys else "with all its checkpoints"
@@ -1319,11 +1502,11 @@ def _check_one(proof: Mapping[str, Any], outside: Sequence[Note], keys: Sequence
     return report
 
 
-def json_of(text: str) -> dict[str, Any]:
+def json_of(text: str | bytes) -> dict[str, Any]:
     """The JSON object of a small file."""
     try:
         value = json.loads(text, object_pairs_hook=once)
-    except ValueError as trouble:
+    except (ValueError, RecursionError) as trouble:
         raise CannotTell(f"a proof cannot be read: {trouble}") from trouble
     if not isinstance(value, dict):
         raise CannotTell("a proof cannot be read: it is no JSON object")
