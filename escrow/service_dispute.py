@@ -4,7 +4,7 @@ Disputes are few and each step is a case of its own: the slots of a list are loc
 order; then its commands are served one after the other, each on what the one before left.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -209,7 +209,7 @@ def _case(connection: Connection, dispute_id: UUID) -> Case:
 
 
 def look_at_case(
-    connection: Connection, deal: Deal, dispute: Dispute, fundings: dict[UUID, Funding]
+    connection: Connection, deal: Deal, dispute: Dispute, fundings: Mapping[UUID, Funding]
 ) -> Case:
     """A dispute with its lists; its own hold does not stand in its way."""
     others = list(deal.held_by)

@@ -27,12 +27,13 @@ def fires(dispute: Dispute, timer: Timer) -> Trigger | None:
     state = dispute.state
     if timer is Timer.ARBITRATION_ELECT and state is DisputeState.RECOMMENDATION:
         return Trigger.LET_STAND
-    found: Mapping[Timer, tuple[Trigger, frozenset[DisputeState]]] = _FIRES
-    trigger, states = found[timer]
+    if timer is Timer.DISPUTE_NEGOTIATION and dispute.is_small:
+        return Trigger.TAKE_SMALL if state is DisputeState.NEGOTIATION else None
+    trigger, states = _FIRES[timer]
     return trigger if state in states else None
 
 
-_FIRES: Final = MappingProxyType(
+_FIRES: Final[Mapping[Timer, tuple[Trigger, frozenset[DisputeState]]]] = MappingProxyType(
     {
         Timer.DISPUTE_REPLY: (Trigger.DEFAULT, frozenset({DisputeState.AWAITING_REPLY})),
         Timer.DISPUTE_NEGOTIATION: (Trigger.MEDIATE, frozenset({DisputeState.NEGOTIATION})),

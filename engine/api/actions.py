@@ -32,6 +32,11 @@ CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(
         "escrow.fund_bank": "The payment is given up and the slot waits for another.",
         "escrow.refund_reply": "The refund is granted and the money goes back to the client.",
         "escrow.dormant": "Both parties are reminded; in the end the slot falls dormant.",
+        "escrow.dispute_reply": "The silent side loses by default, if it was served.",
+        "escrow.dispute_negotiation": "A mediator looks at it; a small claim is decided.",
+        "escrow.mediation_max": "Mediation is over; either side may elect arbitration.",
+        "escrow.arbitration_elect": "The recommendation stands, or arbitration begins.",
+        "escrow.dispute_execute": "What was agreed or decided is carried out.",
         "escrow.close_contract": "The contract is closed if nothing is left to settle.",
     }
 )

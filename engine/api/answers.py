@@ -148,6 +148,7 @@ class SlotAnswer(Answer):
     released: Money
     refunded: Money
     rolled_out: Money
+    disputed: Money
     uncleared: Money
     unpaid: Money
     submission_no: int

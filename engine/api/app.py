@@ -41,6 +41,7 @@ from engine.api.notices import Inbox, NoticesBody, Rails, take_in
 from engine.api.problems import add_handlers
 from engine.api.reads_books import BOOK_READS
 from engine.api.reads_deals import DEAL_READS
+from engine.api.reads_disputes import DISPUTE_READS
 from engine.api.reads_house import HOUSE_READS
 from engine.api.reads_journals import JOURNAL_READS
 from engine.api.reads_periods import PERIOD_READS
@@ -49,6 +50,7 @@ from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.refusals import NotFound, PlatformOnly
 from engine.api.views import api_key
 from engine.api.writes_contracts import CONTRACTS
+from engine.api.writes_disputes import DISPUTES
 from engine.api.writes_house import HOUSE
 from engine.api.writes_journals import JOURNALS
 from engine.api.writes_reservations import RESERVATIONS
@@ -59,7 +61,7 @@ from engine.sealer import Ask
 from kernel.database import Tenant
 from kernel.keys import KeyRing
 
-WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS, *JOURNALS)
+WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS, *JOURNALS, *DISPUTES)
 READS: Final = (
     *DEAL_READS,
     *HOUSE_READS,
@@ -69,6 +71,7 @@ READS: Final = (
     *REPORT_READS,
     *PERIOD_READS,
     *JOURNAL_READS,
+    *DISPUTE_READS,
 )
 VERSION: Final = "1"
 

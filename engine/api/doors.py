@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from engine.group_commit import Door, GroupCommit, Service
 from escrow import service as escrow
+from escrow import service_dispute
 from escrow import timers as escrow_timers
 from escrow.commands import AddMilestones, Propose
 from kernel import clock
@@ -24,7 +25,16 @@ from payouts import methods
 from payouts import service as payouts
 
 _NAMES: Final = (
-    *("slot_id", "contract_id", "funding_id", "amendment_id", "payout_id", "party_id", "hold_id"),
+    *(
+        "slot_id",
+        "contract_id",
+        "funding_id",
+        "amendment_id",
+        "dispute_id",
+        "payout_id",
+        "party_id",
+        "hold_id",
+    ),
     *("reservation_id", "journal_id"),
     *("subject", "reference"),
 )
@@ -117,6 +127,13 @@ def _doors() -> Mapping[str, Door]:
         *("propose_amendment", "sign_amendment"),
     ):
         services[f"escrow.{verb}"] = getattr(escrow, verb)
+    for verb in (
+        *("open_dispute", "serve_dispute", "concede_dispute", "withdraw_dispute"),
+        *("offer_in_dispute", "accept_dispute_offer", "file_evidence", "extend_dispute"),
+        *("mediate_dispute", "recommend_in_dispute", "elect_arbitration"),
+        *("propose_decision", "approve_decision", "set_dispute_rules"),
+    ):
+        services[f"escrow.{verb}"] = getattr(service_dispute, verb)
     return {name: Door(service, subjects) for name, service in services.items()}
 
 

@@ -30,6 +30,11 @@ _SUBJECTS: Final = MappingProxyType(
             "amendment.id",
             "contract.currency",
         ),
+        "dispute": (
+            "dispute JOIN contract ON contract.id = dispute.contract_id",
+            "dispute.id",
+            "contract.currency",
+        ),
         "refund": (
             f"refund JOIN slot ON slot.id = refund.slot_id {_BY_SLOT}",
             "refund.id",

@@ -81,6 +81,7 @@ def slot(row: Slot) -> Json:
         "released": money(row.released_minor),
         "refunded": money(row.refunded_minor),
         "rolled_out": money(row.rolled_out_minor),
+        "disputed": money(row.disputed_minor),
         "uncleared": money(row.uncleared_minor),
         "unpaid": money(row.unpaid_minor),
         "submission_no": row.submission_no,

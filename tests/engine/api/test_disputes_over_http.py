@@ -1,0 +1,135 @@
+"""Disputes over HTTP: each side sees the clocks and what follows, and every cent is split."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from kernel.principals import PrincipalKind
+from tests.engine.api.conftest import (
+    Api,
+    Deal,
+    World,
+    advance,
+    make_deal,
+    make_key,
+    make_party,
+    pay,
+)
+
+
+def eur(amount: str) -> dict[str, str]:
+    return {"amount": amount, "currency": "EUR"}
+
+
+def person(api: Api) -> Api:
+    """An operator in person."""
+    given: dict[str, Any] = {"kind": PrincipalKind.PERSON, "is_operator": True}
+    return api.with_key(make_key(api.engine, **given))
+
+
+@pytest.fixture
+def deal(api: Api, world: World) -> Deal:
+    """A paid slot whose work lies before the client."""
+    made = make_deal(api, "100.00")
+    pay(made, world, made.slots[0])
+    shown = made.payee.post(f"/v1/slots/{made.slots[0]}/submit", {"message_ref": "message-1"})
+    assert shown.status == 200
+    return made
+
+
+def opened(deal: Deal, **given: Any) -> str:
+    answer = deal.client.post(
+        f"/v1/slots/{deal.slots[0]}/disputes", {"reason": "not as agreed", **given}
+    )
+    assert answer.status == 201, answer.body
+    return f"/v1/disputes/{answer.body['dispute_id']}"
+
+
+def test_a_small_claim_from_opening_to_split(api: Api, world: World, deal: Deal) -> None:
+    """Open, serve, reply, mediate, file, propose, approve: 70 : 30, and the books are proved."""
+    first, second = person(api), person(api)
+    path = opened(deal)
+    frozen = deal.client.get(f"/v1/slots/{deal.slots[0]}").body
+    assert (frozen["state"], frozen["disputed"]) == ("disputed", eur("100.00"))
+    assert deal.client.get(path).body["if_nothing"] == []
+
+    served = first.post(f"{path}/serve", {"channel": "email", "proof": "delivery-1"})
+    assert served.body["state"] == "awaiting_reply"
+    seen = deal.payee.get(path).body
+    (clock,) = seen["if_nothing"]
+    assert (clock["step"], clock["leads_to"]) == ("default", "defaulted")
+    assert datetime.fromisoformat(clock["due_at"]) > datetime.fromisoformat(seen["served_at"])
+    mine = {each["trigger"]: each for each in seen["options"] if each["yours"]}
+    assert mine["concede"]["blocked_by"] == []
+    theirs = {each["trigger"]: each for each in deal.client.get(path).body["options"]}
+    assert theirs["concede"]["blocked_by"] == ["dispute.only_respondent"]
+
+    assert deal.payee.post(f"{path}/reply", {"payee": eur("90.00")}).body["state"] == "negotiation"
+    assert deal.client.post(f"{path}/offers", {"payee": eur("0.00")}).status == 201
+    assert deal.client.post(f"{path}/mediate").body["state"] == "arbitration"
+    for side in (deal.client, deal.payee):
+        filed = side.post(f"{path}/evidence", {"sha256": "ab" * 32, "reference": "chat log"})
+        assert filed.status == 201
+    award = {"payee": eur("70.00"), "client": eur("30.00"), "award_ref": "award-1"}
+    version = first.get(path).body["version"]
+    proposed = first.post(f"{path}/decisions", {**award, "version": version})
+    assert proposed.status == 201, proposed.body
+    late = second.post(
+        f"{path}/decisions", {**award, "payee": eur("0"), "client": eur("100"), "version": version}
+    )
+    assert (late.status, late.code) == (409, "dispute.decision_stands")
+    assert late.body["facts"]["payee"] == eur("70.00")
+    now = {"version": version + 1}
+    assert first.post(f"{path}/approve", now).code == "dispute.same_person"
+    done = second.post(f"{path}/approve", now)
+    assert (done.status, done.body["state"]) == (200, "executed")
+    assert done.body["payee_gets"] == eur("63.00")
+    assert done.body["refunded"] == eur("30.00")
+
+    advance(api, world, days=6)
+    whole = deal.client.get(path).body
+    assert [each["approved_by"] is not None for each in whole["decisions"]] == [True]
+    balances = deal.payee.get(f"/v1/parties/{deal.payee_id}/balances").body["balances"]
+    assert balances[0]["earned_available"] == eur("63.00")
+    world.prove()
+
+
+def test_withdrawn_all_is_as_before(world: World, deal: Deal) -> None:
+    """Whoever opened withdraws; nothing is frozen any more, and another dispute may come."""
+    path = opened(deal, amount=eur("40.00"))
+    again = deal.payee.post(f"/v1/slots/{deal.slots[0]}/disputes", {"reason": "me too"})
+    assert again.code == "escrow.wrong_state"
+    assert deal.payee.post(f"{path}/withdraw").code == "dispute.only_opener"
+    assert deal.client.post(f"{path}/withdraw").body["state"] == "withdrawn"
+
+    listed = deal.client.get(f"/v1/slots/{deal.slots[0]}/disputes").body["items"]
+    assert [each["state"] for each in listed] == ["withdrawn"]
+    assert deal.client.post(f"/v1/slots/{deal.slots[0]}/approve").body["state"] == "released"
+    world.prove()
+
+
+def test_another_partys_dispute_is_not_there(api: Api, deal: Deal) -> None:
+    """A stranger neither sees nor moves it."""
+    path = opened(deal)
+    stranger = api.as_party(make_party(api, "client"))
+
+    assert stranger.get(path).status == 404
+    assert stranger.post(f"{path}/concede").status == 404
+    assert stranger.get(f"/v1/slots/{deal.slots[0]}/disputes").status == 404
+    assert stranger.post(f"/v1/slots/{deal.slots[0]}/disputes", {"reason": "x"}).status == 404
+
+
+def test_programs_do_not_judge(api: Api, deal: Deal) -> None:
+    """The platform's own key serves, but a decision takes people; so do the rules."""
+    path = opened(deal)
+    assert api.post(f"{path}/serve", {"channel": "email", "proof": "p"}).status == 200
+    assert deal.payee.post(f"{path}/reply", {}).status == 200
+    assert deal.client.post(f"{path}/mediate").status == 200
+    version = api.get(path).body["version"]
+    award = {"payee": eur("100"), "client": eur("0"), "award_ref": "a", "version": version}
+    assert api.post(f"{path}/decisions", award).code == "dispute.in_person_only"
+    limit = {"amount": "50.00", "currency": "USD"}
+    rules = {"currency": "USD", "small_claim": limit, "fee_bps": 300}
+    assert api.post("/v1/dispute_rules", rules).code == "dispute.in_person_only"
+    assert person(api).post("/v1/dispute_rules", rules).status == 200
