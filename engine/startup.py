@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import psycopg
 from psycopg.errors import DiskFull
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
@@ -163,12 +164,13 @@ def check_server(facts: ServerFacts) -> None:
         )
 
 
-def tell_trouble(trouble: SQLAlchemyError, settings: Settings) -> str:
+def tell_trouble(trouble: SQLAlchemyError | psycopg.Error, settings: Settings) -> str:
     """What went wrong with the database while it was used, in one sentence.
 
     A server whose disk is full ends without a word, so the disk is asked too.
     """
-    is_full = isinstance(trouble, DBAPIError) and isinstance(trouble.orig, DiskFull)
+    said = trouble.orig if isinstance(trouble, DBAPIError) else trouble
+    is_full = isinstance(said, DiskFull)
     if settings.database_url is None:
         with contextlib.suppress(OSError):
             is_full |= shutil.disk_usage(settings.data_dir).free < _ROOM_NEEDED
@@ -182,7 +184,7 @@ def tell_trouble(trouble: SQLAlchemyError, settings: Settings) -> str:
     return f"The database refused: {reason_of(trouble)}."
 
 
-def reason_of(trouble: SQLAlchemyError) -> str:
+def reason_of(trouble: SQLAlchemyError | psycopg.Error) -> str:
     """What the server or the way to it said, in one line and without our statement."""
     said = str(trouble.orig) if isinstance(trouble, DBAPIError) else str(trouble)
     lines = [line.strip() for line in said.splitlines() if line.strip()]

@@ -9,8 +9,10 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import click
 import orjson
+import psycopg
 from rich.console import Console, JustifyMethod
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.refusals import REFUSALS, sentence
@@ -57,7 +59,7 @@ def in_words(command: Callable[P, R]) -> Callable[P, R]:
             raise CouldNotTell(str(trouble)) from trouble
         except Broken as trouble:
             raise CouldNotTell(f"A promise of ours failed: {trouble}") from trouble
-        except SQLAlchemyError as trouble:
+        except (SQLAlchemyError, psycopg.Error) as trouble:
             raise CouldNotTell(tell_trouble(trouble, read_settings())) from trouble
         except BrokenPipeError:
             # Whoever read our output has seen enough; nothing more can be said to him.
@@ -104,14 +106,15 @@ def print_json(value: Any) -> None:  # noqa: ANN401  any JSON value
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()
 ) -> None:
-    """A table for people; the columns named in `right` hold numbers."""
+    """A table for people, every cell as it is; the columns named in `right` hold numbers."""
     table = Table()
     for column in columns:
         # Folded where the screen is narrow: an id cut short is no id.
         side: JustifyMethod = "right" if column in right else "left"
-        table.add_column(column, justify=side, overflow="fold")
+        table.add_column(Text(column), justify=side, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        # As text: `custody.escrow[...]` would be taken for markup, and vanish.
+        table.add_row(*map(Text, row))
     console().print(table)
 
 
