@@ -40,7 +40,7 @@ HOLDERS: Final = 3
 CONSUMER: Final = Path(__file__).with_name("consumer.py")
 PATIENCE_S: Final = 120
 _QUICK_S: Final = 0.02
-_LIFE_S: Final = (0.15, 0.6)
+_LIFE_S: Final = (0.3, 0.8)
 
 _COMMITTED: Final = "SELECT id FROM event ORDER BY id"
 _SEALED: Final = "SELECT journal_no, event_id FROM seal ORDER BY journal_no"
