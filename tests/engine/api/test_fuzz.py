@@ -5,18 +5,34 @@ shape that is promised.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Engine
 
-from engine.api.app import operations
+from engine.api.app import make_app, operations
 from engine.api.document import Operation
+from engine.api.doors import TenantDoors
+from engine.signer import open_signer
 from tests.engine.api.conftest import Api, Deal, World, make_deal, pay
 
 WRITES: Final = [each for each in operations() if each.method == "POST"]
 READS: Final = [each for each in operations() if each.method == "GET"]
+
+KNOWN: Final = {
+    "account_id": "1",
+    "event_id": "16384",
+    "rail": "simulated",
+    "key_id": "0" * 32,
+}
+PLACES: Final = {
+    "journal_no": ["1", "2", "0", "-1", "9" * 18, "9" * 30, "x"],
+    "period": ["2026-02", "2026-03", "2026-13", "0000-00", "9" * 30, "x"],
+}
+"""Parts of a path that are no ids: some that there are, some that there cannot be."""
 
 ODD: Final = st.recursive(
     st.none()
@@ -31,11 +47,24 @@ ODD: Final = st.recursive(
 
 
 @pytest.fixture(scope="module")
+def app(
+    api_engine: Engine, world: World, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """The application with a signer at hand."""
+    doors = TenantDoors(api_engine)
+    signer = open_signer(tmp_path_factory.mktemp("signer"))
+    rails = {"simulated": lambda _tenant: world.rail}
+    yield make_app(api_engine, doors, rails=rails, ask_signer=signer.answer, logs_access=False)
+    doors.close()
+
+
+@pytest.fixture(scope="module")
 def deal(api: Api, world: World) -> Deal:
-    """Ids that there are."""
+    """Ids that there are, and events of which some are sealed."""
     made = make_deal(api, "100.00", "50.00", "25.00")
     for slot in made.slots[:2]:
         pay(made, world, slot)
+        assert api.call("POST", "/v1/log/checkpoint", json={}).status == 200
     return made
 
 
@@ -89,8 +118,7 @@ def _path(template: str, ids: list[str], data: st.DataObject) -> str:
     path = template
     while "{" in path:
         name = path[path.index("{") + 1 : path.index("}")]
-        known = {"account_id": "1", "event_id": "16384", "rail": "simulated", "key_id": "0" * 32}
-        value = known.get(name) or data.draw(st.sampled_from(ids))
+        value = KNOWN.get(name) or data.draw(st.sampled_from(PLACES.get(name, ids)))
         path = path.replace("{" + name + "}", value, 1)
     return path
 
@@ -136,9 +164,13 @@ def test_no_read_ends_in_a_fault(
     """Parameters of any kind: an answer of the documented shape, or a refusal."""
     caller = data.draw(st.sampled_from([api, deal.client, deal.payee]))
     path = _path(operation.path, _ids(deal), data)
-    names = list(operation.query.model_fields) if operation.query else []
+    fields = operation.query.model_fields if operation.query else {}
+    names = [field.alias or name for name, field in fields.items()]
     text = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
-        ["1", "active", "EUR", "custody.escrow", deal.slots[0], f"slot:{deal.slots[0]}", "client"]
+        [
+            *("1", "2", "9" * 18, "active", "EUR", "custody.escrow", "custody", "client"),
+            *(deal.slots[0], f"slot:{deal.slots[0]}", "2026-03", "2026-03-02T09:00:00Z", "true"),
+        ]
     )
     query = data.draw(
         st.dictionaries(st.sampled_from(names), text, max_size=3) if names else st.just({})
