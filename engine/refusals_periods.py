@@ -109,6 +109,11 @@ PERIODS: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Booked in one book only",
             "A debt between the books is booked in both, with the same amount.",
         ),
+        "journal.limit_just_set": (
+            409,
+            "A limit was set at this instant",
+            "One of the {role} in {currency} stays. Try again; in a sandbox move the clock first.",
+        ),
         "journal.above_limit": (
             409,
             "Above the limit",

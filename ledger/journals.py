@@ -166,7 +166,11 @@ def reject(
 def set_limits(
     connection: Connection, commands: Sequence[SetLimit], *, at: datetime
 ) -> list[Outcome]:
-    """Set limits from now on. Refuses `journal.finance_only`, `money.unknown_currency`."""
+    """Set limits from now on.
+
+    Refuses `journal.finance_only`, `money.unknown_currency`, and `journal.limit_just_set` where
+    one was set at this very instant.
+    """
     outcomes: list[Outcome] = []
     for command in commands:
         try:
@@ -181,7 +185,7 @@ def set_limits(
             "currency": command.currency,
             "highest": format_minor(command.highest_minor, command.currency),
         }
-        store.add_limit(
+        is_new = store.add_limit(
             connection,
             command.role,
             currency=command.currency,
@@ -189,6 +193,10 @@ def set_limits(
             valid_from=at,
             set_by=command.actor.principal_id,
         )
+        if not is_new:
+            facts = {"role": command.role.value, "currency": command.currency}
+            outcomes.append(refused(rules.LimitJustSet(**facts)))
+            continue
         post(connection, [Draft("journal.limit_set", "", command.actor, at, detail=told)])
         outcomes.append(done(**told, valid_from=at.isoformat()))
     return outcomes

@@ -127,6 +127,12 @@ class AboveLimit(Refusal):
     code = "journal.above_limit"
 
 
+class LimitJustSet(Refusal):
+    """A limit of this role and currency counts from this very instant already."""
+
+    code = "journal.limit_just_set"
+
+
 def check_person(actor: Actor) -> None:
     """Refuse anyone but a person with the finance right who speaks for no party."""
     if actor.kind is not PrincipalKind.PERSON or not actor.is_operator or actor.party_id:
@@ -186,15 +192,21 @@ def _check_mirrors(entries: Sequence[Entry]) -> None:
 
 
 def parties_named(entries: Sequence[Entry]) -> set[UUID]:
-    """The parties whose accounts the entries move; refuses a name that is no id."""
+    """The parties whose accounts the entries move; refuses a name that is no id as we write it.
+
+    Another spelling of an id would be another account, which nobody looks at.
+    """
     found = set()
     for entry in entries:
         for key, _ in entry.lines:
             if CHART[key.kind].subject in PARTIES:
                 try:
-                    found.add(UUID(key.subject))
+                    party_id = UUID(key.subject)
                 except ValueError:
                     raise UnknownSubaccount(kind=key.kind, subject=key.subject) from None
+                if str(party_id) != key.subject:
+                    raise UnknownSubaccount(kind=key.kind, subject=key.subject)
+                found.add(party_id)
     return found
 
 

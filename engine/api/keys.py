@@ -93,6 +93,9 @@ async def rotate(edge: Edge, request: HttpRequest) -> Response:
     body, key = await _read(edge, request, caller, RotateBody)
     old = await _own(edge, caller, request.path_params["key_id"])
     _check_has(caller, old.scopes, is_operator=old.is_operator)
+    # Who had another person's secret would be two people.
+    if old.kind is PrincipalKind.PERSON and old.principal_id != caller.actor.principal_id:
+        raise ScopeMissing(scope=PrincipalKind.PERSON.value)
 
     def make(connection: Connection) -> tuple[keys.ApiKey, str | None]:
         old_ends_at = datetime.now(UTC) + timedelta(hours=body.overlap_hours)
