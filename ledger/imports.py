@@ -117,6 +117,7 @@ def check(folder: Folder, tenant: str, progress: Progress) -> Checked:
     if manifest.tenant != tenant:
         raise OtherTenant(export=manifest.tenant, tenant=tenant)
     _check_files(folder, manifest)
+    log_file.check_periods(folder)
     checked, tree = Checked(manifest=manifest), Frontier()
     entries = {Book.CUSTODY: 0, Book.PLATFORM: 0}
     for piece in pieces(folder, manifest):
@@ -247,7 +248,7 @@ def _blocks(folder: Folder) -> Iterator[SealedBlock]:
             yield SealedBlock(
                 *(int(row["no"]), int(row["first_journal_no"]), int(row["last_journal_no"])),
                 *(bytes.fromhex(row["root"]), int(row["custody_entries"])),
-                *(int(row["platform_entries"]), datetime.fromisoformat(row["sealed_at"])),
+                *(int(row["platform_entries"]), log_file.time_of(row["sealed_at"])),
             )
         except (KeyError, ValueError, TypeError) as trouble:
             raise log_file.NotAnExport(why=f"{log_file.BLOCKS}: {trouble!r}") from trouble

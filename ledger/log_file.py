@@ -12,6 +12,7 @@ import gzip
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ FORMAT: Final = "holdfast-export/1"
 MANIFEST: Final = "manifest.json"
 LOG: Final = "log.jsonl"
 LOG_GZ: Final = "log.jsonl.gz"
+_LONGEST_NAME: Final = 200
 ACCOUNTS: Final = "accounts.csv"
 PERIODS: Final = "periods.csv"
 BLOCKS: Final = "blocks.csv"
@@ -221,17 +223,39 @@ def read_manifest(folder: Path | zipfile.Path) -> Manifest:
             raise NotAnExport(why=f"the format is {value['format']}, not {FORMAT}")
         files = tuple(
             File(
-                each["name"],
+                _inside(each["name"]),
                 each["rows"],
-                {name: int(total) for name, total in each["sums"].items()},
-                each["sha256"],
+                {name: int(total) for name, total in dict(each["sums"]).items()},
+                _text(each["sha256"]),
             )
             for each in value["files"]
         )
         root = bytes.fromhex(value["root"])
-        return Manifest(value["tenant"], value["size"], root, value["arguments"], files)
-    except (FileNotFoundError, KeyError, TypeError, ValueError) as trouble:
+        size = _size(value["size"])
+        return Manifest(_text(value["tenant"]), size, root, value["arguments"], files)
+    except (OSError, KeyError, TypeError, ValueError) as trouble:
         raise NotAnExport(why=f"{MANIFEST} cannot be read: {trouble!r}") from trouble
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:40]!r} is no text")
+    return value
+
+
+def _size(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError(f"{str(value)[:40]!r} is no size")
+    return value
+
+
+def _inside(value: object) -> str:
+    """The name of a file below the folder; ValueError for any other."""
+    name = _text(value)
+    parts = name.split("/")
+    if len(name) > _LONGEST_NAME or not name.isprintable() or {"", ".", ".."} & set(parts):
+        raise ValueError(f"{name[:40]!r} is no file of an export")
+    return name
 
 
 def read_log(folder: Path | zipfile.Path) -> Iterator[LoggedEvent]:
@@ -246,8 +270,11 @@ def read_log(folder: Path | zipfile.Path) -> Iterator[LoggedEvent]:
 def _log_lines(folder: Path | zipfile.Path) -> Iterator[bytes]:
     packed = folder.joinpath(LOG_GZ)
     if packed.exists():
-        with packed.open("rb") as file, gzip.open(file) as lines:
-            yield from lines
+        try:
+            with packed.open("rb") as file, gzip.open(file) as lines:
+                yield from lines
+        except (gzip.BadGzipFile, EOFError, zlib.error) as trouble:
+            raise NotAnExport(why=f"{LOG_GZ} cannot be unpacked: {trouble}") from trouble
         return
     plain = folder.joinpath(LOG)
     if not plain.exists():
@@ -265,15 +292,15 @@ def event_of(value: Mapping[str, Any]) -> LoggedEvent:
     return LoggedEvent(
         value["journal_no"],
         value["id"],
-        value["kind"],
-        value["subject"],
-        actor["kind"],
+        _text(value["kind"]),
+        _text(value["subject"]),
+        _text(actor["kind"]),
         UUID(actor["principal_id"]),
         None if party is None else UUID(party),
         datetime.fromisoformat(value["effective_at"]),
         datetime.fromisoformat(value["recorded_at"]),
-        value["reason"],
-        value["detail"],
+        _text(value["reason"]),
+        _text(value["detail"]),
         bytes.fromhex(value["leaf_hash"]),
         tuple(_entry_of(each) for each in value["entries"]),
     )
@@ -286,12 +313,12 @@ def _entry_of(value: Mapping[str, Any]) -> LoggedEntry:
     return LoggedEntry(
         value["entry_no"],
         value["book_no"],
-        value["book"],
-        value["currency"],
+        _text(value["book"]),
+        _text(value["currency"]),
         None if back is None else EntryRef(back["event_id"], back["entry_no"]),
         tuple(
             LoggedLine(
-                each["account"],
+                _text(each["account"]),
                 int(each["amount_minor"]),
                 each["account_seq"],
                 int(each["balance_after_minor"]),
@@ -306,8 +333,30 @@ def read_rows(folder: Path | zipfile.Path, name: str) -> Iterator[dict[str, str]
     file = folder.joinpath(name)
     if not file.exists():
         raise NotAnExport(why=f"{name} is missing")
-    with file.open("rb") as octets, io.TextIOWrapper(octets, "utf-8", newline="") as text:
-        yield from csv.DictReader(text, strict=True)
+    try:
+        with file.open("rb") as octets, io.TextIOWrapper(octets, "utf-8", newline="") as text:
+            yield from csv.DictReader(text, strict=True)
+    except (UnicodeDecodeError, csv.Error) as trouble:
+        raise NotAnExport(why=f"{name} cannot be read: {trouble}") from trouble
+
+
+def time_of(text: str) -> datetime:
+    """An instant; ValueError for one without a zone."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no zone")
+    return at
+
+
+def check_periods(folder: Path | zipfile.Path) -> None:
+    """Refuse periods that nobody could open."""
+    for row in read_rows(folder, PERIODS):
+        try:
+            is_sound = time_of(row["from"]) < time_of(row["until"]) and bool(row["state"])
+        except (KeyError, ValueError, TypeError) as trouble:
+            raise NotAnExport(why=f"{PERIODS}: {trouble!r}") from trouble
+        if not is_sound:
+            raise NotAnExport(why=f"{PERIODS}: {row['from']} is no beginning")
 
 
 def read_checkpoints(folder: Path | zipfile.Path) -> str:
