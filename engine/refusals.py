@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from engine.refusals_auditor import AUDITOR
 from engine.refusals_axes import AXES
+from engine.refusals_claims import CLAIMS
 from engine.refusals_disputes import DISPUTES
 from engine.refusals_log import LOG
 from engine.refusals_periods import PERIODS
@@ -359,7 +360,7 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
         **_MONEY,
         **_LEDGER,
         **_RESERVATIONS,
-        **{code: Words(*told) for code, told in {**PERIODS, **DISPUTES}.items()},
+        **{code: Words(*told) for code, told in {**PERIODS, **DISPUTES, **CLAIMS}.items()},
         **_ESCROW_STATES,
         **_ESCROW,
         **_PAYOUTS,

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Machine
+from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_slot import SLOTS
 
@@ -21,6 +22,7 @@ MACHINES: Final = MappingProxyType(
         "refund": REFUNDS,
         "release": RELEASES,
         "dispute": DISPUTES,
+        "claim": CLAIMS,
     }
 )
 

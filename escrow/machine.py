@@ -111,6 +111,11 @@ class Trigger(StrEnum):
     LOG_LATE = "log_late"
     EDIT_TIME = "edit_time"
     DELETE_TIME = "delete_time"
+    REFUND_LATER = "refund_later"
+    RECOVER = "recover"
+    RECOVER_ALL = "recover_all"
+    PROPOSE_WRITE_OFF = "propose_write_off"
+    APPROVE_WRITE_OFF = "approve_write_off"
     APPROVE_LATE = "approve_late"
     LOCK = "lock"
     BILL = "bill"
@@ -160,6 +165,7 @@ class Guard(StrEnum):
     SECOND_PERSON = "second_person"
     REVIEW_UNPAID = "review_unpaid"
     PROTECTED_HOURS = "protected_hours"
+    KEPT_BY_PAYEE = "kept_by_payee"
 
 
 class Timer(StrEnum):
@@ -325,10 +331,10 @@ _R = RefundState
 REFUNDS: Final[Machine] = MappingProxyType(
     {
         (None, _T.CREATE): Transition(
-            who=PAYEE | SYSTEM | OPERATOR | CLIENT, to=_R.APPROVED, movement=("P14",)
+            who=PAYEE | SYSTEM | OPERATOR | CLIENT, to=_R.APPROVED, movement=("P14", "P17")
         ),
         (None, _T.CREDIT): Transition(
-            who=PAYEE | SYSTEM | OPERATOR | CLIENT, to=_R.WALLET_CREDITED, movement=("P14",)
+            who=PAYEE | SYSTEM | OPERATOR | CLIENT, to=_R.WALLET_CREDITED, movement=("P14", "P17")
         ),
         **from_each((_R.APPROVED, _R.UNKNOWN), _T.PEND, Transition(who=RAIL, to=_R.SUBMITTED)),
         **from_each(

@@ -248,6 +248,14 @@ SLOTS: Final[Machine] = MappingProxyType(
             movement=("P13",),
             cancels=(*_CLOSES, Timer.REFUND_REPLY),
         ),
+        # money comes back from the payee after its release
+        **unmoved(
+            (*HOLDING, _X.RELEASED, _X.REFUNDED),
+            _T.REFUND_LATER,
+            PAYEE | OPERATOR,
+            guards=(_G.NO_HOLD, _G.KEPT_BY_PAYEE),
+            movement=("P17",),
+        ),
         # 18: nobody moves
         **unmoved(WORKING, _T.REMIND, SYSTEM, arms=(Timer.DORMANT,)),
         **from_each(

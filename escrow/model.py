@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from escrow.model_claim import Claim, Recovery
 from ledger.model import Draft
 
 
@@ -163,7 +164,8 @@ class Slot:
     agreed price; `uncleared_minor` the part of held that the client's bank may still take back;
     `fee_deferred_minor` the client's fee that is not yet ours. `submission_no` is the submission
     that lies before the client (0: none), `submission_count` how many there were.
-    `disputed_minor` is the part of held that a dispute freezes.
+    `disputed_minor` is the part of held that a dispute freezes, `returned_minor` the part of
+    released that went back to the client afterwards.
     """
 
     id: UUID
@@ -193,6 +195,12 @@ class Slot:
     confirmed_by: Role | None = None
     notices: int = 0
     disputed_minor: int = 0
+    returned_minor: int = 0
+
+    @property
+    def kept_minor(self) -> int:
+        """What was released and has not come back from the payee since; before commission."""
+        return self.released_minor - self.returned_minor
 
     @property
     def unpaid_minor(self) -> int:
@@ -379,6 +387,9 @@ class Plan:
     moved_refunds: tuple[tuple[Refund, Refund], ...] = ()
     amendments: tuple[Amendment, ...] = ()
     moved_amendments: tuple[tuple[Amendment, Amendment], ...] = ()
+    claims: tuple[Claim, ...] = ()
+    moved_claims: tuple[tuple[Claim, Claim], ...] = ()
+    recoveries: tuple[Recovery, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     cancelled: tuple[tuple[str, str], ...] = ()
     paused: tuple[tuple[str, str], ...] = ()

@@ -213,6 +213,12 @@ class BadAmendment(Refusal):
     code = "escrow.bad_amendment"
 
 
+class NothingReleased(Refusal):
+    """The payee has nothing of this slot that could go back."""
+
+    code = "escrow.nothing_released"
+
+
 class BadText(Refusal):
     """A text is longer than its field takes, or holds a character that no database keeps."""
 

@@ -33,6 +33,7 @@ from escrow.refusals import (
     NeedsBoth,
     NotBothConfirm,
     NotCleared,
+    NothingReleased,
     NothingUnpaid,
     NoticesMissing,
     NoTimer,
@@ -269,6 +270,11 @@ def _both_signed(deal: Deal, _command: Command, _role: Role, _at: datetime) -> N
         raise OtherPartyMustSign(slot_id=str(deal.slot.id))
 
 
+def _kept_by_payee(deal: Deal, _command: Command, _role: Role, _at: datetime) -> None:
+    if not deal.slot.kept_minor:
+        raise NothingReleased(slot_id=str(deal.slot.id))
+
+
 Check = Callable[[Deal, Command, Role, datetime], None]
 
 GUARDS: Final[Mapping[Guard, Check]] = MappingProxyType(
@@ -293,6 +299,7 @@ GUARDS: Final[Mapping[Guard, Check]] = MappingProxyType(
         Guard.NOTICES_SENT: _notices_sent,
         Guard.WITHIN_LIMIT: _within_limit,
         Guard.BOTH_SIGNED: _both_signed,
+        Guard.KEPT_BY_PAYEE: _kept_by_payee,
     }
 )
 """The checks of the slot's guards; the contract's and the funding's are in their decisions."""

@@ -130,10 +130,9 @@ def send_back(
         refunds=refunds,
         moved_lots=tuple((part.lot, gone(part)) for part in parts),
         moved_fundings=tuple(
-            (fundings[each.funding_id], _refunded(fundings[each.funding_id], each))
-            for each in refunds
+            (fundings[each.funding_id], given(fundings[each.funding_id], each)) for each in refunds
         ),
-        asks=tuple(_ask(each, fundings[each.funding_id]) for each in by_rail),
+        asks=tuple(ask_of(each, fundings[each.funding_id]) for each in by_rail),
     )
 
 
@@ -197,14 +196,14 @@ REFUNDERS: Final = REFUNDS[None, Trigger.CREATE].who
 """Whose step on a slot may bring a refund about; the slot's own row has asked already."""
 
 
-def _refunded(funding: Funding, back: Refund) -> Funding:
+def given(funding: Funding, back: Refund) -> Funding:
     """The funding with this much less to give back; the database holds the bound as well."""
     refunded = funding.refunded_minor + back.total_minor
     assert refunded <= funding.captured_minor
     return moved_on(funding, refunded_minor=refunded)
 
 
-def _ask(back: Refund, funding: Funding) -> Ask:
+def ask_of(back: Refund, funding: Funding) -> Ask:
     """The rail gives back to the very means of payment that the money came by."""
     return Ask(
         back.id,

@@ -119,7 +119,7 @@ def _release(
     row, _ = slot_step(SLOTS, deal, trigger, command, at)
     slot, terms = deal.slot, deal.contract.terms
     ours = commission_minor(
-        amount_minor, released_before_minor=slot.released_minor, rate_bps=terms.commission_bps
+        amount_minor, released_before_minor=slot.kept_minor, rate_bps=terms.commission_bps
     )
     entries = p07_release(
         slot_id=slot.id,

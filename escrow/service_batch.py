@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import store, store_writes
+from escrow import store, store_chargeback, store_writes
 from escrow.model import Contract, Plan, Slot
 from escrow.refusals import SubjectTwice, UnknownSlot
 from escrow.rules import Deal
@@ -222,6 +222,9 @@ def _save(connection: Connection, plans: Sequence[Plan], at: datetime) -> None:
     store_writes.save_refunds(connection, all_of("moved_refunds"))
     store_writes.add_amendments(connection, all_of("amendments"))
     store_writes.save_amendments(connection, all_of("moved_amendments"))
+    store_chargeback.add_claims(connection, all_of("claims"))
+    store_chargeback.save_claims(connection, all_of("moved_claims"))
+    store_chargeback.add_recoveries(connection, all_of("recoveries"))
     _set_clocks(connection, plans, at)
     _ask_rails(connection, plans, at)
 

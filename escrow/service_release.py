@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import rules_release, store
+from escrow import rules_claims, rules_release, store, store_chargeback
 from escrow.commands import ReleaseCommand, ReleasePart, SlotCommand
 from escrow.model import Contract, Plan, Release
 from escrow.refusals import UnknownRelease
@@ -102,13 +102,30 @@ def end_security_hold_locked(
     *,
     at: datetime,
 ) -> list[Outcome]:
-    """The same on releases that the caller has locked, each named once."""
+    """The same on releases that the caller has locked, each named once.
+
+    What a payee owes the platform is taken from what becomes available to him (P23).
+    """
+    payees = {release.payee_id for release, _, _ in locked.values()}
+    claims = store_chargeback.lock_open_claims(connection, payees)
+    owed = {claim.id: claim for claim in claims}
+    rules = store_chargeback.find_rules(connection, {c.currency for c in claims}) if claims else {}
 
     def decide(command: ReleaseCommand) -> Plan:
         found = locked.get(command.release_id)
         if found is None:
             raise UnknownRelease(release_id=str(command.release_id))
-        return rules_release.end_security_hold(*found, command, at)
+        plan = rules_release.end_security_hold(*found, command, at)
+        release = found[0]
+        mine = [
+            claim
+            for claim in owed.values()
+            if (claim.payee_id, claim.currency) == (release.payee_id, release.currency)
+        ]
+        if mine:
+            plan = rules_claims.recover(plan, release, mine, rules[release.currency], command, at)
+            owed.update((new.id, new) for _, new in plan.moved_claims)
+        return plan
 
     return run(connection, commands, decide, at=at)
 

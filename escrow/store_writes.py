@@ -76,7 +76,7 @@ _SLOT_CHANGES: Final = (
     *("state", "version", "amount_minor", "active_at", "funded_minor", "rolled_in_minor"),
     *("held_minor", "released_minor", "refunded_minor", "rolled_out_minor", "uncleared_minor"),
     *("fee_deferred_minor", "lot_count", "submission_no", "submission_count", "change_rounds"),
-    *("confirmed_by", "notices", "disputed_minor"),
+    *("confirmed_by", "notices", "disputed_minor", "returned_minor"),
 )
 _FUNDING_CHANGES: Final = (
     *("state", "version", "captured_minor", "refunded_minor", "rail_fee_minor", "rail_ref"),

@@ -87,6 +87,7 @@ SLOT: Final = _table(
     confirmed_by=_TEXT,
     notices=_COUNT,
     disputed_minor=_MINOR,
+    returned_minor=_MINOR,
 )
 
 SUBMISSION: Final = _table(

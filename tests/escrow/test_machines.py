@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Guard, Machine, Trigger
+from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_slot import SLOTS
 from escrow.model import (
@@ -20,6 +21,7 @@ from escrow.model import (
     Role,
     SlotState,
 )
+from escrow.model_claim import ClaimState
 from escrow.model_dispute import DisputeState
 from escrow.refusals import NotYours, WrongState
 from escrow.rules import GUARDS, step
@@ -72,6 +74,7 @@ dormant refund_dormant system operator -> refunded
 {WORKING} roll_all client payee -> cancelled
 awaiting_funding roll_in client payee -> funded
 {WORKING} roll_in client payee -> =
+{HOLDING},released,refunded refund_later payee operator -> =
 refund_requested reject_refund payee -> disputed
 {HOLDING} dispute client payee operator -> disputed
 disputed restore_funded system -> funded
@@ -158,6 +161,14 @@ def rows_of(text: str) -> dict[tuple[str, str, str], str]:
     return found
 
 
+CLAIM_ROWS = """
+- create payee operator rail -> open
+open recover system -> open
+open recover_all system -> recovered
+open propose_write_off operator -> open
+open approve_write_off operator -> written_off
+"""
+
 MACHINES = [
     (CONTRACTS, ContractState, CONTRACT_ROWS),
     (SLOTS, SlotState, SLOT_ROWS),
@@ -165,8 +176,9 @@ MACHINES = [
     (REFUNDS, RefundState, REFUND_ROWS),
     (RELEASES, ReleaseState, RELEASE_ROWS),
     (DISPUTES, DisputeState, DISPUTE_ROWS),
+    (CLAIMS, ClaimState, CLAIM_ROWS),
 ]
-NAMES = ["contract", "slot", "funding", "refund", "release", "dispute"]
+NAMES = ["contract", "slot", "funding", "refund", "release", "dispute", "claim"]
 
 
 @pytest.mark.parametrize(("machine", "states", "text"), MACHINES, ids=NAMES)
@@ -208,7 +220,7 @@ def test_every_guard_of_a_slot_has_its_check() -> None:
 
 def test_money_leaves_only_where_no_hold_is_open() -> None:
     """Each row whose movement takes money out of a slot or a hold asks for open holds."""
-    outflows = {"P05", "P07", "P09", "P10", "P11", "P13", "P14", "P29"}
+    outflows = {"P05", "P07", "P09", "P10", "P11", "P13", "P14", "P17", "P29"}
 
     rows = [row for table in (SLOTS, RELEASES) for row in table.values()]
 

@@ -5,6 +5,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES
+from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import AT_ONCE as RESOLVED_AT_ONCE
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_slot import SLOTS
@@ -17,6 +18,7 @@ MACHINES = {
     "refund": REFUNDS,
     "release": RELEASES,
     "dispute": DISPUTES,
+    "claim": CLAIMS,
 }
 
 
