@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from escrow import rules_dispute_end as ends
+from escrow import rules_dispute_open as opening
 from escrow import rules_dispute_steps as steps
 from escrow import store_dispute
 from escrow.machine import Trigger
@@ -236,7 +237,7 @@ def _open(connection: Connection, command: OpenDispute, at: datetime) -> Outcome
             raise IdTaken(id=str(given.dispute_id))
         currency = deal.slot.currency
         rules = store_dispute.find_rules(connection, currency) or standard_rules(currency)
-        moves.append(steps.open_dispute(deal, rules, given, at))
+        moves.append(opening.open_dispute(deal, rules, given, at))
         return moves[0].plan
 
     (outcome,) = run(connection, [command], plan, at=at)

@@ -66,7 +66,7 @@ ACTS: dict[str, Act] = {
 }
 
 
-def play(court: Court, story: str) -> None:
+def check_story(court: Court, story: str) -> None:
     """Each line: what is done, then what the books say, or with which code it is refused."""
     for line in filter(None, (each.strip() for each in story.splitlines())):
         told, _, expected = (part.strip() for part in line.partition("->"))
@@ -169,4 +169,4 @@ STORIES = {
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
 def test_story(connection: Connection, story: str) -> None:
     """After each line the books say what the line says, and are proved."""
-    play(Court(Stage(connection, terms=Terms()).ready()), story)
+    check_story(Court(Stage(connection, terms=Terms()).ready()), story)

@@ -1,0 +1,156 @@
+"""Two connections at once on one dispute: the result is that of one of the two serial orders."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from kernel.commands import Outcome
+from kernel.database import Tenant, transaction
+from kernel.principals import Actor
+from tests.escrow.stage import Stage, prove_books
+from tests.escrow.stage_dispute import Court
+
+Act = Callable[[Court], Outcome]
+
+
+def race(engine: Engine, tenant: Tenant, court: Court, *acts: Act) -> list[str]:
+    """The codes of the acts, done at the same time, each in a transaction of its own."""
+    start = Barrier(len(acts))
+
+    def run(act: Act) -> str:
+        with transaction(engine, tenant) as connection:
+            mine = replace(court, stage=on(court.stage, connection))
+            start.wait(timeout=10)
+            return act(mine).code
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return [each.result(timeout=30) for each in [pool.submit(run, act) for act in acts]]
+
+
+def on(stage: Stage, connection: Connection) -> Stage:
+    """The same deal on another connection."""
+    other = object.__new__(Stage)
+    other.__dict__.update(stage.__dict__, connection=connection)
+    return other
+
+
+def prepared(engine: Engine, tenant: Tenant, prepare: Callable[[Court], object]) -> Court:
+    """A court whose past is committed."""
+    with transaction(engine, tenant) as connection:
+        court = Court(Stage(connection).submitted())
+        prepare(court)
+    return court
+
+
+def seen(engine: Engine, tenant: Tenant, court: Court) -> tuple[str, str]:
+    """(slot, dispute) after all; the books are proved."""
+    with transaction(engine, tenant) as connection:
+        prove_books(connection)
+        after = replace(court, stage=on(court.stage, connection))
+        row = connection.exec_driver_sql("SELECT count(*) FROM dispute").scalar_one()
+        return after.stage.slot().state.value, after.dispute.state.value if row else "none"
+
+
+def to_decision(court: Court) -> None:
+    """A small claim, heard, that waits for a decision."""
+    court.in_negotiation()
+    assert court.act("mediate_dispute", court.stage.client).is_done
+    assert court.file(court.stage.client).is_done
+    assert court.file(court.stage.payee).is_done
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_approval_against_dispute(own_engine: Engine, tenant: Tenant, turn: int) -> None:
+    """Either the money is out and nothing can be disputed, or it is frozen."""
+    court = prepared(own_engine, tenant, lambda _: None)
+    acts: list[Act] = [lambda c: c.stage.approve(), lambda c: c.open()]
+
+    codes = race(own_engine, tenant, court, *(acts if turn % 2 else acts[::-1]))
+
+    assert sorted(codes) == ["done", "escrow.wrong_state"]
+    assert seen(own_engine, tenant, court) in {("released", "none"), ("disputed", "opened")}
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_e13_two_decisions_at_once(own_engine: Engine, tenant: Tenant, turn: int) -> None:
+    """E13: of two proposals on one version the second is shown the first's."""
+    court = prepared(own_engine, tenant, to_decision)
+    with transaction(own_engine, tenant) as connection:
+        version = replace(court, stage=on(court.stage, connection)).dispute.version
+    other = court.second
+
+    codes = race(
+        own_engine,
+        tenant,
+        court,
+        lambda c: c.propose(7_000 + turn, version=version),
+        lambda c: c.propose(2_000, other, version=version),
+    )
+
+    assert sorted(codes) == ["dispute.decision_stands", "done"]
+
+
+def test_e13_two_approvals_split_once(own_engine: Engine, tenant: Tenant) -> None:
+    """E13: two people approve at the same time; the money is split once."""
+
+    def prepare(court: Court) -> None:
+        to_decision(court)
+        assert court.propose(7_000).is_done
+
+    court = prepared(own_engine, tenant, prepare)
+    with transaction(own_engine, tenant) as connection:
+        version = replace(court, stage=on(court.stage, connection)).dispute.version
+    people: tuple[Actor, Actor] = (court.second, court.mediator)
+
+    codes = race(
+        own_engine,
+        tenant,
+        court,
+        lambda c: c.approve(people[0], version=version),
+        lambda c: c.approve(people[1], version=version),
+    )
+
+    assert sorted(codes) == ["dispute.decision_stands", "done"]
+    assert seen(own_engine, tenant, court) == ("released", "executed")
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_withdrawal_against_acceptance(own_engine: Engine, tenant: Tenant, turn: int) -> None:
+    """The opener withdraws while the other accepts his offer: one of both counts."""
+
+    def prepare(court: Court) -> None:
+        court.in_negotiation(9_000)
+        assert court.offer(court.stage.client, 6_000).is_done
+
+    court = prepared(own_engine, tenant, prepare)
+    acts: list[Act] = [
+        lambda c: c.act("withdraw_dispute", c.stage.client),
+        lambda c: c.accept(c.stage.payee, 2),
+    ]
+
+    codes = race(own_engine, tenant, court, *(acts if turn % 2 else acts[::-1]))
+
+    assert sorted(codes) == ["done", "escrow.wrong_state"]
+    ends = {("submitted", "withdrawn"), ("released", "executed")}
+    assert seen(own_engine, tenant, court) in ends
+
+
+def test_withdrawal_against_the_short_way(own_engine: Engine, tenant: Tenant) -> None:
+    """A dispute is withdrawn, or on its way to a decision from which it cannot be."""
+    court = prepared(own_engine, tenant, lambda c: c.in_negotiation())
+
+    codes = race(
+        own_engine,
+        tenant,
+        court,
+        lambda c: c.act("withdraw_dispute", c.stage.client),
+        lambda c: c.act("mediate_dispute", c.stage.payee),
+    )
+
+    assert sorted(codes) == ["done", "escrow.wrong_state"]
+    ends = {("submitted", "withdrawn"), ("disputed", "arbitration")}
+    assert seen(own_engine, tenant, court) in ends
