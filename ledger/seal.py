@@ -60,7 +60,7 @@ def seal(connection: Connection, *, at: datetime, limit: int = ROUND_EVENTS) -> 
     Args:
         connection: a transaction of the tenant.
         at: real time, not the tenant's clock. It becomes the block's `sealed_at`, moved on where it
-            is not after the block before.
+            is not after the block before, and back where the database's clock is behind.
         limit: events after which the round takes no further batch.
     """
     store_seal.lock_log(connection)
@@ -123,6 +123,7 @@ def _write(connection: Connection, head: Head, leaves: Sequence[Leaf], at: datet
     nodes = tree.extend(leaf.hash for leaf in leaves)
     custody = _count((leaf.entries >> 32 for leaf in leaves), head.custody_entries)
     platform = _count((leaf.entries & _LOW for leaf in leaves), head.platform_entries)
+    at = min(at, store_seal.find_clock(connection))
     sealed_at = at if head.sealed_at is None else max(at, head.sealed_at + _TICK)
     after = Head(head.no + 1, tree.size, tree.root(), custody[-1], platform[-1], sealed_at)
     store_seal.add_block(connection, after, first_journal_no=head.size + 1)

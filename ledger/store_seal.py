@@ -147,6 +147,14 @@ def list_events(connection: Connection, batches: Sequence[int]) -> list[Leaf]:
     return [Leaf(*row) for row in cursor.fetchall()]
 
 
+def find_clock(connection: Connection) -> datetime:
+    """The real time of the database, which lets no block be sealed in its future."""
+    row = driver(connection).execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    at: datetime = row[0]
+    return at
+
+
 def find_head(connection: Connection) -> Head:
     """Where the log ends."""
     row = driver(connection).execute(_NEWEST_BLOCK).fetchone()
