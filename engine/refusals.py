@@ -12,6 +12,7 @@ from engine.refusals_auditor import AUDITOR
 from engine.refusals_axes import AXES
 from engine.refusals_claims import CLAIMS
 from engine.refusals_disputes import DISPUTES
+from engine.refusals_hourly import HOURLY
 from engine.refusals_log import LOG
 from engine.refusals_periods import PERIODS
 from engine.refusals_taken import TAKEN
@@ -360,7 +361,9 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
         **_MONEY,
         **_LEDGER,
         **_RESERVATIONS,
-        **{code: Words(*told) for code, told in {**PERIODS, **DISPUTES, **CLAIMS}.items()},
+        **{
+            code: Words(*told) for code, told in {**PERIODS, **DISPUTES, **HOURLY, **CLAIMS}.items()
+        },
         **_ESCROW_STATES,
         **_ESCROW,
         **_PAYOUTS,

@@ -12,6 +12,7 @@ from typing import Final
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Machine
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
+from escrow.machine_hourly import ENTRIES, WEEKS
 from escrow.machine_slot import SLOTS
 
 MACHINES: Final = MappingProxyType(
@@ -22,6 +23,8 @@ MACHINES: Final = MappingProxyType(
         "refund": REFUNDS,
         "release": RELEASES,
         "dispute": DISPUTES,
+        "week": WEEKS,
+        "time-entry": ENTRIES,
         "claim": CLAIMS,
     }
 )

@@ -6,13 +6,23 @@ They live by topic in `service_deal`, `service_funding`, `service_work`, `servic
 
 from escrow.maths import quote
 from escrow.service_deal import accept, add_milestones, close, end, pause, propose, resume
-from escrow.service_funding import (
+from escrow.service_funding import credit_receipt, tip
+from escrow.service_hourly import (
+    accept_hours,
+    add_hours,
+    approve_late,
+    change_hours,
+    delete_time,
+    edit_time,
+    log_time,
+    propose_hours,
+)
+from escrow.service_hourly_money import (
     cancel_funding,
-    credit_receipt,
     expire_funding,
     fund,
     funding_results,
-    tip,
+    write_off,
 )
 from escrow.service_look import look
 from escrow.service_refund import (
@@ -41,26 +51,34 @@ from escrow.service_work import (
 
 __all__ = [
     "accept",
+    "accept_hours",
     "accept_refund",
+    "add_hours",
     "add_milestones",
     "approve",
+    "approve_late",
     "ask_refund",
     "auto_release",
     "cancel",
     "cancel_funding",
+    "change_hours",
     "close",
     "confirm",
     "credit_receipt",
+    "delete_time",
+    "edit_time",
     "end",
     "end_security_hold",
     "expire_funding",
     "fund",
     "funding_results",
     "give_back",
+    "log_time",
     "look",
     "pause",
     "propose",
     "propose_amendment",
+    "propose_hours",
     "quote",
     "refund_results",
     "refund_unanswered",
@@ -72,4 +90,5 @@ __all__ = [
     "submit",
     "tip",
     "withdraw_submission",
+    "write_off",
 ]

@@ -24,7 +24,9 @@ from escrow.service_batch import get_deal, lock_deals, run
 from escrow.service_clocks import pause_clocks, resume_clocks
 from escrow.service_deal import close
 from escrow.service_dispute_clocks import DISPUTE_HANDLERS
-from escrow.service_funding import expire_funding, lock_payments
+from escrow.service_funding import lock_payments
+from escrow.service_hourly_money import expire_funding
+from escrow.service_hourly_weeks import HANDLERS as WEEKS
 from escrow.service_refund import refund_unanswered, settle_dormant
 from escrow.service_release import (
     auto_release_locked,
@@ -128,6 +130,7 @@ HANDLERS: Final = MappingProxyType(
         "escrow.fund_bank": fund_expiry,
         "escrow.dormant": dormant,
         "escrow.close_contract": close_contract,
+        **WEEKS,
         **DISPUTE_HANDLERS,
     }
 )

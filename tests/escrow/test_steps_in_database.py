@@ -8,6 +8,7 @@ from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import AT_ONCE as RESOLVED_AT_ONCE
 from escrow.machine_dispute import DISPUTES
+from escrow.machine_hourly import ENTRIES, WEEKS
 from escrow.machine_slot import SLOTS
 from tests.escrow.stage import Stage
 
@@ -18,6 +19,8 @@ MACHINES = {
     "refund": REFUNDS,
     "release": RELEASES,
     "dispute": DISPUTES,
+    "work_week": WEEKS,
+    "time_entry": ENTRIES,
     "claim": CLAIMS,
 }
 

@@ -1,0 +1,225 @@
+"""What the clocks and the client's money do to worked weeks: close, invoice, charge, release."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from escrow import rules_hourly_weeks, store, store_hourly
+from escrow.commands_hourly import WeekCommand
+from escrow.machine_hourly import AWAITING_MONEY
+from escrow.maths_hourly import judge, week_of
+from escrow.model import ContractState, SlotState
+from escrow.model_hourly import HourlyTerm, Judged, Step, TimeEntry, Week, WeekState
+from escrow.refusals import Held, NotCleared, WrongState
+from escrow.rules import Deal
+from escrow.rules_hourly import new_week
+from escrow.rules_hourly_weeks import PAUSE, Ledger
+from escrow.service_batch import lock_deals, share_people
+from escrow.service_hourly import run_hours
+from escrow.service_hourly_money import charge, follow, lock_terms, slot_of
+from kernel import timers
+from kernel.commands import Outcome
+from kernel.ids import new_id
+from kernel.principals import SYSTEM
+from kernel.timers import Arm, DueTimer
+
+Serve = Callable[..., list[Outcome]]
+
+
+def week_close(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
+    """Monday 00:00: entries are locked with their flags, and the next week opens."""
+    known = store_hourly.find_weeks(connection, [_id(each) for each in due])
+    contracts = _share(connection, known)
+    terms = lock_terms(connection, known)
+    weeks, claimed = _claim(connection, due)
+    judged = _judge(connection, weeks, terms)
+
+    def decide(command: WeekCommand) -> Step:
+        week = weeks[command.week_id]
+        term, contract = terms[week.term_id], contracts[week.contract_id]
+        book = Ledger(week=week, term=term, contract=contract, judged=judged[week.id])
+        bounds = week_of(week.ends_at, ZoneInfo(term.week_zone))
+        is_there = bounds.starts_at in store_hourly.list_starts(connection, [term.term_id]).get(
+            term.term_id, {}
+        )
+        opens = contract.state is ContractState.ACTIVE and not is_there
+        following = new_week(term, bounds, new_id()) if opens else None
+        return rules_hourly_weeks.close_week(book, following, command, at)
+
+    run_hours(connection, _commands(claimed), decide, at=at)
+    return len(claimed)
+
+
+def week_invoice(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
+    """Monday noon: the week is invoiced and the client's means of payment is charged."""
+    known = store_hourly.find_weeks(connection, [_id(each) for each in due])
+    share_people(connection, store.find_contracts(connection, [w.contract_id for w in known]))
+    contracts = {
+        each.id: each
+        for each in store.lock_contracts(connection, [week.contract_id for week in known])
+    }
+    terms = lock_terms(connection, known)
+    weeks, claimed = _claim(connection, due)
+    judged = _judge(connection, weeks, terms)
+    late = _late(connection, weeks, terms)
+    used = {each: len(store.find_contract_slots(connection, [each])) for each in contracts}
+
+    def decide(command: WeekCommand) -> Step:
+        week = weeks[command.week_id]
+        contract = contracts[week.contract_id]
+        used[contract.id] += 1
+        everything = (*judged[week.id], *late.pop(week.term_id, ()))
+        book = Ledger(week=week, term=terms[week.term_id], contract=contract, judged=everything)
+        return rules_hourly_weeks.invoice(
+            book, seq=used[contract.id], slot_id=new_id(), command=command, at=at
+        )
+
+    outcomes = run_hours(connection, _commands(claimed), decide, at=at)
+    invoiced = [UUID(o.facts["week_id"]) for o in outcomes if o.is_done and o.facts["slot_id"]]
+    charge(connection, invoiced, at)
+    return len(claimed)
+
+
+def week_charge(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
+    """A day after a charge failed, and later again: charge once more, or see what came."""
+    deals, weeks, claimed = _claim_with_slots(connection, due)
+    again = []
+    for each in claimed:
+        week = weeks[_id(each)]
+        deal = deals[slot_of(week)]
+        is_unpaid = deal.slot.state is SlotState.AWAITING_FUNDING
+        if is_unpaid and week.state in AWAITING_MONEY and week.state is not WeekState.INVOICED:
+            again.append(each)
+
+    def decide(command: WeekCommand) -> Step:
+        week = weeks[command.week_id]
+        contract = deals[slot_of(week)].contract
+        return rules_hourly_weeks.try_again(week, contract, command, at)
+
+    run_hours(connection, _commands(again), decide, at=at)
+    charge(connection, [_id(each) for each in again], at)
+    others = [slot_of(weeks[_id(each)]) for each in claimed if each not in again]
+    follow(connection, others, at=at)
+    return len(claimed)
+
+
+def week_review_end(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
+    """Friday night: release, advance, or say that nobody paid; a held week waits a day."""
+    deals, weeks, claimed = _claim_with_slots(connection, due)
+    running = [
+        each
+        for each in claimed
+        if weeks[_id(each)].state
+        in {WeekState.IN_REVIEW, WeekState.INVOICED, WeekState.CHARGE_FAILED}
+    ]
+
+    def decide(command: WeekCommand) -> Step:
+        week = weeks[command.week_id]
+        return rules_hourly_weeks.end_review(week, deals[slot_of(week)], command, at, new_id())
+
+    outcomes = run_hours(connection, _commands(running), decide, at=at)
+    waits = {Held.code, NotCleared.code, WrongState.code}
+    timers.arm(
+        connection,
+        [
+            Arm(each.subject, each.kind, at + PAUSE, 0)
+            for each, outcome in zip(running, outcomes, strict=True)
+            if outcome.code in waits
+        ],
+    )
+    return len(claimed)
+
+
+HANDLERS: Final = MappingProxyType(
+    {
+        "escrow.week_close": week_close,
+        "escrow.week_invoice": week_invoice,
+        "escrow.week_charge": week_charge,
+        "escrow.week_review_end": week_review_end,
+    }
+)
+"""The clocks of a worked week, for the table of timers."""
+
+
+def _judge(
+    connection: Connection, weeks: Mapping[UUID, Week], terms: Mapping[UUID, HourlyTerm]
+) -> dict[UUID, tuple[Judged, ...]]:
+    """The weeks' own entries as they would be billed."""
+    entries: dict[UUID, list[TimeEntry]] = {week_id: [] for week_id in weeks}
+    for entry in store_hourly.list_entries(connection, list(weeks)):
+        if entry.week_id is not None:
+            entries[entry.week_id].append(entry)
+    return {
+        week.id: tuple(
+            judge(
+                entries[week.id],
+                limit_minutes=week.limit_minutes,
+                used_minutes=0,
+                activity_floor=terms[week.term_id].activity_floor,
+            )
+        )
+        for week in weeks.values()
+    }
+
+
+def _late(
+    connection: Connection, weeks: Mapping[UUID, Week], terms: Mapping[UUID, HourlyTerm]
+) -> dict[UUID, list[Judged]]:
+    """Approved late entries by term, within what was left of the limit of their own week."""
+    found: dict[UUID, list[Judged]] = {}
+    term_ids = sorted({week.term_id for week in weeks.values()})
+    approved = store_hourly.lock_late(connection, term_ids)
+    starts = store_hourly.list_starts(connection, term_ids)
+    for key in sorted({(each.term_id, each.week_starts_at) for each in approved}):
+        term_id, starts_at = key
+        some = [e for e in approved if (e.term_id, e.week_starts_at) == key]
+        own = starts.get(term_id, {}).get(starts_at)
+        limit = own.limit_minutes if own else terms[term_id].limit_minutes
+        found.setdefault(term_id, []).extend(
+            judge(
+                some,
+                limit_minutes=limit,
+                used_minutes=store_hourly.sum_billed(connection, term_id, starts_at),
+                activity_floor=terms[term_id].activity_floor,
+            )
+        )
+    return found
+
+
+def _share(connection: Connection, weeks: Sequence[Week]) -> dict[UUID, Any]:
+    ids = [week.contract_id for week in weeks]
+    return {each.id: each for each in store.share_contracts(connection, ids)}
+
+
+def _claim(
+    connection: Connection, due: Sequence[DueTimer]
+) -> tuple[dict[UUID, Week], list[DueTimer]]:
+    """The weeks of due timers, locked unless another transaction holds them, and their timers."""
+    locked = store_hourly.lock_weeks(connection, [_id(each) for each in due], skip_locked=True)
+    weeks = {each.id: each for each in locked}
+    claimed = timers.claim(connection, [each for each in due if _id(each) in weeks])
+    return {_id(each): weeks[_id(each)] for each in claimed}, claimed
+
+
+def _claim_with_slots(
+    connection: Connection, due: Sequence[DueTimer]
+) -> tuple[dict[UUID, Deal], dict[UUID, Week], list[DueTimer]]:
+    known = store_hourly.find_weeks(connection, [_id(each) for each in due])
+    slot_ids = [week.slot_id for week in known if week.slot_id]
+    deals = lock_deals(connection, slot_ids, skip_locked=True)
+    free = {week.id for week in known if week.slot_id in deals}
+    weeks, claimed = _claim(connection, [each for each in due if _id(each) in free])
+    return deals, weeks, claimed
+
+
+def _commands(claimed: Sequence[DueTimer]) -> list[WeekCommand]:
+    return [WeekCommand(actor=SYSTEM, week_id=_id(each)) for each in claimed]
+
+
+def _id(timer: DueTimer) -> UUID:
+    return UUID(timer.subject.partition(":")[2])

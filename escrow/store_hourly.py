@@ -1,0 +1,335 @@
+"""All SQL of hours: what is read, locked and written; rows become dataclasses at once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Connection, Table
+
+from escrow.model import Method, Role
+from escrow.model_hourly import (
+    ClientClaim,
+    EntryState,
+    HourlyTerm,
+    Rate,
+    Source,
+    TermState,
+    TimeEntry,
+    Unprotected,
+    Week,
+    WeekLine,
+    WeekState,
+    Worked,
+)
+from escrow.tables_hourly import (
+    CLIENT_CLAIM,
+    HOURLY_RATE,
+    HOURLY_TERM,
+    TIME_ENTRY,
+    WEEK_LINE,
+    WORK_WEEK,
+)
+from kernel.errors import Broken
+
+Row = TypeVar("Row")
+
+_LOCK: Final = "FOR NO KEY UPDATE"
+
+
+def _names(table: Table) -> str:
+    return ", ".join(column.name for column in table.columns)
+
+
+def _select(table: Table, where: str, order: str, lock: str = "") -> str:
+    return f"SELECT {_names(table)} FROM {table.name} WHERE {where} ORDER BY {order} {lock}"
+
+
+def _insert(table: Table) -> str:
+    marks = ", ".join(["%s"] * len(table.columns))
+    return f"INSERT INTO {table.name} ({_names(table)}) VALUES ({marks})"
+
+
+_ADD_TERM: Final = "INSERT INTO term (id, contract_id, kind, created_at) VALUES (%s, %s, %s, %s)"
+_TERM_CHANGES: Final = ("state", "version", "limit_minutes", "method_failed", "accepted_at")
+_WEEK_CHANGES: Final = (
+    *("slot_id", "state", "version", "limit_minutes", "amount_minor", "protected_minor"),
+    *("advanced_minor", "charge_attempts", "code"),
+)
+_ENTRY_CHANGES: Final = (
+    *("week_id", "started_at", "ended_at", "source", "memo", "rate_minor", "state", "version"),
+    *("billed_minutes", "over_limit", "is_protected", "reason", "line_no"),
+)
+_CLAIM_CHANGES: Final = ("state", "version", "proposed_by", "approved_by")
+
+_FIND_WAITING: Final = f"""
+SELECT {_names(WORK_WEEK)} FROM work_week
+WHERE state IN ('invoiced', 'charge_failed', 'advanced', 'unpaid') AND (
+    slot_id = ANY (%(slots)s::uuid[])
+    OR slot_id IN (SELECT slot_id FROM funding WHERE id = ANY (%(fundings)s::uuid[]))
+)
+ORDER BY id
+"""
+
+_LIST_SPANS: Final = """
+SELECT id, started_at, ended_at FROM time_entry
+WHERE state <> 'deleted' AND uuid_range(payee_id, payee_id, '[]') && uuid_range(%s, %s, '[]')
+    AND tstzrange(started_at, ended_at, '[)') && tstzrange(%s, %s, '[)')
+ORDER BY started_at
+"""
+
+_SUM_BILLED: Final = """
+SELECT coalesce(sum(billed_minutes), 0) FROM time_entry
+WHERE term_id = %s AND week_starts_at = %s AND state = 'billed'
+"""
+
+_TELL_APART: Final = "SELECT pg_advisory_xact_lock(hashtextextended('time_entry:' || %s, 0))"
+
+
+def _term(row: Sequence[Any]) -> HourlyTerm:
+    cells = list(row)
+    cells[4], cells[6], cells[9] = TermState(row[4]), Role(row[6]), Method(row[9])
+    return HourlyTerm(*cells)
+
+
+def _rate(row: Sequence[Any]) -> Rate:
+    return Rate(*row)
+
+
+def _week(row: Sequence[Any]) -> Week:
+    cells = list(row)
+    cells[8] = WeekState(row[8])
+    return Week(*cells)
+
+
+def _entry(row: Sequence[Any]) -> TimeEntry:
+    cells = list(row)
+    cells[8], cells[12], cells[21] = Source(row[8]), EntryState(row[12]), Unprotected(row[21])
+    return TimeEntry(*cells)
+
+
+def _line(row: Sequence[Any]) -> WeekLine:
+    return WeekLine(*row)
+
+
+def _claim(row: Sequence[Any]) -> ClientClaim:
+    return ClientClaim(*row)
+
+
+def _ids(ids: Iterable[UUID]) -> str:
+    return "{" + ",".join(map(str, ids)) + "}"
+
+
+def _read(
+    connection: Connection, statement: str, ids: Iterable[UUID], make: Callable[[Any], Row]
+) -> list[Row]:
+    wanted = list(ids)
+    if not wanted:
+        return []
+    return [make(row) for row in connection.exec_driver_sql(statement, (_ids(wanted),))]
+
+
+def lock_payees(connection: Connection, payee_ids: Iterable[UUID]) -> None:
+    """Let one transaction at a time log hours of a payee; the constraint stands behind it."""
+    for payee_id in sorted(set(payee_ids)):
+        connection.exec_driver_sql(_TELL_APART, (str(payee_id),))
+
+
+def find_terms(connection: Connection, term_ids: Iterable[UUID]) -> list[HourlyTerm]:
+    """Hourly terms without a lock, for what never changes, or to be shown."""
+    return _read(
+        connection, _select(HOURLY_TERM, "term_id = ANY (%s::uuid[])", "term_id"), term_ids, _term
+    )
+
+
+def lock_terms(connection: Connection, term_ids: Iterable[UUID]) -> list[HourlyTerm]:
+    """Lock hourly terms."""
+    statement = _select(HOURLY_TERM, "term_id = ANY (%s::uuid[])", "term_id", _LOCK)
+    return _read(connection, statement, term_ids, _term)
+
+
+def list_contract_terms(connection: Connection, contract_id: UUID) -> list[HourlyTerm]:
+    """The hourly terms of a contract."""
+    statement = _select(HOURLY_TERM, "contract_id = ANY (%s::uuid[])", "term_id")
+    return _read(connection, statement, [contract_id], _term)
+
+
+def list_rates(connection: Connection, term_ids: Iterable[UUID]) -> dict[UUID, list[Rate]]:
+    """The rates of terms, oldest first."""
+    found: dict[UUID, list[Rate]] = {}
+    statement = _select(HOURLY_RATE, "term_id = ANY (%s::uuid[])", "term_id, seq")
+    for rate in _read(connection, statement, term_ids, _rate):
+        found.setdefault(rate.term_id, []).append(rate)
+    return found
+
+
+def find_weeks(connection: Connection, week_ids: Iterable[UUID]) -> list[Week]:
+    """Weeks without a lock."""
+    return _read(connection, _select(WORK_WEEK, "id = ANY (%s::uuid[])", "id"), week_ids, _week)
+
+
+def lock_weeks(
+    connection: Connection, week_ids: Iterable[UUID], *, skip_locked: bool = False
+) -> list[Week]:
+    """Lock weeks; those that another transaction holds are left out where asked."""
+    lock = f"{_LOCK} SKIP LOCKED" if skip_locked else _LOCK
+    statement = _select(WORK_WEEK, "id = ANY (%s::uuid[])", "id", lock)
+    return _read(connection, statement, week_ids, _week)
+
+
+def lock_term_weeks(connection: Connection, term_ids: Iterable[UUID]) -> list[Week]:
+    """Lock the weeks of terms that still take hours, or are the newest; the terms are locked."""
+    statement = _select(
+        WORK_WEEK,
+        "term_id = ANY (%s::uuid[]) AND state IN ('open', 'payee_review')",
+        "id",
+        _LOCK,
+    )
+    return _read(connection, statement, term_ids, _week)
+
+
+def list_term_weeks(
+    connection: Connection, term_id: UUID, *, after: datetime | None, limit: int
+) -> list[Week]:
+    """The weeks of a term, oldest first, from the one after an instant."""
+    statement = (
+        f"SELECT {_names(WORK_WEEK)} FROM work_week WHERE term_id = %s"
+        " AND (%s::timestamptz IS NULL OR starts_at > %s) ORDER BY starts_at LIMIT %s"
+    )
+    rows = connection.exec_driver_sql(statement, (term_id, after, after, limit))
+    return [_week(row) for row in rows]
+
+
+def list_starts(
+    connection: Connection, term_ids: Iterable[UUID]
+) -> dict[UUID, dict[datetime, Week]]:
+    """All weeks of terms by their first instant, without a lock."""
+    found: dict[UUID, dict[datetime, Week]] = {}
+    statement = _select(WORK_WEEK, "term_id = ANY (%s::uuid[])", "starts_at")
+    for week in _read(connection, statement, term_ids, _week):
+        found.setdefault(week.term_id, {})[week.starts_at] = week
+    return found
+
+
+def find_waiting_weeks(
+    connection: Connection, *, slot_ids: Iterable[UUID], funding_ids: Iterable[UUID]
+) -> list[Week]:
+    """Weeks that wait for the money of these slots, or of the slots of these fundings."""
+    given = {"slots": _ids(slot_ids), "fundings": _ids(funding_ids)}
+    return [_week(row) for row in connection.exec_driver_sql(_FIND_WAITING, given)]
+
+
+def find_entries(connection: Connection, entry_ids: Iterable[UUID]) -> list[TimeEntry]:
+    """Entries without a lock."""
+    statement = _select(TIME_ENTRY, "id = ANY (%s::uuid[])", "id")
+    return _read(connection, statement, entry_ids, _entry)
+
+
+def lock_entries(connection: Connection, entry_ids: Iterable[UUID]) -> list[TimeEntry]:
+    """Lock entries."""
+    statement = _select(TIME_ENTRY, "id = ANY (%s::uuid[])", "id", _LOCK)
+    return _read(connection, statement, entry_ids, _entry)
+
+
+def list_entries(connection: Connection, week_ids: Iterable[UUID]) -> list[TimeEntry]:
+    """The entries of weeks in time order, without the deleted ones; a week's lock covers them."""
+    statement = _select(
+        TIME_ENTRY, "week_id = ANY (%s::uuid[]) AND state <> 'deleted'", "started_at, id"
+    )
+    return _read(connection, statement, week_ids, _entry)
+
+
+def list_late(connection: Connection, term_ids: Iterable[UUID]) -> list[TimeEntry]:
+    """The late entries of terms that wait for an approval or an invoice, in time order."""
+    statement = _select(
+        TIME_ENTRY,
+        "term_id = ANY (%s::uuid[]) AND state IN ('late', 'late_approved')",
+        "started_at, id",
+    )
+    return _read(connection, statement, term_ids, _entry)
+
+
+def lock_late(connection: Connection, term_ids: Iterable[UUID]) -> list[TimeEntry]:
+    """Lock the late entries of terms that the client has approved."""
+    statement = _select(
+        TIME_ENTRY, "term_id = ANY (%s::uuid[]) AND state = 'late_approved'", "id", _LOCK
+    )
+    return _read(connection, statement, term_ids, _entry)
+
+
+def list_spans(
+    connection: Connection, payee_id: UUID, *, begin: datetime, end: datetime
+) -> list[tuple[UUID, datetime, datetime]]:
+    """(entry, start, end) of the payee's hours under any term that touch an interval."""
+    rows = connection.exec_driver_sql(_LIST_SPANS, (payee_id, payee_id, begin, end))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def sum_billed(connection: Connection, term_id: UUID, week_starts_at: datetime) -> int:
+    """Minutes worked in a week that were billed already, whichever week's invoice did it."""
+    row = connection.exec_driver_sql(_SUM_BILLED, (term_id, week_starts_at)).scalar_one()
+    return int(row)
+
+
+def list_lines(connection: Connection, week_id: UUID) -> list[WeekLine]:
+    """The lines of a week's invoice."""
+    statement = _select(WEEK_LINE, "week_id = ANY (%s::uuid[])", "line_no")
+    return _read(connection, statement, [week_id], _line)
+
+
+def find_claims(connection: Connection, week_ids: Iterable[UUID]) -> list[ClientClaim]:
+    """Claims on clients without a lock."""
+    statement = _select(CLIENT_CLAIM, "week_id = ANY (%s::uuid[])", "week_id")
+    return _read(connection, statement, week_ids, _claim)
+
+
+def lock_claims(connection: Connection, week_ids: Iterable[UUID]) -> list[ClientClaim]:
+    """Lock claims on clients."""
+    statement = _select(CLIENT_CLAIM, "week_id = ANY (%s::uuid[])", "week_id", _LOCK)
+    return _read(connection, statement, week_ids, _claim)
+
+
+def write(connection: Connection, some: Sequence[Worked]) -> None:
+    """Write all rows of hours, parents first; Broken if one moved under its lock."""
+    terms = [each for worked in some for each in worked.terms]
+    _add(connection, _ADD_TERM, [(t.term_id, t.contract_id, "hourly", t.created_at) for t in terms])
+    _add_rows(connection, HOURLY_TERM, terms)
+    _add_rows(connection, HOURLY_RATE, [r for worked in some for r in worked.rates])
+    _save(connection, HOURLY_TERM, "term_id", _TERM_CHANGES, [w.moved_terms for w in some])
+    _add_rows(connection, WORK_WEEK, [week for worked in some for week in worked.weeks])
+    _save(connection, WORK_WEEK, "id", _WEEK_CHANGES, [w.moved_weeks for w in some])
+    _add_rows(connection, WEEK_LINE, [line for worked in some for line in worked.lines])
+    _add_rows(connection, TIME_ENTRY, [e for worked in some for e in worked.entries])
+    _save(connection, TIME_ENTRY, "id", _ENTRY_CHANGES, [w.moved_entries for w in some])
+    _add_rows(connection, CLIENT_CLAIM, [c for worked in some for c in worked.claims])
+    _save(connection, CLIENT_CLAIM, "week_id", _CLAIM_CHANGES, [w.moved_claims for w in some])
+
+
+def _add_rows(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
+    cells = attrgetter(*(column.name for column in table.columns))
+    _add(connection, _insert(table), [cells(row) for row in rows])
+
+
+def _add(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        connection.exec_driver_sql(statement, list(rows))
+
+
+def _save(
+    connection: Connection,
+    table: Table,
+    key: str,
+    changes: Sequence[str],
+    moves: Sequence[Sequence[tuple[Any, Any]]],
+) -> None:
+    pairs = [pair for some in moves for pair in some]
+    if not pairs:
+        return
+    sets = ", ".join(f"{name} = %s" for name in changes)
+    statement = f"UPDATE {table.name} SET {sets} WHERE {key} = %s AND version = %s"
+    cells = attrgetter(*changes)
+    rows = [(*cells(new), getattr(old, key), old.version) for old, new in pairs]
+    changed = connection.exec_driver_sql(statement, rows).rowcount
+    if changed != len(rows):
+        raise Broken("hours moved under their lock", table=table.name)
