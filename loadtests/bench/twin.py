@@ -101,6 +101,11 @@ class Twin:
                 self._super.execute(
                     f"INSERT INTO {ours} SELECT * FROM {theirs} ORDER BY {key}".encode()
                 )
+            # Nobody seals the twin: all that it takes over waits.
+            self._super.execute(
+                f"INSERT INTO {self._twin.schema}.unsealed (batch_id)"
+                f" SELECT id FROM {self._tenant.schema}.batch".encode()
+            )
             row = self._super.execute(
                 f"SELECT coalesce(max(id), 0) FROM {self._twin.schema}.batch".encode()
             ).fetchone()

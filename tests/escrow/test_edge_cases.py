@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from escrow import service, timers
 from escrow.commands import FundingCommand, SlotCommand, Submit
@@ -15,6 +15,7 @@ from kernel.principals import SYSTEM
 from rails import service as rails
 from rails.model import RailOutcome
 from tests.escrow.stage import Stage, check_balances, prove_books
+from tests.ledger.period_rows import act_by_hand
 
 
 def test_e1_a_hold_placed_before_the_timer_wins(connection: Connection) -> None:
@@ -171,14 +172,15 @@ def test_e49_the_clock_is_given_not_read(connection: Connection) -> None:
 def test_e50_a_closed_period_takes_no_release(connection: Connection) -> None:
     """E50: the ledger refuses the draft, and the slot stays as it was."""
     stage = Stage(connection).submitted()
-    connection.exec_driver_sql("UPDATE period SET state = 'closed'")
+    connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+    connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
+    for period_id in list(connection.scalars(text("SELECT id FROM period"))):
+        act_by_hand(connection, period_id, "soft_close")
 
     refused = stage.approve()
 
     assert refused.code == "ledger.period_not_open"
     assert stage.slot().state == "submitted"
-    connection.exec_driver_sql("UPDATE period SET state = 'open'")
-    assert stage.approve().is_done
     prove_books(connection)
 
 

@@ -122,9 +122,18 @@ def test_looking_back_is_measured_and_checked(ground: Ground) -> None:
     assert figures["asof_trial_balance_3e3_worst_s"] >= figures["asof_trial_balance_3e3_p50_s"]
 
 
+def test_sealing_is_compared_with_standing_still(ground: Ground) -> None:
+    """Callers and batches with and without the sealer; all is sealed at the end."""
+    figures = run_part(ground, "sealing")
+
+    assert figures["callers16_sealing_over_standing"] > 0
+    assert figures["bulk_sealing_over_standing"] > 0
+    assert figures["seal_lag_p99_s"] >= 0
+
+
 def test_every_part_is_tested_here() -> None:
     """A part that is added gets a tiny run too."""
-    assert set(PARTS) == {"bulk", "callers", "release", "growth", "asof"}
+    assert set(PARTS) == {"bulk", "callers", "release", "growth", "asof", "sealing"}
 
 
 def test_a_ratio_is_taken_round_by_round() -> None:
