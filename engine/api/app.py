@@ -40,6 +40,7 @@ from engine.api.logs import AccessLog
 from engine.api.notices import Inbox, NoticesBody, Rails, take_in
 from engine.api.problems import add_handlers
 from engine.api.reads_books import BOOK_READS
+from engine.api.reads_claims import CLAIM_READS
 from engine.api.reads_deals import DEAL_READS
 from engine.api.reads_disputes import DISPUTE_READS
 from engine.api.reads_house import HOUSE_READS
@@ -49,6 +50,7 @@ from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.refusals import NotFound, PlatformOnly
 from engine.api.views import api_key
+from engine.api.writes_claims import CLAIMS
 from engine.api.writes_contracts import CONTRACTS
 from engine.api.writes_disputes import DISPUTES
 from engine.api.writes_house import HOUSE
@@ -61,7 +63,7 @@ from engine.sealer import Ask
 from kernel.database import Tenant
 from kernel.keys import KeyRing
 
-WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS, *JOURNALS, *DISPUTES)
+WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS, *JOURNALS, *DISPUTES, *CLAIMS)
 READS: Final = (
     *DEAL_READS,
     *HOUSE_READS,
@@ -72,6 +74,7 @@ READS: Final = (
     *PERIOD_READS,
     *JOURNAL_READS,
     *DISPUTE_READS,
+    *CLAIM_READS,
 )
 VERSION: Final = "1"
 

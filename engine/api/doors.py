@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from engine.group_commit import Door, GroupCommit, Service
 from escrow import service as escrow
-from escrow import service_dispute
+from escrow import service_claims, service_dispute
 from escrow import timers as escrow_timers
 from escrow.commands import AddMilestones, Propose
 from kernel import clock
@@ -31,6 +31,7 @@ _NAMES: Final = (
         "funding_id",
         "amendment_id",
         "dispute_id",
+        "claim_id",
         "payout_id",
         "party_id",
         "hold_id",
@@ -134,6 +135,8 @@ def _doors() -> Mapping[str, Door]:
         *("propose_decision", "approve_decision", "set_dispute_rules"),
     ):
         services[f"escrow.{verb}"] = getattr(service_dispute, verb)
+    for verb in ("refund_later", "propose_write_off", "approve_write_off", "set_claim_rules"):
+        services[f"escrow.{verb}"] = getattr(service_claims, verb)
     return {name: Door(service, subjects) for name, service in services.items()}
 
 

@@ -55,6 +55,9 @@ _OWNED: Final = MappingProxyType(
                 WHERE r.id = %(id)s AND a.subject = %(party_id)s::text
             )
         """,
+        "claim": """
+            SELECT EXISTS (SELECT FROM claim WHERE id = %(id)s AND payee_id = %(party_id)s)
+        """,
         "method": """
             SELECT EXISTS (SELECT FROM payout_method WHERE id = %(id)s AND party_id = %(party_id)s)
         """,
