@@ -9,17 +9,23 @@ from kernel import clock
 from kernel.database import Tenant, snapshot
 from kernel.money import format_minor
 from ledger.proof import Proof, prove
-from payouts.safeguarding import CurrencyReport, safeguarding
+from ledger.store_adoption import list_opening
+from payouts.safeguarding import ACCOUNTS, CurrencyReport, safeguarding
+from rails.model import RailBalance
 from rails.simulated.service import SimulatedRail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """Whether the books are proven and client money is safe; a sentence for each thing wrong."""
+    """Whether the books are proven and client money is safe; a sentence for each thing wrong.
+
+    `notes` says what was taken on the word of others.
+    """
 
     is_proven: bool
     is_safe: bool
     findings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -28,14 +34,36 @@ class Checked:
 
 
 def check_books(engine: Engine, tenant: Tenant) -> Checked:
-    """Recount the books and compare them with what the rail itself says that it holds."""
+    """Recount the books and compare them with what the rail itself says that it holds.
+
+    Money that an adoption opened the books with lies at rails and banks of before, which the
+    simulated rail does not know. It is counted as there, and told.
+    """
     rail = SimulatedRail(engine, tenant.name)
     with snapshot(engine, tenant) as connection:
         balances = rail.balances(at=clock.now(connection))
         proof = prove(connection)
-        safe = safeguarding(connection, balances)
+        adopted = list_opening(connection, [kind for kind, _ in ACCOUNTS])
+        safe = safeguarding(connection, [*balances, *_elsewhere(adopted)])
     findings = (*_of_books(proof), *_of_money(safe.currencies))
-    return Checked(is_proven=proof.is_clean, is_safe=safe.is_safe, findings=findings)
+    return Checked(
+        is_proven=proof.is_clean,
+        is_safe=safe.is_safe,
+        findings=findings,
+        notes=tuple(
+            f"{format_minor(amount_minor, currency)} {currency} of {kind} came in by an adoption:"
+            " no rail here knows it, so it is taken as told"
+            for kind, currency, amount_minor in adopted
+        ),
+    )
+
+
+def _elsewhere(adopted: Iterable[tuple[str, str, int]]) -> list[RailBalance]:
+    shown_by = dict(ACCOUNTS)
+    return [
+        RailBalance(shown_by[kind], currency, amount_minor)
+        for kind, currency, amount_minor in adopted
+    ]
 
 
 def _of_books(proof: Proof) -> list[str]:

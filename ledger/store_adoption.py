@@ -1,5 +1,6 @@
 """SQL of adoptions: files that were prepared by one person and approved by another."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -67,3 +68,14 @@ def save_approved(
         "UPDATE adoption SET approved_by = %s, approved_at = %s, event_id = %s WHERE id = %s",
         (by, at, event_id, adoption_id),
     )
+
+
+def list_opening(connection: Connection, kinds: Sequence[str]) -> list[tuple[str, str, int]]:
+    """What approved adoptions put on accounts of these kinds: kind, currency, minor units."""
+    rows = driver(connection).execute(
+        "SELECT a.kind, a.currency, sum(l.amount_minor)::bigint FROM adoption o"
+        " JOIN line l ON l.event_id = o.event_id JOIN account a ON a.id = l.account_id"
+        " WHERE a.kind = ANY(%s) GROUP BY a.kind, a.currency ORDER BY a.kind, a.currency",
+        (list(kinds),),
+    )
+    return [(kind, currency, amount_minor) for kind, currency, amount_minor in rows]

@@ -35,9 +35,9 @@ from ledger.store_adoption import Adoption, find_adoption
 @click.option(
     "--key",
     "secret",
-    envvar="HOLDFAST_API_KEY",
+    envvar="HOLDFAST_KEY",
     metavar="SECRET",
-    help="The API key of the person who signs, better in HOLDFAST_API_KEY; asked for if left out.",
+    help="The API key of the person who signs, better in HOLDFAST_KEY; asked for if left out.",
 )
 @json_option
 @in_words

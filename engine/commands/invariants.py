@@ -43,6 +43,7 @@ def command(tenant_name: str | None, *, as_json: bool) -> None:
                     "proven": checked.is_proven,
                     "safeguarding": checked.is_safe,
                     "findings": list(checked.findings),
+                    "notes": list(checked.notes),
                 }
             )
             if not as_json:
@@ -62,3 +63,5 @@ def _tell(found: dict[str, Any]) -> None:
     click.echo(f"{found['tenant']}: {proven}, {safe}")
     for finding in found["findings"]:
         click.echo(f"  {finding}")
+    for note in found["notes"]:
+        click.echo(f"  Note: {note}.")

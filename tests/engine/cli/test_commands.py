@@ -70,7 +70,9 @@ def test_reports_are_json_with_stable_keys(house: TestDatabase) -> None:  # noqa
     assert totals == {"balanced": True, "rows": [], "totals": []}
     assert clean == {
         "clean": True,
-        "tenants": [{"tenant": "test", "proven": True, "safeguarding": True, "findings": []}],
+        "tenants": [
+            {"tenant": "test", "proven": True, "safeguarding": True, "findings": [], "notes": []}
+        ],
     }
     assert set(time) == {"tenant", "mode", "now", "next_timer"}
     assert json.loads(holdfast("balance", "--json").stdout) == []

@@ -39,7 +39,7 @@ def books(tmp_path: Path) -> str:
 
 
 def holdfast(*arguments: str, key: str | None = None) -> Result:
-    env = {"HOLDFAST_API_KEY": key} if key else {}
+    env = {"HOLDFAST_KEY": key} if key else {}
     return CliRunner(env=env).invoke(main, arguments, catch_exceptions=False)
 
 
@@ -56,7 +56,7 @@ def person() -> str:
 
 
 def test_the_example_of_the_page_is_adopted_by_two_people(
-    house: TestDatabase,  # noqa: ARG001  settings
+    house: TestDatabase,
     books: str,
 ) -> None:
     """Dry run, one person, another person; then the books are proven and the file is done with."""
@@ -78,6 +78,19 @@ def test_the_example_of_the_page_is_adopted_by_two_people(
     assert again.exit_code == 1
     assert json.loads(again.stdout)["refused"] == "adoption.approved_already"
     assert told("prove", "--leaves")["clean"]
+    (checked,) = told("invariants")["tenants"]
+    assert (checked["safeguarding"], checked["findings"]) == (True, [])
+    (note,) = checked["notes"]
+    assert note.startswith("150.00 EUR of custody.bank came in by an adoption: ")
+    more = connect(house.app_url)
+    with transaction(more, Tenant("test")) as connection:
+        post(connection, [fund(1, wallet("x"))])
+    more.dispose()
+    (missed,) = json.loads(holdfast("invariants", "--json").stdout)["tenants"]
+    assert missed["findings"] == [
+        "custody.bank is 150.01 EUR in the books and 150.00 elsewhere",
+        "150.01 EUR are owed out of client money and 150.00 are there",
+    ]
 
 
 def test_faults_are_bad_news_with_their_lines(
