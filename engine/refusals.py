@@ -15,6 +15,7 @@ from engine.refusals_disputes import DISPUTES
 from engine.refusals_hourly import HOURLY
 from engine.refusals_log import LOG
 from engine.refusals_periods import PERIODS
+from engine.refusals_retainers import RETAINERS
 from engine.refusals_taken import TAKEN
 
 
@@ -362,7 +363,14 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
         **_LEDGER,
         **_RESERVATIONS,
         **{
-            code: Words(*told) for code, told in {**PERIODS, **DISPUTES, **HOURLY, **CLAIMS}.items()
+            code: Words(*told)
+            for code, told in {
+                **PERIODS,
+                **DISPUTES,
+                **HOURLY,
+                **CLAIMS,
+                **RETAINERS,
+            }.items()
         },
         **_ESCROW_STATES,
         **_ESCROW,

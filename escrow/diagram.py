@@ -13,6 +13,7 @@ from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Machine
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_hourly import ENTRIES, WEEKS
+from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
 
 MACHINES: Final = MappingProxyType(
@@ -23,6 +24,9 @@ MACHINES: Final = MappingProxyType(
         "refund": REFUNDS,
         "release": RELEASES,
         "dispute": DISPUTES,
+        "retainer": RETAINERS,
+        "period": PERIODS,
+        "drawdown": DRAWDOWNS,
         "week": WEEKS,
         "time-entry": ENTRIES,
         "claim": CLAIMS,

@@ -119,6 +119,21 @@ class Trigger(StrEnum):
     APPROVE_LATE = "approve_late"
     LOCK = "lock"
     BILL = "bill"
+    OFFER_RETAINER = "offer_retainer"
+    GIVE_NOTICE = "give_notice"
+    SCHEDULE = "schedule"
+    LAPSE = "lapse"
+    BEGIN = "begin"
+    CLOSE_PERIOD = "close_period"
+    SETTLE = "settle"
+    SLOT_CLOSED = "slot_closed"
+    DRAW = "draw"
+    REJECT = "reject"
+    WITHDRAW = "withdraw"
+    RELEASE_DRAWN = "release_drawn"
+    SETTLE_RELEASED = "settle_released"
+    SETTLE_REFUNDED = "settle_refunded"
+    SETTLE_ROLLED = "settle_rolled"
 
 
 class Guard(StrEnum):
@@ -166,6 +181,12 @@ class Guard(StrEnum):
     REVIEW_UNPAID = "review_unpaid"
     PROTECTED_HOURS = "protected_hours"
     KEPT_BY_PAYEE = "kept_by_payee"
+    NO_NOTICE = "no_notice"
+    BOTH_ASKED = "both_asked"
+    DRAWDOWNS_REVIEWED = "drawdowns_reviewed"
+    BEFORE_SETTLED = "before_settled"
+    PERIOD_FUNDED = "period_funded"
+    WITHIN_PERIOD = "within_period"
 
 
 class Timer(StrEnum):
@@ -186,6 +207,12 @@ class Timer(StrEnum):
     WEEK_INVOICE = "week_invoice"
     WEEK_CHARGE = "week_charge"
     WEEK_REVIEW_END = "week_review_end"
+    PERIOD_OPEN = "period_open"
+    FUND_RETRY = "fund_retry"
+    PERIOD_START = "period_start"
+    PERIOD_CLOSE = "period_close"
+    DRAWDOWN_REVIEW = "drawdown_review"
+    RETAINER_ENDS = "retainer_ends"
 
 
 S = TypeVar("S", bound=StrEnum)
@@ -244,7 +271,7 @@ CONTRACTS: Final[Machine] = MappingProxyType(
         (_C.DRAFT, _T.ACCEPT): Transition(who=EITHER, to=_C.ACTIVE, guards=(_G.OTHER_PARTY,)),
         (_C.ACTIVE, _T.ACCEPT): Transition(who=EITHER, to=_C.ACTIVE, guards=(_G.OTHER_PARTY,)),
         (_C.DRAFT, _T.END): Transition(who=EITHER, to=_C.ENDED),
-        (_C.ACTIVE, _T.PAUSE): Transition(who=ANYONE, to=_C.PAUSED),
+        (_C.ACTIVE, _T.PAUSE): Transition(who=ANYONE | SYSTEM, to=_C.PAUSED),
         (_C.PAUSED, _T.RESUME): Transition(who=ANYONE, to=_C.ACTIVE),
         **from_each((_C.ACTIVE, _C.PAUSED), _T.END, Transition(who=ANYONE, to=_C.ENDING)),
         (_C.ENDING, _T.CLOSE): Transition(

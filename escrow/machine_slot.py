@@ -192,6 +192,49 @@ SLOTS: Final[Machine] = MappingProxyType(
             ),
         ),
         **unmoved(WORKING, _T.SETTLE_ADVANCE_PART, SYSTEM, guards=_PAYS_OUT, movement=("P29",)),
+        # a retainer's period: a drawdown is paid, and its end divides what is left
+        **unmoved(
+            WORKING,
+            _T.RELEASE_DRAWN,
+            SYSTEM,
+            guards=_PAYS_OUT,
+            movement=("P10",),
+            arms=(Timer.SECURITY_HOLD,),
+        ),
+        **from_each(
+            WORKING,
+            _T.SETTLE_RELEASED,
+            Transition(
+                who=SYSTEM,
+                to=_X.RELEASED,
+                guards=_PAYS_OUT,
+                movement=("P07", "P11", "P31", "P32"),
+                arms=(Timer.SECURITY_HOLD,),
+                cancels=_CLOSES,
+            ),
+        ),
+        **from_each(
+            WORKING,
+            _T.SETTLE_REFUNDED,
+            Transition(
+                who=SYSTEM,
+                to=_X.REFUNDED,
+                guards=_PAYS_OUT,
+                movement=("P11", "P31", "P32"),
+                cancels=_CLOSES,
+            ),
+        ),
+        **from_each(
+            WORKING,
+            _T.SETTLE_ROLLED,
+            Transition(
+                who=SYSTEM,
+                to=_X.CANCELLED,
+                guards=_PAYS_OUT,
+                movement=("P11",),
+                cancels=_CLOSES,
+            ),
+        ),
         # 9, 10, 12: money goes back to the client
         **from_each(
             WORKING,
@@ -317,7 +360,7 @@ SLOTS: Final[Machine] = MappingProxyType(
         (_X.AWAITING_FUNDING, _T.ROLL_IN): Transition(
             who=EITHER, to=_X.FUNDED, guards=(_G.NO_HOLD,), arms=(Timer.DORMANT,)
         ),
-        **unmoved(WORKING, _T.ROLL_IN, EITHER, guards=(_G.NO_HOLD,)),
+        **unmoved(WORKING, _T.ROLL_IN, EITHER | SYSTEM, guards=(_G.NO_HOLD,)),
     }
 )
 """The milestone (domain/escrow.md 2.4)."""

@@ -366,7 +366,8 @@ class Plan:
     """What one decided command will write, all of it or nothing.
 
     `moved_*` are pairs (as it stood under its lock, as it will be). Only the first draft may
-    carry journal entries, so that the ledger's answer to it decides for the whole plan.
+    carry journal entries, so that the ledger's answer to it decides for the whole plan. `led`
+    names the slots whose week or period moves in the same act; of other slots it follows.
     """
 
     drafts: tuple[Draft, ...]
@@ -394,3 +395,4 @@ class Plan:
     cancelled: tuple[tuple[str, str], ...] = ()
     paused: tuple[tuple[str, str], ...] = ()
     asks: tuple[Ask, ...] = ()
+    led: tuple[UUID, ...] = ()

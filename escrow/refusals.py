@@ -223,3 +223,9 @@ class BadText(Refusal):
     """A text is longer than its field takes, or holds a character that no database keeps."""
 
     code = "escrow.bad_text"
+
+
+class NotAMilestone(Refusal):
+    """The slot of a week or a period moves by the week or the period."""
+
+    code = "escrow.not_a_milestone"

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from escrow.commands import ReleasePart, SlotCommand, Submit
-from escrow.machine import Guard, Machine, Timer, Transition, Trigger
+from escrow.machine import EITHER, Guard, Machine, Timer, Transition, Trigger
 from escrow.model import (
     Alarm,
     Contract,
@@ -31,6 +31,7 @@ from escrow.refusals import (
     EmptySubmission,
     Held,
     NeedsBoth,
+    NotAMilestone,
     NotBothConfirm,
     NotCleared,
     NothingReleased,
@@ -82,6 +83,17 @@ NOTICE_SHARES: Final = ((2, 3), (5, 6), (17, 18), (1, 1))
 Parts of the dormant time, as (numerator, denominator).
 """
 
+PARTY_STEPS: Final = frozenset(
+    {
+        *(Trigger.START_FUNDING, Trigger.FUND_FROM_WALLET, Trigger.FUNDING_ENDED),
+        *(Trigger.GIVE_BACK, Trigger.ACCEPT_REFUND, Trigger.DISPUTE, Trigger.REJECT_REFUND),
+    }
+)
+"""What a party itself may do with a slot that a week or a period owns; all else is its machine's.
+
+A milestone's term has the milestone's own id; the slot of a week or a period has a term apart.
+"""
+
 _RAIL_ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9_:.-]{0,63}", re.ASCII)
 
 _BY_KIND: Final = MappingProxyType(
@@ -129,6 +141,8 @@ def slot_step(
     row, role = step(
         machine, slot.state, trigger, roles(command.actor, deal.contract), slot_id=str(slot.id)
     )
+    if slot.term_id != slot.id and role in EITHER and trigger not in PARTY_STEPS:
+        raise NotAMilestone(slot_id=str(slot.id), trigger=trigger)
     check_version(slot, command)
     for guard in row.guards:
         GUARDS[guard](deal, command, role, at)

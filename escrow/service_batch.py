@@ -16,6 +16,7 @@ from escrow import store, store_chargeback, store_writes
 from escrow.model import Contract, Plan, Slot
 from escrow.refusals import SubjectTwice, UnknownSlot
 from escrow.rules import Deal
+from escrow.service_retainer_follow import follow_slots
 from kernel import timers
 from kernel.commands import Command, Outcome, done, refused
 from kernel.errors import Broken, Refusal
@@ -227,6 +228,9 @@ def _save(connection: Connection, plans: Sequence[Plan], at: datetime) -> None:
     store_chargeback.add_recoveries(connection, all_of("recoveries"))
     _set_clocks(connection, plans, at)
     _ask_rails(connection, plans, at)
+    led = set(all_of("led"))
+    moves = [move for move in all_of("moved_slots") if move[1].term_id != move[1].id]
+    follow_slots(connection, [move for move in moves if move[1].id not in led], at=at)
 
 
 def _set_clocks(connection: Connection, plans: Sequence[Plan], at: datetime) -> None:

@@ -33,6 +33,7 @@ from escrow.service_release import (
     end_security_hold_locked,
     lock_releases,
 )
+from escrow.service_retainer_clocks import RETAINER_HANDLERS
 from kernel import timers
 from kernel.commands import Outcome
 from kernel.principals import SYSTEM
@@ -132,6 +133,7 @@ HANDLERS: Final = MappingProxyType(
         "escrow.close_contract": close_contract,
         **WEEKS,
         **DISPUTE_HANDLERS,
+        **RETAINER_HANDLERS,
     }
 )
 """The kinds of timers that this room fires, for the engine's table of handlers."""

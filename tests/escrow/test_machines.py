@@ -12,6 +12,7 @@ import pytest
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Guard, Machine, Trigger
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
+from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
 from escrow.model import (
     ContractState,
@@ -23,6 +24,7 @@ from escrow.model import (
 )
 from escrow.model_claim import ClaimState
 from escrow.model_dispute import DisputeState
+from escrow.model_retainer import DrawdownState, PeriodState, RetainerState
 from escrow.refusals import NotYours, WrongState
 from escrow.rules import GUARDS, step
 
@@ -31,7 +33,7 @@ CONTRACT_ROWS = """
 draft accept client payee -> active
 active accept client payee -> active
 draft end client payee -> ended
-active pause client payee operator -> paused
+active pause client payee operator system -> paused
 paused resume client payee operator -> active
 active,paused end client payee operator -> ending
 ending close client payee operator system -> ended
@@ -73,7 +75,7 @@ dormant refund_dormant system operator -> refunded
 {WORKING} roll_rest client payee -> released
 {WORKING} roll_all client payee -> cancelled
 awaiting_funding roll_in client payee -> funded
-{WORKING} roll_in client payee -> =
+{WORKING} roll_in client payee system -> =
 {HOLDING},released,refunded refund_later payee operator -> =
 refund_requested reject_refund payee -> disputed
 {HOLDING} dispute client payee operator -> disputed
@@ -84,6 +86,10 @@ disputed restore_refund_requested system -> refund_requested
 disputed restore_dormant system -> dormant
 disputed split_part system -> =
 {WORKING} release_earned system -> released
+{WORKING} release_drawn system -> =
+{WORKING} settle_released system -> released
+{WORKING} settle_refunded system -> refunded
+{WORKING} settle_rolled system -> cancelled
 {WORKING} settle_advance system -> released
 {WORKING} settle_advance_part system -> =
 disputed split_released system -> released
@@ -147,6 +153,36 @@ conceded,defaulted,settled,decided execute system -> executed
 opened,awaiting_reply,negotiation,mediation withdraw_dispute client payee operator -> withdrawn
 """
 
+RETAINER_ROWS = """
+- offer_retainer client payee -> offered
+offered accept client payee -> running
+offered cancel client payee -> ended
+running give_notice client payee -> ending
+running cancel client payee operator -> ended
+ending cancel client payee operator system -> ended
+"""
+
+PERIOD_ROWS = """
+- schedule client payee system -> scheduled
+scheduled,funding start_funding system -> funding
+scheduled,funding fund system -> funded
+funding lapse system -> lapsed
+funded begin system -> active
+active close_period system -> closing
+closing settle system -> settled
+funded,active,closing slot_closed system -> settled
+scheduled,funding slot_closed system -> cancelled
+scheduled,funding,funded,active cancel client payee operator system -> cancelled
+"""
+
+DRAWDOWN_ROWS = """
+- draw payee -> submitted
+submitted approve client -> approved
+submitted review_ends system -> approved
+submitted reject client -> rejected
+submitted withdraw payee -> withdrawn
+"""
+
 RELEASE_ROWS = "pending hold_ends system -> available"
 
 
@@ -176,9 +212,23 @@ MACHINES = [
     (REFUNDS, RefundState, REFUND_ROWS),
     (RELEASES, ReleaseState, RELEASE_ROWS),
     (DISPUTES, DisputeState, DISPUTE_ROWS),
+    (RETAINERS, RetainerState, RETAINER_ROWS),
+    (PERIODS, PeriodState, PERIOD_ROWS),
+    (DRAWDOWNS, DrawdownState, DRAWDOWN_ROWS),
     (CLAIMS, ClaimState, CLAIM_ROWS),
 ]
-NAMES = ["contract", "slot", "funding", "refund", "release", "dispute", "claim"]
+NAMES = [
+    "contract",
+    "slot",
+    "funding",
+    "refund",
+    "release",
+    "dispute",
+    "retainer",
+    "period",
+    "drawdown",
+    "claim",
+]
 
 
 @pytest.mark.parametrize(("machine", "states", "text"), MACHINES, ids=NAMES)

@@ -9,6 +9,7 @@ from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import AT_ONCE as RESOLVED_AT_ONCE
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_hourly import ENTRIES, WEEKS
+from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
 from tests.escrow.stage import Stage
 
@@ -19,6 +20,9 @@ MACHINES = {
     "refund": REFUNDS,
     "release": RELEASES,
     "dispute": DISPUTES,
+    "retainer": RETAINERS,
+    "retainer_period": PERIODS,
+    "drawdown": DRAWDOWNS,
     "work_week": WEEKS,
     "time_entry": ENTRIES,
     "claim": CLAIMS,

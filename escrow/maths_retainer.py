@@ -1,0 +1,110 @@
+"""When the periods of a retainer begin and end, and whose its money is: pure, without a clock.
+
+A period is counted from the original anchor, never from the one before: 31 January is followed
+by 29 February 2028 and by 31 March.
+"""
+
+from calendar import monthrange
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from escrow.model_retainer import Every, RetainerTerms
+
+_DAYS: Final = {Every.WEEK: 7, Every.TWO_WEEKS: 14}
+_MONTHS: Final = {Every.MONTH: 1, Every.QUARTER: 3}
+
+
+class Span(NamedTuple):
+    """A period: first day, the day after its last, and both as half-open instants in UTC."""
+
+    first_on: date
+    next_on: date
+    starts_at: datetime
+    ends_at: datetime
+
+    @property
+    def days(self) -> int:
+        """How many days of the calendar it has."""
+        return (self.next_on - self.first_on).days
+
+
+class Chunk(NamedTuple):
+    """Unused money of one lot, and the last period in which it may be used."""
+
+    amount_minor: int
+    expires_no: int
+
+
+def start_on(anchor_on: date, every: Every, number: int) -> date:
+    """The first day of period `number`, 1 being that of the anchor; clamped to the month's end.
+
+    Source: domain/escrow.md 2.6 and edge case 31.
+    """
+    assert number >= 1
+    steps = number - 1
+    if every in _DAYS:
+        return anchor_on + timedelta(days=_DAYS[every] * steps)
+    months = anchor_on.month - 1 + _MONTHS[every] * steps
+    year, month = anchor_on.year + months // 12, months % 12 + 1
+    return date(year, month, min(anchor_on.day, monthrange(year, month)[1]))
+
+
+def span(terms: RetainerTerms, number: int) -> Span:
+    """Period `number`, from midnight to midnight in the zone of the terms."""
+    first = start_on(terms.anchor_on, terms.every, number)
+    after = start_on(terms.anchor_on, terms.every, number + 1)
+    return Span(first, after, _midnight(first, terms.zone), _midnight(after, terms.zone))
+
+
+def first_number(terms: RetainerTerms, at: datetime) -> int:
+    """The first period that begins on or after the day of `at` in the zone of the terms."""
+    today = local_day(at, terms.zone)
+    step = _DAYS.get(terms.every) or 27 * _MONTHS[terms.every]
+    longest = _DAYS.get(terms.every) or 31 * _MONTHS[terms.every]
+    number = max(1, (today - terms.anchor_on).days // longest)
+    assert step > 0
+    while start_on(terms.anchor_on, terms.every, number) < today:
+        number += 1
+    return number
+
+
+def local_day(at: datetime, zone: str) -> date:
+    """The day of the calendar in a zone."""
+    return at.astimezone(ZoneInfo(zone)).date()
+
+
+def earned_by_time(amount_minor: int, period: Span, at: datetime, zone: str) -> int:
+    """Days elapsed over days in the period, times the amount; the odd cent is the client's."""
+    elapsed = (local_day(at, zone) - period.first_on).days
+    return amount_minor * min(max(elapsed, 0), period.days) // period.days
+
+
+def worth_of_minutes(minutes: int, hourly_minor: int) -> int:
+    """The price of some minutes, rounded half up."""
+    return (minutes * hourly_minor * 2 + 60) // 120
+
+
+def worth_of_pieces(amount_minor: int, quota: int, *, before: int, pieces: int) -> int:
+    """The price of further pieces after `before`; all pieces of the quota cost the amount."""
+    return amount_minor * (before + pieces) // quota - amount_minor * before // quota
+
+
+def carry(chunks: Sequence[Chunk], *, number: int, cap_minor: int) -> list[int]:
+    """How much of each chunk rolls out of period `number`; what would expire last is kept first.
+
+    The sum never exceeds the cap, and nothing rolls beyond its last period.
+    """
+    left = cap_minor
+    kept = [0] * len(chunks)
+    by_expiry = sorted(range(len(chunks)), key=lambda i: (-chunks[i].expires_no, i))
+    for i in by_expiry:
+        if chunks[i].expires_no > number:
+            kept[i] = min(left, chunks[i].amount_minor)
+            left -= kept[i]
+    return kept
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)

@@ -1,0 +1,261 @@
+"""Decisions on drawdowns: what the payee charges against a period, and what the client says."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from escrow.commands import SlotCommand
+from escrow.machine import Timer, Transition, Trigger
+from escrow.machine_retainer import DRAWDOWNS
+from escrow.machine_slot import SLOTS
+from escrow.maths import commission_minor
+from escrow.maths_retainer import worth_of_minutes, worth_of_pieces
+from escrow.model import Alarm, Plan, SlotState
+from escrow.model_retainer import (
+    Draw,
+    Drawdown,
+    DrawdownCommand,
+    DrawdownState,
+    Moves,
+    Period,
+    PeriodState,
+    RetainerKind,
+)
+from escrow.movements import p10_release_part
+from escrow.refusals import AmountOutOfRange, EmptySubmission, ReasonRequired, StaleVersion
+from escrow.refusals_retainer import NotFunded, NothingToDraw, Overdrawn, PeriodBeforeOpen
+from escrow.rules import check_amount, check_text, clocks, roles, slot_step, step
+from escrow.rules_deal import acted, event
+from escrow.rules_release import new_release, release_facts, security_alarm
+from escrow.rules_retainer import Case, period_subject
+from escrow.rules_retainer_period import is_over
+from kernel.money import to_json
+from kernel.principals import SYSTEM
+
+REVIEW: Final = timedelta(days=7)
+"""How long the client has before silence approves."""
+
+MOST_UNITS: Final = 100_000
+_LONGEST_REF: Final = 500
+_COUNTED: Final = frozenset({DrawdownState.SUBMITTED, DrawdownState.APPROVED})
+
+
+def drawdown_facts(drawdown: Drawdown, case: Case, **more: object) -> dict[str, Any]:
+    """What an answer says of a drawdown: also whether the period is funded (edge case 33)."""
+    currency = case.contract.currency
+    return {
+        "drawdown_id": str(drawdown.id),
+        "period_id": str(drawdown.period_id),
+        "state": drawdown.state.value,
+        "version": drawdown.version,
+        "amount": to_json(drawdown.amount_minor, currency),
+        "due_at": drawdown.due_at.isoformat(),
+        "funded": is_funded(case.period),
+        **more,
+    }
+
+
+def is_funded(period: Period) -> bool:
+    """Whether the client's money for the period is with us."""
+    return period.state in {PeriodState.FUNDED, PeriodState.ACTIVE, PeriodState.CLOSING}
+
+
+def draw(case: Case, command: Draw, at: datetime) -> Moves:
+    """The payee charges minutes or pieces; silence for seven days approves.
+
+    Refuses: `retainer.not_funded`, `retainer.overdrawn`, `retainer.nothing_to_draw`.
+    """
+    row, _ = step(DRAWDOWNS, None, Trigger.DRAW, roles(command.actor, case.contract))
+    if case.retainer.terms.kind is RetainerKind.ACCESS_FEE:
+        raise NothingToDraw(period_id=str(case.period.id))
+    if case.period.state is not PeriodState.ACTIVE:
+        raise NotFunded(period_id=str(case.period.id), state=case.period.state, funded=False)
+    if not 0 < command.units <= MOST_UNITS:
+        raise AmountOutOfRange(units=command.units, lowest=1, highest=MOST_UNITS)
+    check_text(command.message_ref, field="message_ref", longest=_LONGEST_REF)
+    if not command.message_ref:
+        raise EmptySubmission(period_id=str(case.period.id))
+    amount = worth(case, command.units)
+    check_amount(amount)
+    if amount > case.available_minor:
+        raise Overdrawn(
+            period_id=str(case.period.id),
+            amount_minor=amount,
+            available_minor=case.available_minor,
+        )
+    drawdown = Drawdown(
+        command.drawdown_id,
+        case.period.id,
+        len(case.drawdowns) + 1,
+        command.units,
+        amount,
+        command.message_ref,
+        DrawdownState(row.to),
+        1,
+        at,
+        at + REVIEW,
+    )
+    detail = {"drawdown_id": str(drawdown.id), "amount_minor": amount, "units": command.units}
+    subject = period_subject(case.period)
+    return Moves(
+        plan=Plan(
+            drafts=(event(command, at, kind="period.drawn", subject=subject, detail=detail),),
+            facts=drawdown_facts(drawdown, case),
+            alarms=(Alarm(_subject(drawdown), Timer.DRAWDOWN_REVIEW, drawdown.due_at, 1),),
+        ),
+        drawdowns=(drawdown,),
+    )
+
+
+def worth(case: Case, units: int) -> int:
+    """The price of some minutes, or of some pieces after those drawn in the period before."""
+    terms = case.retainer.terms
+    if terms.kind is RetainerKind.HOURS_DRAWDOWN:
+        return worth_of_minutes(units, terms.hourly_minor)
+    before = sum(each.units for each in case.drawdowns if each.state in _COUNTED)
+    return worth_of_pieces(terms.amount_minor, terms.quota, before=before, pieces=units)
+
+
+def approve(
+    case: Case, drawdown: Drawdown, command: DrawdownCommand, at: datetime, release_id: UUID
+) -> Moves:
+    """The client says yes: the payee is paid for it (P10), from what expires first."""
+    return _pay(case, drawdown, Trigger.APPROVE, command, at, release_id)
+
+
+def review_ends(
+    case: Case, drawdown: Drawdown, command: DrawdownCommand, at: datetime, release_id: UUID
+) -> Moves:
+    """The client was silent for seven days."""
+    return _pay(case, drawdown, Trigger.REVIEW_ENDS, command, at, release_id)
+
+
+def reject(case: Case, drawdown: Drawdown, command: DrawdownCommand, at: datetime) -> Moves:
+    """The client says no, with a reason; the money stays in the period."""
+    row = _row(case, drawdown, Trigger.REJECT, command)
+    if not command.reason.strip():
+        raise ReasonRequired(drawdown_id=str(drawdown.id))
+    return _ended(case, drawdown, row, command, at)
+
+
+def withdraw(case: Case, drawdown: Drawdown, command: DrawdownCommand, at: datetime) -> Moves:
+    """The payee takes it back."""
+    return _ended(case, drawdown, _row(case, drawdown, Trigger.WITHDRAW, command), command, at)
+
+
+def _row(case: Case, drawdown: Drawdown, trigger: Trigger, command: DrawdownCommand) -> Transition:
+    row, _ = step(
+        DRAWDOWNS,
+        drawdown.state,
+        trigger,
+        roles(command.actor, case.contract),
+        drawdown_id=str(drawdown.id),
+    )
+    if command.version not in {None, drawdown.version}:
+        raise StaleVersion(
+            drawdown_id=str(drawdown.id), version=drawdown.version, given=command.version
+        )
+    return row
+
+
+def _ended(
+    case: Case, drawdown: Drawdown, row: Transition, command: DrawdownCommand, at: datetime
+) -> Moves:
+    after = replace(drawdown, state=DrawdownState(row.to), version=drawdown.version + 1)
+    draft = event(
+        command,
+        at,
+        kind=f"period.drawdown_{after.state.value}",
+        subject=period_subject(case.period),
+        detail={"drawdown_id": str(drawdown.id)},
+    )
+    plan = Plan(
+        drafts=(draft,),
+        facts=drawdown_facts(after, case),
+        alarms=_last_of_closing(case, at),
+        cancelled=((_subject(drawdown), Timer.DRAWDOWN_REVIEW),),
+    )
+    return Moves(plan=plan, moved_drawdowns=((drawdown, after),))
+
+
+def _pay(
+    case: Case,
+    drawdown: Drawdown,
+    trigger: Trigger,
+    command: DrawdownCommand,
+    at: datetime,
+    release_id: UUID,
+) -> Moves:
+    row = _row(case, drawdown, trigger, command)
+    if not is_over(case.before):
+        raise PeriodBeforeOpen(period_id=str(case.period.id))
+    slot, contract, amount = case.deal.slot, case.contract, drawdown.amount_minor
+    is_last = amount == slot.held_minor
+    slot_trigger = Trigger.RELEASE_EARNED if is_last else Trigger.RELEASE_DRAWN
+    by_engine = SlotCommand(actor=SYSTEM, slot_id=slot.id)
+    slot_row, _ = slot_step(SLOTS, case.deal, slot_trigger, by_engine, at)
+    ours = commission_minor(
+        amount,
+        released_before_minor=slot.released_minor,
+        rate_bps=contract.terms.commission_bps,
+    )
+    entries = p10_release_part(
+        slot_id=slot.id,
+        payee_id=contract.payee_id,
+        currency=slot.currency,
+        amount_minor=amount,
+        commission_minor=ours,
+        fee_earned_minor=slot.fee_deferred_minor,
+    )
+    paid = acted(
+        slot,
+        at,
+        state=SlotState(slot_row.to),
+        held_minor=slot.held_minor - amount,
+        released_minor=slot.released_minor + amount,
+        fee_deferred_minor=0,
+    )
+    release = new_release(release_id, contract, slot.id, gross_minor=amount, ours_minor=ours, at=at)
+    after = replace(
+        drawdown,
+        state=DrawdownState(row.to),
+        version=drawdown.version + 1,
+        release_id=release_id,
+    )
+    detail = {
+        "by": trigger.value,
+        "drawdown_id": str(drawdown.id),
+        "release_id": str(release_id),
+    }
+    draft = event(
+        command,
+        at,
+        kind="period.drawdown_approved",
+        subject=period_subject(case.period),
+        entries=entries,
+        detail=detail,
+    )
+    set_to, cancelled, _ = clocks(slot_row, paid, contract, at)
+    plan = Plan(
+        drafts=(draft,),
+        facts=drawdown_facts(after, case, **release_facts(release)),
+        moved_slots=((slot, paid),),
+        releases=(release,),
+        alarms=(*set_to, security_alarm(release), *_last_of_closing(case, at)),
+        cancelled=(*cancelled, (_subject(drawdown), Timer.DRAWDOWN_REVIEW)),
+        led=(slot.id,),
+    )
+    return Moves(plan=plan, moved_drawdowns=((drawdown, after),))
+
+
+def _last_of_closing(case: Case, at: datetime) -> tuple[Alarm, ...]:
+    """A closing period is settled as soon as its drawdowns are decided."""
+    if case.period.state is not PeriodState.CLOSING:
+        return ()
+    subject = period_subject(case.period)
+    return (Alarm(subject, Timer.PERIOD_CLOSE, at, case.period.number),)
+
+
+def _subject(drawdown: Drawdown) -> str:
+    return f"drawdown:{drawdown.id}"

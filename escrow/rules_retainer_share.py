@@ -1,0 +1,76 @@
+"""What becomes of each lot of a period: rolled on, back to the wallet, or earned."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from escrow.maths import Part
+from escrow.model import Funding, Lot, Method, Refund, RefundState
+from escrow.rules_funding import moved_on
+from escrow.rules_refund import NewId
+from escrow.rules_retainer import Case
+
+
+class Share(NamedTuple):
+    """What becomes of what is left of one lot: rolled on, back to the client; the rest is earned.
+
+    `expires_no` is the last period in which the rolled part may be used.
+    """
+
+    part: Part
+    rolled_minor: int
+    back_minor: int
+    expires_no: int
+
+
+def to_wallet(
+    case: Case, shares: Sequence[Share], at: datetime, new_id: NewId, *, with_fee: bool
+) -> tuple[tuple[Refund, ...], tuple[tuple[Funding, Funding], ...]]:
+    """P32b: what goes back to the client's wallet, by the funding that it came with."""
+    per_funding: dict[UUID, list[Share]] = defaultdict(list)
+    for share in shares:
+        if share.back_minor:
+            per_funding[share.part.lot.funding_id].append(share)
+    slot = case.deal.slot
+    refunds = tuple(
+        Refund(
+            new_id(),
+            slot.id,
+            funding_id,
+            Method.WALLET,
+            "",
+            case.contract.client_id,
+            slot.currency,
+            sum(share.back_minor for share in some),
+            sum(share.part.fee_minor - rolled_fee(share) for share in some) if with_fee else 0,
+            RefundState.WALLET_CREDITED,
+            1,
+            at,
+        )
+        for funding_id, some in per_funding.items()
+    )
+    moved_fundings = []
+    for each in refunds:
+        funding = case.fundings[each.funding_id]
+        refunded = funding.refunded_minor + each.total_minor
+        assert refunded <= funding.captured_minor
+        moved_fundings.append((funding, moved_on(funding, refunded_minor=refunded)))
+    return refunds, tuple(moved_fundings)
+
+
+def rolled_fee(share: Share) -> int:
+    """The part of a lot's fee that rolls with it, rounded down; all of it if all of it rolls."""
+    return share.part.fee_minor * share.rolled_minor // share.part.amount_minor
+
+
+def gone(share: Share, *, with_fee: bool) -> Lot:
+    """The lot without what rolled on or went back."""
+    lot = share.part.lot
+    return replace(
+        lot,
+        gone_minor=lot.gone_minor + share.rolled_minor + share.back_minor,
+        fee_gone_minor=lot.fee_gone_minor + (share.part.fee_minor if with_fee else 0),
+    )

@@ -1,0 +1,254 @@
+"""Stories of retainers: charged ahead, drawn, settled by policy, cancelled to the cent."""
+
+from datetime import date
+
+from sqlalchemy import Connection
+
+from escrow.model import Terms
+from escrow.model_retainer import Every, RetainerKind, RetainerTerms, Unused
+from tests.escrow.stage import check_balances, prove_books
+from tests.escrow.stage_retainer import Lease
+
+APRIL = date(2026, 4, 1)
+FEE = RetainerTerms(
+    kind=RetainerKind.ACCESS_FEE, amount_minor=300_000, every=Every.MONTH, anchor_on=APRIL
+)
+HOURS = RetainerTerms(
+    kind=RetainerKind.HOURS_DRAWDOWN,
+    amount_minor=300_000,
+    every=Every.MONTH,
+    anchor_on=APRIL,
+    hourly_minor=10_000,
+)
+
+
+def books(lease: Lease, line: str) -> None:
+    check_balances(lease.connection, "EUR", line)
+    prove_books(lease.connection)
+
+
+def test_an_access_fee_is_earned_by_the_end_of_its_period(connection: Connection) -> None:
+    """Charged three days ahead, active from its start, paid at its end; the next goes on (P07)."""
+    lease = Lease(connection, FEE).agreed()
+    assert lease.states() == "scheduled"
+
+    lease.until(date(2026, 3, 28))
+    assert lease.states() == "scheduled"
+    lease.until(date(2026, 3, 29))
+    assert lease.states() == "funded scheduled"
+    books(lease, "escrow 3000.00")
+    lease.until(date(2026, 4, 1))
+    assert lease.states() == "active scheduled"
+    lease.until(date(2026, 5, 1))
+
+    assert lease.states() == "settled active scheduled"
+    books(lease, "escrow 3000.00 · earned pending 2700.00 · due to platform 300.00")
+
+
+def test_p31_cancelled_after_10_of_30_days(connection: Connection) -> None:
+    """3,000.00 cancelled after 10 of 30 days: 900.00 net, 100.00 ours, 2,000.00 back (P31)."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 11))
+
+    outcome = lease.cancel(lease.stage.operator)
+
+    assert outcome.is_done, outcome
+    assert lease.states() == "cancelled cancelled"
+    assert lease.retainer.state == "ended"
+    books(
+        lease,
+        "escrow 0.00 · earned pending 900.00 · due to platform 100.00"
+        " · refund in transit 2000.00 · commission 100.00",
+    )
+
+
+def test_edge_32_what_was_drawn_counts_if_it_is_more(connection: Connection) -> None:
+    """1,400.00 of 3,000.00 drawn, cancelled on day 10 of 30: 1,400.00 earned, 1,600.00 back."""
+    lease = Lease(connection, HOURS).agreed()
+    lease.until(date(2026, 4, 11))
+    assert lease.draw(1, 14 * 60).is_done
+    assert lease.cancel(lease.stage.operator).code == "retainer.drawdowns_open"
+    assert lease.states() == "active scheduled"
+    assert lease.retainer.state == "running"
+    assert lease.on_drawdown("approve_drawdown", lease.stage.client).is_done
+    books(lease, "escrow 1600.00 · earned pending 1260.00 · due to platform 140.00")
+
+    assert lease.cancel(lease.stage.operator).is_done
+
+    books(
+        lease,
+        "escrow 0.00 · earned pending 1260.00 · due to platform 140.00 · refund in transit 1600.00",
+    )
+
+
+def test_notice_both_and_the_engine(connection: Connection) -> None:
+    """One side gives notice and waits; the other may agree at once; else it ends by the clock."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 5))
+    client, payee = lease.stage.client, lease.stage.payee
+
+    assert lease.cancel(client).facts["state"] == "ending"
+    assert lease.cancel(client).code == "escrow.other_party_must_sign"
+    lease.until(date(2026, 4, 18))
+    assert lease.retainer.state == "ending"
+    lease.until(date(2026, 4, 20))
+
+    assert lease.retainer.state == "ended"
+    assert lease.cancel(payee).code == "escrow.wrong_state"
+    books(lease, "escrow 0.00 · earned pending 1620.00 · due to platform 180.00")
+
+
+def test_both_end_it_at_once(connection: Connection) -> None:
+    """The second side needs no notice."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 11))
+
+    assert lease.cancel(lease.stage.client).facts["state"] == "ending"
+    assert lease.cancel(lease.stage.payee).facts["state"] == "ended"
+
+    books(lease, "escrow 0.00 · earned pending 900.00 · refund in transit 2000.00")
+
+
+def test_p32_unused_goes_to_one_of_the_two(connection: Connection) -> None:
+    """200.00 that nobody drew: (a) 180.00 and 20.00 ours, or (b) all in the client's wallet."""
+    expected = {
+        Unused.TO_PAYEE: "earned pending 180.00 · wallet 0.00 · due to platform 300.00",
+        Unused.TO_CLIENT: "earned pending 0.00 · wallet 200.00 · due to platform 280.00",
+    }
+    for unused, line in expected.items():
+        with connection.begin_nested() as point:
+            terms = RetainerTerms(
+                kind=RetainerKind.HOURS_DRAWDOWN,
+                amount_minor=300_000,
+                every=Every.MONTH,
+                anchor_on=APRIL,
+                hourly_minor=10_000,
+                unused=unused,
+            )
+            lease = Lease(connection, terms).agreed()
+            lease.until(date(2026, 4, 2))
+            assert lease.draw(1, 28 * 60).is_done
+            assert lease.on_drawdown("approve_drawdown", lease.stage.client).is_done
+            lease.until(date(2026, 5, 1))
+
+            assert lease.states().startswith("settled")
+            books(lease, f"{line} · escrow 3000.00 · earned available 2520.00")
+            point.rollback()
+
+
+def test_unused_money_takes_its_fee_along(connection: Connection) -> None:
+    """Where nothing was earned, what goes back to the wallet carries the client's whole fee."""
+    lease = Lease(connection, HOURS, Terms(client_fee_bps=300)).agreed()
+    lease.until(date(2026, 5, 1))
+
+    books(lease, "wallet 3090.00 · escrow 3000.00 · deferred fees 90.00 · earned pending 0.00")
+
+
+ROLLS = RetainerTerms(
+    kind=RetainerKind.HOURS_DRAWDOWN,
+    amount_minor=300_000,
+    every=Every.MONTH,
+    anchor_on=APRIL,
+    hourly_minor=10_000,
+    unused=Unused.ROLL,
+    roll_cap_minor=100_000,
+    roll_periods=1,
+)
+
+
+def test_unused_rolls_up_to_the_cap_and_is_drawn_first(connection: Connection) -> None:
+    """Of 3,000.00 unused 1,000.00 rolls and the rest goes back; carried money is used first."""
+    lease = Lease(connection, ROLLS, Terms(client_fee_bps=300)).agreed()
+    lease.until(date(2026, 5, 2))
+    books(lease, "escrow 4000.00 · wallet 2060.00 · deferred fees 120.00")
+
+    assert lease.draw(2, 10 * 60).is_done
+    assert lease.on_drawdown("approve_drawdown", lease.stage.client).is_done
+    books(lease, "escrow 3000.00 · earned pending 900.00 · deferred fees 0.00")
+    lease.until(date(2026, 6, 2))
+
+    assert lease.states().startswith("settled settled active")
+    books(lease, "escrow 4000.00 · wallet 4060.00")
+
+
+def test_carried_money_expires(connection: Connection) -> None:
+    """With one further period, what was carried into May and not drawn in May goes back."""
+    lease = Lease(connection, ROLLS).agreed()
+    lease.until(date(2026, 5, 2))
+    lease.until(date(2026, 6, 2))
+
+    books(lease, "escrow 4000.00 · wallet 5000.00")
+
+
+def test_silence_of_seven_days_approves(connection: Connection) -> None:
+    """P10 by the clock; the period waits in closing until the review is over."""
+    lease = Lease(connection, HOURS).agreed()
+    lease.until(date(2026, 4, 28))
+    assert lease.draw(1, 600).is_done
+    lease.until(date(2026, 5, 1))
+    assert lease.states() == "closing active scheduled"
+
+    lease.until(date(2026, 5, 6))
+
+    assert lease.states() == "settled active scheduled"
+    books(lease, "earned pending 900.00 · wallet 2000.00 · escrow 3000.00")
+
+
+def test_rejected_and_withdrawn_drawdowns_leave_the_money(connection: Connection) -> None:
+    """A rejection needs its reason; either way nothing moves."""
+    lease = Lease(connection, HOURS).agreed()
+    lease.until(date(2026, 4, 2))
+    client, payee = lease.stage.client, lease.stage.payee
+    assert lease.draw(1, 31 * 60).code == "retainer.overdrawn"
+    assert lease.draw(1, 60, client).code == "escrow.not_yours"
+    assert lease.draw(1, 60).is_done
+    assert lease.on_drawdown("reject_drawdown", client).code == "escrow.reason_required"
+    assert lease.on_drawdown("reject_drawdown", client, reason="not done").is_done
+    assert lease.on_drawdown("approve_drawdown", client).code == "escrow.wrong_state"
+    assert lease.draw(1, 60).is_done
+    assert lease.on_drawdown("withdraw_drawdown", payee).is_done
+
+    books(lease, "escrow 3000.00 · earned pending 0.00")
+
+
+def test_edge_33_an_unfunded_period_says_so_and_lapses(connection: Connection) -> None:
+    """Charged four times in five days, lapsed after seven; no drawdown, the contract paused."""
+    lease = Lease(connection, HOURS).agreed()
+    lease.until(date(2026, 4, 2), pays=False)
+    assert lease.states() == "funding scheduled"
+    refused = lease.draw(1, 60)
+    assert refused.code == "retainer.not_funded"
+    assert refused.facts["funded"] is False
+    count = connection.exec_driver_sql("SELECT count(*) FROM funding").scalar_one()
+    assert count == 3
+
+    lease.until(date(2026, 4, 6), pays=False)
+
+    assert lease.states() == "lapsed scheduled"
+    count = connection.exec_driver_sql("SELECT count(*) FROM funding").scalar_one()
+    assert count == 4
+    state = connection.exec_driver_sql("SELECT state FROM contract").scalar_one()
+    assert state == "paused"
+    assert lease.draw(1, 60).code == "retainer.not_funded"
+    lease.until(date(2026, 5, 5))
+    assert lease.states() == "lapsed scheduled"
+    assert lease.stage.on_contract("resume", lease.stage.client).is_done
+    lease.until(date(2026, 5, 7))
+    assert lease.states() == "lapsed active scheduled"
+    books(lease, "escrow 3000.00")
+
+
+def test_the_slot_of_a_period_moves_by_its_period(connection: Connection) -> None:
+    """Neither side approves, submits or amends it by hand; the payee may give it back."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 2))
+    stage = lease.stage
+    stage.slot_id = lease.period(1).id
+
+    assert stage.submit().code == "escrow.not_a_milestone"
+    assert stage.approve().code == "escrow.not_a_milestone"
+    assert stage.on_slot("ask_refund", stage.client).code == "escrow.not_a_milestone"
+    assert stage.on_slot("give_back", stage.payee).is_done
+
+    assert lease.states() == "settled scheduled"
+    books(lease, "escrow 0.00 · refund in transit 3000.00")
