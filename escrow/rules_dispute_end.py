@@ -263,7 +263,7 @@ def _release(case: Case, to_payee: int, at: datetime, release_id: UUID) -> Relea
     slot, contract = case.deal.slot, case.deal.contract
     ours = commission_minor(
         to_payee,
-        released_before_minor=slot.released_minor,
+        released_before_minor=slot.kept_minor,
         rate_bps=contract.terms.commission_bps,
     )
     return new_release(release_id, contract, slot.id, gross_minor=to_payee, ours_minor=ours, at=at)

@@ -197,7 +197,7 @@ def _pay(
     slot_row, _ = slot_step(SLOTS, case.deal, slot_trigger, by_engine, at)
     ours = commission_minor(
         amount,
-        released_before_minor=slot.released_minor,
+        released_before_minor=slot.kept_minor,
         rate_bps=contract.terms.commission_bps,
     )
     entries = p10_release_part(

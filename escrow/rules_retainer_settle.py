@@ -125,7 +125,7 @@ def _pay(
         return PayeePart(), slot, ()
     ours = commission_minor(
         amount_minor,
-        released_before_minor=slot.released_minor,
+        released_before_minor=slot.kept_minor,
         rate_bps=contract.terms.commission_bps,
     )
     payee = PayeePart(

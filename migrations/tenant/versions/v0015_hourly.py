@@ -291,8 +291,8 @@ BEGIN
     EXECUTE format('GRANT UPDATE (slot_id, state, version, limit_minutes, amount_minor,'
                    ' protected_minor, advanced_minor, charge_attempts, code)'
                    ' ON work_week TO %I', tenant_role);
-    EXECUTE format('GRANT UPDATE (week_id, started_at, ended_at, source, memo, rate_minor, state, version,'
-                   ' billed_minutes, over_limit, is_protected, reason, line_no)'
+    EXECUTE format('GRANT UPDATE (week_id, started_at, ended_at, source, memo, rate_minor, state,'
+                   ' version, billed_minutes, over_limit, is_protected, reason, line_no)'
                    ' ON time_entry TO %I', tenant_role);
     EXECUTE format('GRANT UPDATE (state, version, proposed_by, approved_by)'
                    ' ON client_claim TO %I', tenant_role);
