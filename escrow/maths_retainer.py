@@ -81,12 +81,12 @@ def earned_by_time(amount_minor: int, period: Span, at: datetime, zone: str) -> 
     return amount_minor * min(max(elapsed, 0), period.days) // period.days
 
 
-def worth_of_minutes(minutes: int, hourly_minor: int) -> int:
+def worth_of_minutes(*, minutes: int, hourly_minor: int) -> int:
     """The price of some minutes, rounded half up."""
     return (minutes * hourly_minor * 2 + 60) // 120
 
 
-def worth_of_pieces(amount_minor: int, quota: int, *, before: int, pieces: int) -> int:
+def worth_of_pieces(*, amount_minor: int, quota: int, before: int, pieces: int) -> int:
     """The price of further pieces after `before`; all pieces of the quota cost the amount."""
     return amount_minor * (before + pieces) // quota - amount_minor * before // quota
 

@@ -264,21 +264,7 @@ def schedule(
         PeriodState(row.to),
         1,
     )
-    slot = Slot(
-        id=slot_id,
-        term_id=retainer.id,
-        contract_id=contract.id,
-        currency=contract.currency,
-        seq=seq,
-        proposed_by=retainer.proposed_by,
-        state=SlotState.AWAITING_FUNDING,
-        version=1,
-        amount_minor=retainer.terms.amount_minor,
-        created_at=at,
-        active_at=at,
-        due_at=found.ends_at,
-        lot_count=CARRIED_LOTS,
-    )
+    slot = _slot_of(period, retainer, contract, at, seq=seq)
     detail = {
         "retainer_id": str(retainer.id),
         "number": number,
@@ -295,6 +281,26 @@ def schedule(
             alarms=(Alarm(subject, Timer.PERIOD_OPEN, found.starts_at - AHEAD, number),),
         ),
         periods=(period,),
+    )
+
+
+def _slot_of(
+    period: Period, retainer: Retainer, contract: Contract, at: datetime, *, seq: int
+) -> Slot:
+    return Slot(
+        id=period.id,
+        term_id=retainer.id,
+        contract_id=contract.id,
+        currency=contract.currency,
+        seq=seq,
+        proposed_by=retainer.proposed_by,
+        state=SlotState.AWAITING_FUNDING,
+        version=1,
+        amount_minor=retainer.terms.amount_minor,
+        created_at=at,
+        active_at=at,
+        due_at=period.ends_at,
+        lot_count=CARRIED_LOTS,
     )
 
 

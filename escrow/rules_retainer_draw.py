@@ -11,7 +11,7 @@ from escrow.machine_retainer import DRAWDOWNS
 from escrow.machine_slot import SLOTS
 from escrow.maths import commission_minor
 from escrow.maths_retainer import worth_of_minutes, worth_of_pieces
-from escrow.model import Alarm, Plan, SlotState
+from escrow.model import Alarm, Plan, Release, Slot, SlotState
 from escrow.model_retainer import (
     Draw,
     Drawdown,
@@ -22,7 +22,7 @@ from escrow.model_retainer import (
     PeriodState,
     RetainerKind,
 )
-from escrow.movements import p10_release_part
+from escrow.movements import Entries, p10_release_part
 from escrow.refusals import AmountOutOfRange, EmptySubmission, ReasonRequired, StaleVersion
 from escrow.refusals_retainer import NotFunded, NothingToDraw, Overdrawn, PeriodBeforeOpen
 from escrow.rules import check_amount, check_text, clocks, roles, slot_step, step
@@ -112,9 +112,11 @@ def worth(case: Case, units: int) -> int:
     """The price of some minutes, or of some pieces after those drawn in the period before."""
     terms = case.retainer.terms
     if terms.kind is RetainerKind.HOURS_DRAWDOWN:
-        return worth_of_minutes(units, terms.hourly_minor)
+        return worth_of_minutes(minutes=units, hourly_minor=terms.hourly_minor)
     before = sum(each.units for each in case.drawdowns if each.state in _COUNTED)
-    return worth_of_pieces(terms.amount_minor, terms.quota, before=before, pieces=units)
+    return worth_of_pieces(
+        amount_minor=terms.amount_minor, quota=terms.quota, before=before, pieces=units
+    )
 
 
 def approve(
@@ -195,28 +197,7 @@ def _pay(
     slot_trigger = Trigger.RELEASE_EARNED if is_last else Trigger.RELEASE_DRAWN
     by_engine = SlotCommand(actor=SYSTEM, slot_id=slot.id)
     slot_row, _ = slot_step(SLOTS, case.deal, slot_trigger, by_engine, at)
-    ours = commission_minor(
-        amount,
-        released_before_minor=slot.kept_minor,
-        rate_bps=contract.terms.commission_bps,
-    )
-    entries = p10_release_part(
-        slot_id=slot.id,
-        payee_id=contract.payee_id,
-        currency=slot.currency,
-        amount_minor=amount,
-        commission_minor=ours,
-        fee_earned_minor=slot.fee_deferred_minor,
-    )
-    paid = acted(
-        slot,
-        at,
-        state=SlotState(slot_row.to),
-        held_minor=slot.held_minor - amount,
-        released_minor=slot.released_minor + amount,
-        fee_deferred_minor=0,
-    )
-    release = new_release(release_id, contract, slot.id, gross_minor=amount, ours_minor=ours, at=at)
+    entries, paid, release = _paid_out(case, amount, slot_row, release_id, at)
     after = replace(
         drawdown,
         state=DrawdownState(row.to),
@@ -247,6 +228,36 @@ def _pay(
         led=(slot.id,),
     )
     return Moves(plan=plan, moved_drawdowns=((drawdown, after),))
+
+
+def _paid_out(
+    case: Case, amount: int, slot_row: Transition, release_id: UUID, at: datetime
+) -> tuple[Entries, Slot, Release]:
+    """P10, the slot without the amount, and the payee's release."""
+    slot, contract = case.deal.slot, case.contract
+    ours = commission_minor(
+        amount,
+        released_before_minor=slot.kept_minor,
+        rate_bps=contract.terms.commission_bps,
+    )
+    entries = p10_release_part(
+        slot_id=slot.id,
+        payee_id=contract.payee_id,
+        currency=slot.currency,
+        amount_minor=amount,
+        commission_minor=ours,
+        fee_earned_minor=slot.fee_deferred_minor,
+    )
+    paid = acted(
+        slot,
+        at,
+        state=SlotState(slot_row.to),
+        held_minor=slot.held_minor - amount,
+        released_minor=slot.released_minor + amount,
+        fee_deferred_minor=0,
+    )
+    release = new_release(release_id, contract, slot.id, gross_minor=amount, ours_minor=ours, at=at)
+    return entries, paid, release
 
 
 def _last_of_closing(case: Case, at: datetime) -> tuple[Alarm, ...]:

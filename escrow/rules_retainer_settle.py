@@ -14,7 +14,6 @@ from escrow.machine_slot import SLOTS, WORKING
 from escrow.maths import commission_minor, remaining
 from escrow.maths_retainer import Chunk, Span, carry, earned_by_time
 from escrow.model import (
-    Lot,
     Method,
     Plan,
     Release,
@@ -33,7 +32,13 @@ from escrow.rules_refund import NewId, refund_facts, send_back
 from escrow.rules_release import new_release, release_facts, security_alarm
 from escrow.rules_retainer import Case, period_subject
 from escrow.rules_retainer_period import is_over, stops, to_state
-from escrow.rules_retainer_share import Share, gone, rolled_fee, to_wallet
+from escrow.rules_retainer_share import (
+    Share,
+    gone,
+    rolled_fee,
+    rolled_lots,
+    to_wallet,
+)
 from kernel.commands import Command
 from kernel.money import to_json
 from kernel.principals import SYSTEM
@@ -255,17 +260,7 @@ def _roll(
     some = [share for share in shares if share.rolled_minor]
     amount = sum(share.rolled_minor for share in some)
     fees = [rolled_fee(share) if with_fee else 0 for share in some]
-    lots = tuple(
-        Lot(
-            target.id,
-            seq,
-            share.part.lot.funding_id,
-            share.rolled_minor,
-            fee,
-            target.released_minor,
-        )
-        for seq, (share, fee) in enumerate(zip(some, fees, strict=True), start=1)
-    )
+    lots = rolled_lots(target, some, fees)
     filled = acted(
         target,
         at,

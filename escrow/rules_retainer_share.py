@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from escrow.maths import Part
-from escrow.model import Funding, Lot, Method, Refund, RefundState
+from escrow.model import Funding, Lot, Method, Refund, RefundState, Slot
 from escrow.rules_funding import moved_on
 from escrow.rules_refund import NewId
 from escrow.rules_retainer import Case
@@ -73,4 +73,19 @@ def gone(share: Share, *, with_fee: bool) -> Lot:
         lot,
         gone_minor=lot.gone_minor + share.rolled_minor + share.back_minor,
         fee_gone_minor=lot.fee_gone_minor + (share.part.fee_minor if with_fee else 0),
+    )
+
+
+def rolled_lots(target: Slot, shares: Sequence[Share], fees: Sequence[int]) -> tuple[Lot, ...]:
+    """What rolls, as the first lots of the next period's slot, oldest expiry first."""
+    return tuple(
+        Lot(
+            target.id,
+            seq,
+            share.part.lot.funding_id,
+            share.rolled_minor,
+            fee,
+            target.released_minor,
+        )
+        for seq, (share, fee) in enumerate(zip(shares, fees, strict=True), start=1)
     )

@@ -100,15 +100,15 @@ def test_pieces_of_a_quota_cost_the_amount(amount: int, quota: int, first: int) 
     """However the quota is drawn, all of it costs the amount to the cent."""
     first = min(first, quota)
 
-    one = worth_of_pieces(amount, quota, before=0, pieces=first)
-    two = worth_of_pieces(amount, quota, before=first, pieces=quota - first)
+    one = worth_of_pieces(amount_minor=amount, quota=quota, before=0, pieces=first)
+    two = worth_of_pieces(amount_minor=amount, quota=quota, before=first, pieces=quota - first)
 
     assert one + two == amount
 
 
 def test_minutes_are_rounded_half_up() -> None:
     """1 minute at 0.30 an hour is half a cent, and counts as one."""
-    assert [worth_of_minutes(m, 30) for m in (0, 1, 60, 90)] == [0, 1, 30, 45]
+    assert [worth_of_minutes(minutes=m, hourly_minor=30) for m in (0, 1, 60, 90)] == [0, 1, 30, 45]
 
 
 @given(

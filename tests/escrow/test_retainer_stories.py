@@ -141,6 +141,7 @@ def test_unused_money_takes_its_fee_along(connection: Connection) -> None:
     lease = Lease(connection, HOURS, Terms(client_fee_bps=300)).agreed()
     lease.until(date(2026, 5, 1))
 
+    assert lease.states() == "settled active scheduled"
     books(lease, "wallet 3090.00 · escrow 3000.00 · deferred fees 90.00 · earned pending 0.00")
 
 
@@ -177,6 +178,7 @@ def test_carried_money_expires(connection: Connection) -> None:
     lease.until(date(2026, 5, 2))
     lease.until(date(2026, 6, 2))
 
+    assert lease.states() == "settled settled active scheduled"
     books(lease, "escrow 4000.00 · wallet 5000.00")
 
 
