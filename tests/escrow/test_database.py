@@ -30,7 +30,13 @@ def test_the_tables_are_those_of_the_migration(connection: Connection, table: st
 
 
 def _short(kind: str) -> str:
-    names = {"int8": "bigint", "int4": "integer", "bpchar": "text", "_text": "text[]"}
+    names = {
+        "int8": "bigint",
+        "int4": "integer",
+        "bool": "boolean",
+        "bpchar": "text",
+        "_text": "text[]",
+    }
     return names.get(kind, kind).replace("timestamp with time zone", "timestamptz")
 
 
