@@ -77,7 +77,7 @@ def play_until_all_is_done(
     for seed in range(1, most_rounds + 1):
         if not not_done(tally):
             break
-        tally += play(engine, tenant, steps=steps // 4, seed=seed)
+        tally += play(engine, tenant, steps=steps * 2 // 5, seed=seed)
     return tally
 
 
