@@ -12,9 +12,11 @@ from engine.api.app import make_app
 from engine.api.doors import TenantDoors
 from engine.sealer import seal_all
 from engine.signer import Signer, open_signer
-from kernel.database import Tenant
+from kernel.database import Tenant, connect
+from kernel.embedded import EmbeddedServer
 from ledger import merkle, notes
 from tests.engine.api.conftest import ALL, Api, World, make_deal, make_key, pay
+from tests.fixtures.databases import cloned_database
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,6 @@ def test_an_event_is_proven_to_be_in_a_signed_log(
     api: Api, world: World, signer: Signer, tenant: Tenant
 ) -> None:
     """Leaf, place, proof and note fit together, checked with nothing but what was answered."""
-    assert api.get("/v1/log/checkpoint").status == 404
     deal = make_deal(api, "100.00")
     pay(deal, world, deal.slots[0])
     waiting = api.get("/v1/events").body["items"][-1]
@@ -103,8 +104,25 @@ def test_the_log_is_proven_to_have_grown(api: Api, api_engine: Engine, tenant: T
         assert api.get("/v1/log/consistency", **{"from": old, "to": new}).code == code
 
 
+def test_a_log_without_an_event_has_no_checkpoint(server: EmbeddedServer, signer: Signer) -> None:
+    """Nothing sealed is nothing to sign: asked for it is refused, looked for it is not found."""
+    with cloned_database(server) as database:
+        engine = connect(database.app_url)
+        doors = TenantDoors(engine)
+        app = make_app(engine, doors, ask_signer=signer.answer, logs_access=False)
+        empty = Api(app, engine, make_key(engine, scopes=ALL, is_operator=True))
+
+        asked = empty.call("POST", "/v1/log/checkpoint", json={})
+
+        assert (asked.status, asked.code) == (409, "log.empty")
+        assert empty.get("/v1/log/checkpoint").status == 404
+        doors.close()
+        engine.dispose()
+
+
 def test_the_note_comes_as_text_too(api: Api) -> None:
     """Who accepts plain text gets the signed note and nothing around it."""
+    make_deal(api, "10.00")
     assert api.call("POST", "/v1/log/checkpoint", json={}).status == 200
     told = api.get("/v1/log/checkpoint").body["note"]
 
@@ -135,8 +153,10 @@ def test_events_are_read_in_the_order_of_the_journal(
     assert [int(each["journal_no"]) for each in rest] == [size - 1, size]
 
 
-def test_an_unknown_number_has_no_proof(api: Api) -> None:
+def test_an_unknown_number_has_no_proof(api: Api, api_engine: Engine, tenant: Tenant) -> None:
     """A number beyond the journal, or none at all, is not found; a size below it is refused."""
+    make_deal(api, "10.00")
+    assert seal_all(api_engine, tenant).size >= 2
     for number in ("999999999", "0", "x", "9" * 30):
         assert api.get(f"/v1/log/entries/{number}/proof").status == 404
     assert api.get("/v1/log/entries/2/proof", size="1").code == "log.bad_range"
@@ -163,7 +183,7 @@ def test_a_signer_that_is_away_is_said(api_engine: Engine) -> None:
     alone = Api(make_app(api_engine, doors, logs_access=False), api_engine, secret)
     make_deal(alone, "10.00")
 
-    asked = alone.call("POST", "/v1/log/checkpoint", json={})
+    asked = alone.call("POST", "/v1/log/checkpoint", json={})  # which seals all the same
 
     assert (asked.status, asked.code) == (503, "log.signer_away")
     assert alone.get("/v1/log/entries/1/proof").status == 200
