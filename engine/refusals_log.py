@@ -37,5 +37,10 @@ LOG: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "The past was altered",
             "The log of {size} events does not go on from the {signed} that the signer signed.",
         ),
+        "signer.forgotten": (
+            409,
+            "Memory lost",
+            "The signer once signed {log} and has lost what: give its state back from a copy.",
+        ),
     }
 )

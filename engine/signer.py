@@ -61,6 +61,12 @@ class Inconsistent(Refusal):
     code = "signer.inconsistent"
 
 
+class Forgotten(Refusal):
+    """What was signed last of the log is lost: any log, a shorter one too, would look right."""
+
+    code = "signer.forgotten"
+
+
 class SignerAway(RailTrouble):
     """The signer does not answer; what is sealed meanwhile is signed when it is back."""
 
@@ -91,6 +97,8 @@ class Signer:
         try:
             return notes.parse(self._file(origin).read_text(encoding="utf-8"))
         except FileNotFoundError:
+            if origin in self._ever_signed():
+                raise Forgotten(log=origin) from None
             return Checkpoint(origin, 0, merkle.EMPTY_ROOT)
 
     def sign(self, checkpoint: Checkpoint, proof: Sequence[bytes]) -> str:
@@ -109,7 +117,20 @@ class Signer:
         note = notes.sign(checkpoint, self.key)
         if checkpoint != last:
             _write_whole(self._file(checkpoint.origin), note.encode())
+        if checkpoint.origin not in (signed := self._ever_signed()):
+            _write_whole(self._names, _lines({*signed, checkpoint.origin}))
         return note
+
+    @property
+    def _names(self) -> Path:
+        """The logs that were ever signed, beside the key: what is lost of `signed` is noticed."""
+        return self.state_dir.with_name("logs")
+
+    def _ever_signed(self) -> set[str]:
+        try:
+            return set(self._names.read_text(encoding="utf-8").splitlines())
+        except FileNotFoundError:
+            return set()
 
     def _file(self, origin: str) -> Path:
         return self.state_dir / f"{origin.replace('/', '+')}.note"
@@ -168,7 +189,7 @@ def ask(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     except (OSError, orjson.JSONDecodeError) as trouble:
         raise SignerAway(str(path), str(trouble)) from trouble
     if "refused" in answer:
-        known = {each.code: each for each in (BadRequest, Shrunk, Inconsistent)}
+        known = {each.code: each for each in (BadRequest, Shrunk, Inconsistent, Forgotten)}
         raise known.get(answer["refused"], BadRequest)(**answer["facts"])
     return answer
 
@@ -219,6 +240,10 @@ def _hashes(given: object) -> list[bytes]:
     if any(len(each) != 32 for each in found):
         raise BadRequest(why="hashes")
     return found
+
+
+def _lines(names: set[str]) -> bytes:
+    return "".join(f"{name}\n" for name in sorted(names)).encode()
 
 
 def _pem(key: Ed25519PrivateKey) -> bytes:

@@ -4,8 +4,9 @@ They are few, and each is a case of its own: all that a list names is locked fir
 its commands are served one after the other, each on what the one before left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -28,6 +29,8 @@ from kernel.commands import Outcome
 from kernel.ids import new_id
 from ledger import parties
 
+C = TypeVar("C", ProposeWriteOff, ApproveWriteOff)
+
 
 def refund_later(
     connection: Connection, commands: Sequence[RefundLater], *, at: datetime
@@ -49,40 +52,16 @@ def propose_write_off(
     connection: Connection, commands: Sequence[ProposeWriteOff], *, at: datetime
 ) -> list[Outcome]:
     """Propose to give a claim up; by an operator in person."""
-    store_chargeback.lock_claims(connection, [command.claim_id for command in commands])
-    outcomes = []
-    for command in commands:
-        found: list[WriteOff] = []
-
-        def decide(given: ProposeWriteOff, found: list[WriteOff] = found) -> Plan:
-            plan, proposal = rules_claims.propose_write_off(_owed(connection, given), given, at)
-            found.append(proposal)
-            return plan
-
-        outcomes += run(connection, [command], decide, at=at)
-        if outcomes[-1].is_done:
-            store_chargeback.add_write_off(connection, found[0])
-    return outcomes
+    rule, save = rules_claims.propose_write_off, store_chargeback.add_write_off
+    return _write_off(connection, commands, rule, save, at)
 
 
 def approve_write_off(
     connection: Connection, commands: Sequence[ApproveWriteOff], *, at: datetime
 ) -> list[Outcome]:
     """Approve what another person proposed; by an operator in person (P24)."""
-    store_chargeback.lock_claims(connection, [command.claim_id for command in commands])
-    outcomes = []
-    for command in commands:
-        found: list[WriteOff] = []
-
-        def decide(given: ApproveWriteOff, found: list[WriteOff] = found) -> Plan:
-            plan, approved = rules_claims.approve_write_off(_owed(connection, given), given, at)
-            found.append(approved)
-            return plan
-
-        outcomes += run(connection, [command], decide, at=at)
-        if outcomes[-1].is_done:
-            store_chargeback.save_approved(connection, found[0])
-    return outcomes
+    rule, save = rules_claims.approve_write_off, store_chargeback.save_approved
+    return _write_off(connection, commands, rule, save, at)
 
 
 def set_claim_rules(
@@ -110,6 +89,30 @@ def _refund_later(connection: Connection, command: RefundLater, at: datetime) ->
         return rules_refund_later.refund_later(deal, fundings, purse, given, at, new_id)
 
     return run(connection, [command], decide, at=at)[0]
+
+
+def _write_off(
+    connection: Connection,
+    commands: Sequence[C],
+    rule: Callable[[Owed, C, datetime], tuple[Plan, WriteOff]],
+    save: Callable[[Connection, WriteOff], None],
+    at: datetime,
+) -> list[Outcome]:
+    """One step of giving up for each command, each upon what those before it left."""
+    store_chargeback.lock_claims(connection, [command.claim_id for command in commands])
+    outcomes = []
+    for command in commands:
+        found: list[WriteOff] = []
+
+        def decide(given: C, found: list[WriteOff] = found) -> Plan:
+            plan, write_off = rule(_owed(connection, given), given, at)
+            found.append(write_off)
+            return plan
+
+        outcomes += run(connection, [command], decide, at=at)
+        if outcomes[-1].is_done:
+            save(connection, found[0])
+    return outcomes
 
 
 def _owed(connection: Connection, command: ProposeWriteOff | ApproveWriteOff) -> Owed:

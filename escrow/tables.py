@@ -4,176 +4,150 @@ Columns stand in the order of the rows in `escrow.model`; `escrow.store` builds 
 from them.
 """
 
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Column,
-    DateTime,
-    Integer,
-    Interval,
-    MetaData,
-    Table,
-    Text,
-    Uuid,
-)
-from sqlalchemy.types import TypeEngine
+from escrow.columns import COUNT, ID, LENGTH, MINOR, TEXT, TEXTS, TIME, table
 
-METADATA: Final = MetaData()
-
-_ID: Final = Uuid()
-_TEXT: Final = Text()
-_MINOR: Final = BigInteger()
-_COUNT: Final = Integer()
-_TIME: Final = DateTime(timezone=True)
-_LENGTH: Final = Interval()
-
-
-def _table(name: str, **columns: TypeEngine[Any]) -> Table:
-    return Table(name, METADATA, *(Column(column, kind) for column, kind in columns.items()))
-
-
-CONTRACT: Final = _table(
+CONTRACT: Final = table(
     "contract",
-    id=_ID,
-    client_id=_ID,
-    payee_id=_ID,
-    currency=_TEXT,
-    state=_TEXT,
-    version=_COUNT,
-    proposed_by=_TEXT,
-    commission_bps=_COUNT,
-    client_fee_bps=_COUNT,
-    security_hold_days=_COUNT,
-    auto_release_after=_LENGTH,
-    release_rule=_TEXT,
-    refund_reply_after=_LENGTH,
-    dormant_after=_LENGTH,
-    dormant_limit_minor=_MINOR,
-    free_change_rounds=_COUNT,
-    created_at=_TIME,
-    accepted_at=_TIME,
+    id=ID,
+    client_id=ID,
+    payee_id=ID,
+    currency=TEXT,
+    state=TEXT,
+    version=COUNT,
+    proposed_by=TEXT,
+    commission_bps=COUNT,
+    client_fee_bps=COUNT,
+    security_hold_days=COUNT,
+    auto_release_after=LENGTH,
+    release_rule=TEXT,
+    refund_reply_after=LENGTH,
+    dormant_after=LENGTH,
+    dormant_limit_minor=MINOR,
+    free_change_rounds=COUNT,
+    created_at=TIME,
+    accepted_at=TIME,
 )
 
-TERM: Final = _table("term", id=_ID, contract_id=_ID, kind=_TEXT, title=_TEXT, created_at=_TIME)
+TERM: Final = table("term", id=ID, contract_id=ID, kind=TEXT, title=TEXT, created_at=TIME)
 
-SLOT: Final = _table(
+SLOT: Final = table(
     "slot",
-    id=_ID,
-    term_id=_ID,
-    contract_id=_ID,
-    currency=_TEXT,
-    seq=_COUNT,
-    proposed_by=_TEXT,
-    state=_TEXT,
-    version=_COUNT,
-    amount_minor=_MINOR,
-    created_at=_TIME,
-    active_at=_TIME,
-    due_at=_TIME,
-    funded_minor=_MINOR,
-    rolled_in_minor=_MINOR,
-    held_minor=_MINOR,
-    released_minor=_MINOR,
-    refunded_minor=_MINOR,
-    rolled_out_minor=_MINOR,
-    uncleared_minor=_MINOR,
-    fee_deferred_minor=_MINOR,
-    lot_count=_COUNT,
-    submission_no=_COUNT,
-    submission_count=_COUNT,
-    change_rounds=_COUNT,
-    confirmed_by=_TEXT,
-    notices=_COUNT,
-    disputed_minor=_MINOR,
-    returned_minor=_MINOR,
+    id=ID,
+    term_id=ID,
+    contract_id=ID,
+    currency=TEXT,
+    seq=COUNT,
+    proposed_by=TEXT,
+    state=TEXT,
+    version=COUNT,
+    amount_minor=MINOR,
+    created_at=TIME,
+    active_at=TIME,
+    due_at=TIME,
+    funded_minor=MINOR,
+    rolled_in_minor=MINOR,
+    held_minor=MINOR,
+    released_minor=MINOR,
+    refunded_minor=MINOR,
+    rolled_out_minor=MINOR,
+    uncleared_minor=MINOR,
+    fee_deferred_minor=MINOR,
+    lot_count=COUNT,
+    submission_no=COUNT,
+    submission_count=COUNT,
+    change_rounds=COUNT,
+    confirmed_by=TEXT,
+    notices=COUNT,
+    disputed_minor=MINOR,
+    returned_minor=MINOR,
 )
 
-SUBMISSION: Final = _table(
+SUBMISSION: Final = table(
     "submission",
-    slot_id=_ID,
-    submission_no=_COUNT,
-    message_ref=_TEXT,
-    artefact_refs=ARRAY(_TEXT),
-    submitted_at=_TIME,
+    slot_id=ID,
+    submission_no=COUNT,
+    message_ref=TEXT,
+    artefact_refs=TEXTS,
+    submitted_at=TIME,
 )
 
-FUNDING: Final = _table(
+FUNDING: Final = table(
     "funding",
-    id=_ID,
-    contract_id=_ID,
-    slot_id=_ID,
-    purpose=_TEXT,
-    method=_TEXT,
-    rail_account=_TEXT,
-    currency=_TEXT,
-    amount_minor=_MINOR,
-    client_fee_minor=_MINOR,
-    state=_TEXT,
-    version=_COUNT,
-    created_at=_TIME,
-    captured_minor=_MINOR,
-    refunded_minor=_MINOR,
-    rail_fee_minor=_MINOR,
-    rail_ref=_TEXT,
-    code=_TEXT,
-    release_id=_ID,
-    method_token=_TEXT,
+    id=ID,
+    contract_id=ID,
+    slot_id=ID,
+    purpose=TEXT,
+    method=TEXT,
+    rail_account=TEXT,
+    currency=TEXT,
+    amount_minor=MINOR,
+    client_fee_minor=MINOR,
+    state=TEXT,
+    version=COUNT,
+    created_at=TIME,
+    captured_minor=MINOR,
+    refunded_minor=MINOR,
+    rail_fee_minor=MINOR,
+    rail_ref=TEXT,
+    code=TEXT,
+    release_id=ID,
+    method_token=TEXT,
 )
 
-LOT: Final = _table(
+LOT: Final = table(
     "lot",
-    slot_id=_ID,
-    seq=_COUNT,
-    funding_id=_ID,
-    amount_minor=_MINOR,
-    fee_minor=_MINOR,
-    released_before_minor=_MINOR,
-    gone_minor=_MINOR,
-    fee_gone_minor=_MINOR,
+    slot_id=ID,
+    seq=COUNT,
+    funding_id=ID,
+    amount_minor=MINOR,
+    fee_minor=MINOR,
+    released_before_minor=MINOR,
+    gone_minor=MINOR,
+    fee_gone_minor=MINOR,
 )
 
-RELEASE: Final = _table(
+RELEASE: Final = table(
     "release",
-    id=_ID,
-    contract_id=_ID,
-    slot_id=_ID,
-    payee_id=_ID,
-    currency=_TEXT,
-    gross_minor=_MINOR,
-    commission_minor=_MINOR,
-    available_at=_TIME,
-    state=_TEXT,
+    id=ID,
+    contract_id=ID,
+    slot_id=ID,
+    payee_id=ID,
+    currency=TEXT,
+    gross_minor=MINOR,
+    commission_minor=MINOR,
+    available_at=TIME,
+    state=TEXT,
 )
 
-REFUND: Final = _table(
+REFUND: Final = table(
     "refund",
-    id=_ID,
-    slot_id=_ID,
-    funding_id=_ID,
-    method=_TEXT,
-    rail_account=_TEXT,
-    client_id=_ID,
-    currency=_TEXT,
-    amount_minor=_MINOR,
-    fee_minor=_MINOR,
-    state=_TEXT,
-    version=_COUNT,
-    created_at=_TIME,
-    rail_ref=_TEXT,
-    code=_TEXT,
+    id=ID,
+    slot_id=ID,
+    funding_id=ID,
+    method=TEXT,
+    rail_account=TEXT,
+    client_id=ID,
+    currency=TEXT,
+    amount_minor=MINOR,
+    fee_minor=MINOR,
+    state=TEXT,
+    version=COUNT,
+    created_at=TIME,
+    rail_ref=TEXT,
+    code=TEXT,
 )
 
-AMENDMENT: Final = _table(
+AMENDMENT: Final = table(
     "amendment",
-    id=_ID,
-    contract_id=_ID,
-    slot_id=_ID,
-    to_slot_id=_ID,
-    new_amount_minor=_MINOR,
-    proposed_by=_TEXT,
-    slot_version=_COUNT,
-    state=_TEXT,
-    created_at=_TIME,
+    id=ID,
+    contract_id=ID,
+    slot_id=ID,
+    to_slot_id=ID,
+    new_amount_minor=MINOR,
+    proposed_by=TEXT,
+    slot_version=COUNT,
+    state=TEXT,
+    created_at=TIME,
 )

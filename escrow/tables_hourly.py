@@ -3,119 +3,102 @@
 Columns stand in the order of the rows in `escrow.model_hourly`.
 """
 
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, Table, Text, Uuid
-from sqlalchemy.types import TypeEngine
+from escrow.columns import COUNT, FLAG, ID, MINOR, TEXT, TIME, table
 
-from escrow.tables import METADATA
-
-_ID: Final = Uuid()
-_TEXT: Final = Text()
-_MINOR: Final = BigInteger()
-_COUNT: Final = Integer()
-_TIME: Final = DateTime(timezone=True)
-_FLAG: Final = Boolean()
-
-
-def _table(name: str, **columns: TypeEngine[Any]) -> Table:
-    return Table(name, METADATA, *(Column(column, kind) for column, kind in columns.items()))
-
-
-HOURLY_TERM: Final = _table(
+HOURLY_TERM: Final = table(
     "hourly_term",
-    term_id=_ID,
-    contract_id=_ID,
-    payee_id=_ID,
-    currency=_TEXT,
-    state=_TEXT,
-    version=_COUNT,
-    proposed_by=_TEXT,
-    week_zone=_TEXT,
-    activity_floor=_COUNT,
-    method=_TEXT,
-    method_token=_TEXT,
-    rail_account=_TEXT,
-    limit_minutes=_COUNT,
-    method_failed=_FLAG,
-    created_at=_TIME,
-    accepted_at=_TIME,
+    term_id=ID,
+    contract_id=ID,
+    payee_id=ID,
+    currency=TEXT,
+    state=TEXT,
+    version=COUNT,
+    proposed_by=TEXT,
+    week_zone=TEXT,
+    activity_floor=COUNT,
+    method=TEXT,
+    method_token=TEXT,
+    rail_account=TEXT,
+    limit_minutes=COUNT,
+    method_failed=FLAG,
+    created_at=TIME,
+    accepted_at=TIME,
 )
 
-HOURLY_RATE: Final = _table(
-    "hourly_rate", term_id=_ID, seq=_COUNT, rate_minor=_MINOR, from_at=_TIME
-)
+HOURLY_RATE: Final = table("hourly_rate", term_id=ID, seq=COUNT, rate_minor=MINOR, from_at=TIME)
 
-WORK_WEEK: Final = _table(
+WORK_WEEK: Final = table(
     "work_week",
-    id=_ID,
-    term_id=_ID,
-    contract_id=_ID,
-    slot_id=_ID,
-    starts_at=_TIME,
-    ends_at=_TIME,
-    invoice_at=_TIME,
-    review_ends_at=_TIME,
-    state=_TEXT,
-    version=_COUNT,
-    limit_minutes=_COUNT,
-    amount_minor=_MINOR,
-    protected_minor=_MINOR,
-    advanced_minor=_MINOR,
-    charge_attempts=_COUNT,
-    code=_TEXT,
+    id=ID,
+    term_id=ID,
+    contract_id=ID,
+    slot_id=ID,
+    starts_at=TIME,
+    ends_at=TIME,
+    invoice_at=TIME,
+    review_ends_at=TIME,
+    state=TEXT,
+    version=COUNT,
+    limit_minutes=COUNT,
+    amount_minor=MINOR,
+    protected_minor=MINOR,
+    advanced_minor=MINOR,
+    charge_attempts=COUNT,
+    code=TEXT,
 )
 
-TIME_ENTRY: Final = _table(
+TIME_ENTRY: Final = table(
     "time_entry",
-    id=_ID,
-    term_id=_ID,
-    contract_id=_ID,
-    payee_id=_ID,
-    week_starts_at=_TIME,
-    week_id=_ID,
-    started_at=_TIME,
-    ended_at=_TIME,
-    source=_TEXT,
-    memo=_TEXT,
-    activity=_COUNT,
-    rate_minor=_MINOR,
-    state=_TEXT,
-    version=_COUNT,
-    method_verified=_FLAG,
-    identity_verified=_FLAG,
-    payee_clear=_FLAG,
-    logged_at=_TIME,
-    billed_minutes=_COUNT,
-    over_limit=_FLAG,
-    is_protected=_FLAG,
-    reason=_TEXT,
-    line_no=_COUNT,
+    id=ID,
+    term_id=ID,
+    contract_id=ID,
+    payee_id=ID,
+    week_starts_at=TIME,
+    week_id=ID,
+    started_at=TIME,
+    ended_at=TIME,
+    source=TEXT,
+    memo=TEXT,
+    activity=COUNT,
+    rate_minor=MINOR,
+    state=TEXT,
+    version=COUNT,
+    method_verified=FLAG,
+    identity_verified=FLAG,
+    payee_clear=FLAG,
+    logged_at=TIME,
+    billed_minutes=COUNT,
+    over_limit=FLAG,
+    is_protected=FLAG,
+    reason=TEXT,
+    line_no=COUNT,
 )
 
-WEEK_LINE: Final = _table(
+WEEK_LINE: Final = table(
     "week_line",
-    week_id=_ID,
-    line_no=_COUNT,
-    rate_minor=_MINOR,
-    is_late=_FLAG,
-    minutes=_COUNT,
-    amount_minor=_MINOR,
-    protected_minutes=_COUNT,
-    protected_minor=_MINOR,
+    week_id=ID,
+    line_no=COUNT,
+    rate_minor=MINOR,
+    is_late=FLAG,
+    minutes=COUNT,
+    amount_minor=MINOR,
+    protected_minutes=COUNT,
+    protected_minor=MINOR,
 )
 
-CLIENT_CLAIM: Final = _table(
+CLIENT_CLAIM: Final = table(
     "client_claim",
-    week_id=_ID,
-    client_id=_ID,
-    currency=_TEXT,
-    gross_minor=_MINOR,
-    commission_minor=_MINOR,
-    fee_minor=_MINOR,
-    state=_TEXT,
-    version=_COUNT,
-    made_at=_TIME,
-    proposed_by=_ID,
-    approved_by=_ID,
+    week_id=ID,
+    client_id=ID,
+    currency=TEXT,
+    gross_minor=MINOR,
+    commission_minor=MINOR,
+    fee_minor=MINOR,
+    state=TEXT,
+    version=COUNT,
+    made_at=TIME,
+    proposed_by=ID,
+    approved_by=ID,
 )

@@ -13,6 +13,7 @@ from engine.commands.frame import (
     in_words,
     json_option,
     print_json,
+    refused_in_words,
     tenant_of,
     tenant_option,
 )
@@ -127,8 +128,8 @@ def _tell(found: dict[str, Any]) -> None:
             f" {debit['currency']}"
         )
     if "refused" in found:
-        told = ", ".join(f"{name} {value}" for name, value in found["facts"].items())
-        click.echo(f"REFUSED {found['refused']}" + (f" ({told})" if told else ""))
+        said = refused_in_words(found["refused"], found["facts"])
+        click.echo(f"Refused: {said} [{found['refused']}]")
     elif found["step"] == "dry-run":
         click.echo("Nothing is posted: this was a dry run. Next: --prepare.")
     elif found["step"] == "prepare":

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, TypeVar
@@ -54,7 +54,7 @@ def in_words(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except Refusal as refusal:
-            raise CouldNotTell(_refused(refusal)) from refusal
+            raise CouldNotTell(refused_in_words(refusal.code, refusal.facts)) from refusal
         except CannotStart as trouble:
             raise CouldNotTell(str(trouble)) from trouble
         except Broken as trouble:
@@ -125,6 +125,15 @@ def grouped(amount_minor: int, currency: str) -> str:
     return f"{sign}{int(digits):,}{point}{cents}"
 
 
+def refused_in_words(code: str, facts: Mapping[str, Any]) -> str:
+    """A refusal as a sentence, with the facts that it names."""
+    said = sentence(code, facts) if code in REFUSALS else f"Refused: {code}."
+    if "why" in facts:
+        said = f"{said.rstrip('.')}: {facts['why']}."
+    named = ", ".join(f"{name} {value}" for name, value in facts.items() if value and name != "why")
+    return f"{said} ({named})" if named else said
+
+
 def written(at: datetime) -> str:
     """An instant in UTC for people, to the second."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
@@ -139,16 +148,3 @@ def console() -> Console:
 def errors() -> Console:
     """Standard error, for progress and hints: it stays out of what is piped."""
     return Console(stderr=True, highlight=False)
-
-
-def _refused(refusal: Refusal) -> str:
-    if refusal.code in REFUSALS:
-        said = sentence(refusal.code, refusal.facts)
-    else:
-        said = f"Refused: {refusal.code}."
-    if "why" in refusal.facts:
-        said = f"{said.rstrip('.')}: {refusal.facts['why']}."
-    named = ", ".join(
-        f"{name} {value}" for name, value in refusal.facts.items() if value and name != "why"
-    )
-    return f"{said} ({named})" if named else said

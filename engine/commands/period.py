@@ -1,5 +1,8 @@
 """`holdfast period`: list accounting periods, close and reopen them, check their closings."""
 
+from collections.abc import Callable
+from typing import Final
+
 import click
 
 from engine import closing
@@ -20,7 +23,36 @@ from ledger import periods, store_periods
 from ledger.model_periods import Period, as_json, closing_as_json
 from ledger.periods import PeriodCommand
 
-reason_option = click.option("--reason", default="", help="Why, in your own words.")
+
+class PeriodNumber(click.IntRange):
+    """The number of a period: periods are numbered, and not named by their months."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """The number; `holdfast period list` shows them all."""
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            told = f"{value!r} is no period's number: see `holdfast period list`."
+            self.fail(told, param, ctx)
+
+
+_STEP_TAKES: Final = (
+    click.argument("period_id", type=PeriodNumber(min=1)),
+    click.option("--reason", default="", help="Why, in your own words."),
+    key_option,
+    tenant_option,
+    json_option,
+    in_words,
+)
+
+
+def step_of_a_period(verb: Callable[..., None]) -> Callable[..., None]:
+    """What every step of a period takes: its number, why, whose key, and how to answer."""
+    for each in reversed(_STEP_TAKES):
+        verb = each(verb)
+    return verb
 
 
 @click.group()
@@ -58,12 +90,7 @@ def list_(tenant_name: str | None, *, as_json: bool) -> None:
 
 
 @command.command(name="soft-close")
-@click.argument("period_id", type=click.IntRange(min=1))
-@reason_option
-@key_option
-@tenant_option
-@json_option
-@in_words
+@step_of_a_period
 def soft_close(
     *, period_id: int, reason: str, secret: str | None, tenant_name: str | None, as_json: bool
 ) -> None:
@@ -73,12 +100,7 @@ def soft_close(
 
 
 @command.command()
-@click.argument("period_id", type=click.IntRange(min=1))
-@reason_option
-@key_option
-@tenant_option
-@json_option
-@in_words
+@step_of_a_period
 def close(
     *, period_id: int, reason: str, secret: str | None, tenant_name: str | None, as_json: bool
 ) -> None:
@@ -88,12 +110,7 @@ def close(
 
 
 @command.command(name="ask-reopen")
-@click.argument("period_id", type=click.IntRange(min=1))
-@reason_option
-@key_option
-@tenant_option
-@json_option
-@in_words
+@step_of_a_period
 def ask_reopen(
     *, period_id: int, reason: str, secret: str | None, tenant_name: str | None, as_json: bool
 ) -> None:
@@ -103,12 +120,7 @@ def ask_reopen(
 
 
 @command.command()
-@click.argument("period_id", type=click.IntRange(min=1))
-@reason_option
-@key_option
-@tenant_option
-@json_option
-@in_words
+@step_of_a_period
 def reopen(
     *, period_id: int, reason: str, secret: str | None, tenant_name: str | None, as_json: bool
 ) -> None:
@@ -118,7 +130,7 @@ def reopen(
 
 
 @command.command()
-@click.argument("period_id", type=click.IntRange(min=1))
+@click.argument("period_id", type=PeriodNumber(min=1))
 @tenant_option
 @json_option
 @in_words

@@ -128,6 +128,7 @@ def _welcome(settings: Settings, database: Database, tenant: Tenant | None) -> N
         f"health    {address}/readyz",
         f"database  {database.where}",
         f"logs      {settings.data_dir / 'log'}",
+        f"journal   sealed within seconds, signed with the key in {settings.data_dir / 'signer'}",
         "",
     ]
     if tenant is not None:

@@ -25,18 +25,18 @@ LATE_MS: Final = 10_000
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Seal until nothing waits.")
+@click.option("--once", is_flag=True, help="Seal until nothing waits; so it does if left out.")
 @click.option("--status", is_flag=True, help="Say what waits, and for how long.")
 @tenant_option
 @json_option
 @in_words
 def command(tenant_name: str | None, *, once: bool, status: bool, as_json: bool) -> None:
     """Seal what is committed, or show how far the sealer is behind; exit 1 if over ten seconds."""
-    if once == status:
-        raise click.UsageError("Say --once or --status.")
+    if once and status:
+        raise click.UsageError("Say --once or --status, not both.")
     with database() as opened:
         tenant = tenant_of(opened, tenant_name)
-        if once:
+        if not status:
             _seal(opened, tenant, as_json=as_json)
         elif not _show(opened, tenant, as_json=as_json):
             raise click.exceptions.Exit(BAD_NEWS)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.signer import (
     BadRequest,
+    Forgotten,
     Inconsistent,
     Shrunk,
     Signer,
@@ -170,6 +171,21 @@ def test_a_restart_keeps_key_and_memory(tmp_path: Path) -> None:
     assert notes.verifier_key(ORIGIN, second.key.public_key()) == origin_key
     with pytest.raises(Shrunk):
         second.sign(at(9), [])
+
+
+def test_a_lost_memory_is_noticed(tmp_path: Path) -> None:
+    """With the key alone, what was signed before being gone, no log looks new; others go on."""
+    first = open_signer(tmp_path)
+    first.sign(at(10), [])
+    first.sign(Checkpoint("holdfast/other", 2, bytes(32)), [])
+
+    next((tmp_path / "signed").glob("*test.note")).unlink()
+
+    second = open_signer(tmp_path)
+    for ask_again in (lambda: second.last(ORIGIN), lambda: second.sign(at(9), [])):
+        with pytest.raises(Forgotten):
+            ask_again()
+    assert second.last("holdfast/other").size == 2
 
 
 def test_the_key_is_for_its_user_alone(tmp_path: Path) -> None:

@@ -1,17 +1,27 @@
 """What the database itself holds for escrow: names, sums, states, and what may not change."""
 
+from typing import Final
+
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DatabaseError
 
-from escrow.tables import METADATA
+from escrow import tables, tables_hourly
 from tests.escrow.stage import Stage
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.parametrize("table", sorted(METADATA.tables))
+TABLES: Final = {
+    each.name: each
+    for module in (tables, tables_hourly)
+    for each in vars(module).values()
+    if isinstance(each, Table)
+}
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
 def test_the_tables_are_those_of_the_migration(connection: Connection, table: str) -> None:
     """Names, order and types of the columns are what the program believes."""
     rows = connection.exec_driver_sql(
@@ -24,7 +34,7 @@ def test_the_tables_are_those_of_the_migration(connection: Connection, table: st
 
     believed = [
         (column.name, _short(column.type.compile(DIALECT).lower()))
-        for column in METADATA.tables[table].columns
+        for column in TABLES[table].columns
     ]
     assert found == believed
 

@@ -6,11 +6,9 @@ notice are held here, whatever the program says.
 Revision ID: 0014
 """
 
-from alembic import op
-from sqlalchemy import text
-
 from escrow.machine_dispute import AT_ONCE, DISPUTES
 from escrow.machine_slot import SLOTS
+from migrations.guards import append_only, learn_steps, moves_by_its_machine, not_deleted
 from migrations.statements import run
 
 revision = "0014"
@@ -218,20 +216,6 @@ BEGIN
 END $$;
 CREATE TRIGGER dispute_decision_stands BEFORE UPDATE ON dispute_decision
     FOR EACH ROW EXECUTE FUNCTION dispute_decision_stands();
-
-CREATE TRIGGER dispute_notice_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON dispute_notice
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER dispute_offer_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON dispute_offer
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER dispute_evidence_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON dispute_evidence
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER dispute_decision_not_deleted BEFORE DELETE OR TRUNCATE ON dispute_decision
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER dispute_not_deleted BEFORE DELETE OR TRUNCATE ON dispute
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER dispute_moves_by_its_machine AFTER UPDATE ON dispute
-    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
-    FOR EACH STATEMENT EXECUTE FUNCTION check_steps();
 """
 
 RIGHTS = """
@@ -253,22 +237,13 @@ BEGIN
 END $$;
 """
 
-STEP = """
-INSERT INTO machine_step (machine, from_state, to_state) VALUES (:m, :f, :t)
-ON CONFLICT DO NOTHING
-"""
-
 
 def upgrade() -> None:
     """Freeze parts of slots, keep disputes, and let them move by their machine alone."""
     for statements in (SLOT, DISPUTE, GUARDS, RIGHTS):
         run(statements)
-    steps = {("dispute", str(start), str(end)) for start, end in AT_ONCE} | {
-        (name, str(start), str(row.to))
-        for name, machine in (("slot", SLOTS), ("dispute", DISPUTES))
-        for (start, _), row in machine.items()
-        if start is not None and row.to != start
-    }
-    op.get_bind().execute(
-        text(STEP), [{"m": machine, "f": start, "t": end} for machine, start, end in sorted(steps)]
-    )
+    append_only("dispute_notice", "dispute_offer", "dispute_evidence")
+    not_deleted("dispute_decision", "dispute")
+    moves_by_its_machine("dispute")
+    at_once = {("dispute", str(start), str(end)) for start, end in AT_ONCE}
+    learn_steps({"slot": SLOTS, "dispute": DISPUTES}, more=at_once)

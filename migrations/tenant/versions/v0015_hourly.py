@@ -6,10 +6,8 @@ here, over all terms. An entry that was locked keeps its times, a billed one its
 Revision ID: 0015
 """
 
-from alembic import op
-from sqlalchemy import text
-
 from escrow.machine_hourly import ENTRIES, WEEKS
+from migrations.guards import append_only, learn_steps, moves_by_its_machine, not_deleted
 from migrations.statements import run
 
 revision = "0015"
@@ -84,8 +82,6 @@ CREATE TABLE hourly_rate (
     PRIMARY KEY (term_id, seq),
     CONSTRAINT hourly_rate_one_at_a_time UNIQUE (term_id, from_at)
 );
-CREATE TRIGGER hourly_rate_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON hourly_rate
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 """
 
 WEEKS_AND_ENTRIES = """
@@ -147,8 +143,6 @@ CREATE TABLE week_line (
         CHECK (amount_minor = (2 * minutes * rate_minor + 60) / 120),
     CONSTRAINT week_line_late_is_unprotected CHECK (NOT is_late OR protected_minutes = 0)
 );
-CREATE TRIGGER week_line_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON week_line
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE time_entry (
     id uuid PRIMARY KEY,
@@ -264,19 +258,6 @@ CREATE TRIGGER time_entry_locked_stays BEFORE UPDATE ON time_entry
                 IS DISTINCT FROM (NEW.started_at, NEW.ended_at, NEW.memo, NEW.source,
                     NEW.rate_minor))
     ) EXECUTE FUNCTION refuse_locked_entry();
-
-CREATE TRIGGER time_entry_not_deleted BEFORE DELETE OR TRUNCATE ON time_entry
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER work_week_not_deleted BEFORE DELETE OR TRUNCATE ON work_week
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER client_claim_not_deleted BEFORE DELETE OR TRUNCATE ON client_claim
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER work_week_moves_by_its_machine AFTER UPDATE ON work_week
-    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
-    FOR EACH STATEMENT EXECUTE FUNCTION check_steps();
-CREATE TRIGGER time_entry_moves_by_its_machine AFTER UPDATE ON time_entry
-    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
-    FOR EACH STATEMENT EXECUTE FUNCTION check_steps();
 """
 
 RIGHTS = """
@@ -299,22 +280,12 @@ BEGIN
 END $$;
 """
 
-STEP = """
-INSERT INTO machine_step (machine, from_state, to_state) VALUES (:m, :f, :t)
-ON CONFLICT DO NOTHING
-"""
-
 
 def upgrade() -> None:
     """Keep hours, weeks and their invoices, and let them move by their machines alone."""
     for statements in (TERMS, WEEKS_AND_ENTRIES, GUARDS, RIGHTS):
         run(statements)
-    steps = {
-        (name, str(start), str(row.to))
-        for name, machine in (("work_week", WEEKS), ("time_entry", ENTRIES))
-        for (start, _), row in machine.items()
-        if start is not None and row.to != start
-    }
-    op.get_bind().execute(
-        text(STEP), [{"m": machine, "f": start, "t": end} for machine, start, end in sorted(steps)]
-    )
+    append_only("hourly_rate", "week_line")
+    not_deleted("time_entry", "work_week", "client_claim")
+    moves_by_its_machine("work_week", "time_entry")
+    learn_steps({"work_week": WEEKS, "time_entry": ENTRIES})

@@ -6,12 +6,10 @@ drawdown is paid by one release, and states move by their machines alone.
 Revision ID: 0016
 """
 
-from alembic import op
-from sqlalchemy import text
-
 from escrow.machine import CONTRACTS
 from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
+from migrations.guards import append_only, learn_steps, moves_by_its_machine, not_deleted
 from migrations.statements import run
 
 revision = "0016"
@@ -133,19 +131,9 @@ BEGIN
 END $$;
 """
 
-PER_TABLE = """
+VERSION_RISES = """
 CREATE TRIGGER {table}_version_rises BEFORE UPDATE ON {table}
     FOR EACH ROW WHEN (NEW.version <> OLD.version + 1) EXECUTE FUNCTION row_version_rises();
-CREATE TRIGGER {table}_not_deleted BEFORE DELETE OR TRUNCATE ON {table}
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER {table}_moves_by_its_machine AFTER UPDATE ON {table}
-    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
-    FOR EACH STATEMENT EXECUTE FUNCTION check_steps();
-"""
-
-APPEND_ONLY = """
-CREATE TRIGGER carried_lot_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON carried_lot
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 """
 
 RIGHTS = """
@@ -163,10 +151,7 @@ BEGIN
 END $$;
 """
 
-STEP = """
-INSERT INTO machine_step (machine, from_state, to_state) VALUES (:m, :f, :t)
-ON CONFLICT DO NOTHING
-"""
+OWN = ("retainer", "retainer_period", "drawdown")
 
 MACHINES = {
     "contract": CONTRACTS,
@@ -180,16 +165,10 @@ MACHINES = {
 def upgrade() -> None:
     """Keep retainers and let them move by their machines alone."""
     run(TABLES + GUARDS)
-    for table in ("retainer", "retainer_period", "drawdown"):
-        run(PER_TABLE.format(table=table))
-    run(APPEND_ONLY)
+    for table in OWN:
+        run(VERSION_RISES.format(table=table))
+    not_deleted(*OWN)
+    moves_by_its_machine(*OWN)
+    append_only("carried_lot")
     run(RIGHTS)
-    steps = {
-        (name, str(start), str(row.to))
-        for name, machine in MACHINES.items()
-        for (start, _), row in machine.items()
-        if start is not None and row.to != start
-    }
-    op.get_bind().execute(
-        text(STEP), [{"m": machine, "f": start, "t": end} for machine, start, end in sorted(steps)]
-    )
+    learn_steps(MACHINES)

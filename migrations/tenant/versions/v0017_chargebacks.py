@@ -6,11 +6,9 @@ not who proposed it. Both are held here, whatever the program says.
 Revision ID: 0017
 """
 
-from alembic import op
-from sqlalchemy import text
-
 from escrow.machine_claim import CLAIMS
 from escrow.machine_slot import SLOTS
+from migrations.guards import append_only, learn_steps, moves_by_its_machine, not_deleted
 from migrations.statements import run
 
 revision = "0017"
@@ -135,16 +133,6 @@ BEGIN
 END $$;
 CREATE TRIGGER claim_write_off_stands BEFORE UPDATE ON claim_write_off
     FOR EACH ROW EXECUTE FUNCTION claim_write_off_stands();
-
-CREATE TRIGGER claim_recovery_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON claim_recovery
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER claim_write_off_not_deleted BEFORE DELETE OR TRUNCATE ON claim_write_off
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER claim_not_deleted BEFORE DELETE OR TRUNCATE ON claim
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER claim_moves_by_its_machine AFTER UPDATE ON claim
-    REFERENCING OLD TABLE AS old_row NEW TABLE AS new_row
-    FOR EACH STATEMENT EXECUTE FUNCTION check_steps();
 """
 
 RIGHTS = """
@@ -163,22 +151,12 @@ BEGIN
 END $$;
 """
 
-STEP = """
-INSERT INTO machine_step (machine, from_state, to_state) VALUES (:m, :f, :t)
-ON CONFLICT DO NOTHING
-"""
-
 
 def upgrade() -> None:
     """Keep what came back and what is owed, and let claims move by their machine alone."""
     for statements in (SLOT, CLAIM, GUARDS, RIGHTS):
         run(statements)
-    steps = {
-        (name, str(start), str(row.to))
-        for name, machine in (("slot", SLOTS), ("claim", CLAIMS))
-        for (start, _), row in machine.items()
-        if start is not None and row.to != start
-    }
-    op.get_bind().execute(
-        text(STEP), [{"m": machine, "f": start, "t": end} for machine, start, end in sorted(steps)]
-    )
+    append_only("claim_recovery")
+    not_deleted("claim_write_off", "claim")
+    moves_by_its_machine("claim")
+    learn_steps({"slot": SLOTS, "claim": CLAIMS})
