@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from kernel.errors import Refusal
+from kernel.rehearsal import Rehearsed, is_rehearsal
 from ledger import store
 from ledger.model import AccountKey, Draft, Posted
 from ledger.rules import (
@@ -22,6 +23,7 @@ from ledger.rules import (
 from ledger.rules_linked import batches, broken, check_chains, decide_linked, within
 from ledger.rules_periods import MANUAL_JOURNAL, open_from
 from ledger.store_periods import list_not_open
+from ledger.weighing import weigh
 
 TENANT_PREFIX = "tenant_"
 
@@ -39,7 +41,11 @@ def post(
     Refuses a single draft with: `ledger.bad_entry`, `ledger.unbalanced`,
     `ledger.unknown_account_kind`, `ledger.bad_effective_at`, `ledger.period_not_open`,
     `ledger.insufficient_funds`, `ledger.account_not_open`.
+
+    Of a command that is only rehearsed the drafts are weighed, and the rehearsal ends here.
     """
+    if is_rehearsal(connection):
+        raise Rehearsed(weigh(connection, drafts))
     answers: list[Posted | Refusal | None] = [_refusal(draft) for draft in drafts]
     _refuse_closed_periods(connection, drafts, answers)
     check_chains(chains, len(drafts))

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from engine.replay.agenda import Act, Track
+from engine.replay.deals import Deal
 from escrow import service as escrow
 from escrow.commands import (
     ContractCommand,
@@ -31,7 +32,10 @@ from ledger.model_parties import KycState
 from ledger.parties import ChangeParty
 
 OPERATOR: Final = Actor(UUID(int=16), PrincipalKind.PERSON, is_operator=True)
-"""The person of the platform who verifies parties in a replay."""
+"""The person of the platform who verifies parties in a replay, mediates and proposes."""
+
+APPROVER: Final = Actor(UUID(int=17), PrincipalKind.PERSON, is_operator=True)
+"""The second person, where two are asked for."""
 
 _LEAST_TIP_MINOR: Final = 100
 
@@ -55,15 +59,16 @@ class Deed:
 
 def client_of(track: Track) -> Actor:
     """The client, acting for himself."""
-    return _person(track.deal.client_id)
+    return person(track.deal.client_id)
 
 
 def payee_of(track: Track) -> Actor:
     """The freelancer, acting for himself."""
-    return _person(track.deal.payee_id)
+    return person(track.deal.payee_id)
 
 
-def _person(party_id: UUID) -> Actor:
+def person(party_id: UUID) -> Actor:
+    """A party, acting for himself."""
     return Actor(party_id, PrincipalKind.PERSON, party_id)
 
 
@@ -99,12 +104,13 @@ def _accept(track: Track, _at: datetime) -> ContractCommand:
     return ContractCommand(actor=payee_of(track), contract_id=track.deal.contract_id)
 
 
-def _end(track: Track, _at: datetime) -> ContractCommand:
-    return ContractCommand(actor=client_of(track), contract_id=track.deal.contract_id)
+def verify(deal: Deal) -> ChangeParty:
+    """The operator verifies the client of a deal."""
+    return ChangeParty(actor=OPERATOR, party_id=deal.client_id, kyc_state=KycState.VERIFIED)
 
 
 def _verify(track: Track, _at: datetime) -> ChangeParty:
-    return ChangeParty(actor=OPERATOR, party_id=track.deal.client_id, kyc_state=KycState.VERIFIED)
+    return verify(track.deal)
 
 
 def _pay(track: Track, at: datetime) -> Fund:
@@ -219,6 +225,5 @@ DEEDS: Final[Mapping[Act, Deed]] = MappingProxyType(
         Act.ACCEPT_REFUND: Deed(escrow.accept_refund, _by_payee),
         Act.GIVE_BACK: Deed(escrow.give_back, _by_payee),
         Act.TIP: Deed(escrow.tip, _tip),
-        Act.END: Deed(escrow.end, _end),
     }
 )

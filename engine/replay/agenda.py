@@ -32,7 +32,6 @@ class Act(StrEnum):
     ACCEPT_REFUND = "accept_refund"
     GIVE_BACK = "give_back"
     TIP = "tip"
-    END = "end"
 
 
 class Waiting(StrEnum):

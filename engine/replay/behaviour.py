@@ -22,6 +22,7 @@ class Answer(StrEnum):
     ASK_CHANGES = "ask_changes"
     RELEASE_PART = "release_part"
     ASK_REFUND = "ask_refund"
+    DISPUTE = "dispute"
 
 
 class Delivery(StrEnum):
@@ -67,6 +68,26 @@ class Rates:
     refund_accepted: int = 5_500  # refunds asked for; the other freelancers stay silent
     payout_fails: int = 120  # payouts
     payout_returns: int = 60  # payouts: paid, and back three weeks later
+    by_retainer: int = 2_000  # hourly postings: a retainer instead of hours
+    with_retainer: int = 1_200  # hourly postings: milestones beside a retainer
+    with_hours: int = 1_300  # hourly postings: milestones beside hours
+    week_off: int = 700  # weeks: no hours
+    over_limit: int = 500  # weeks: more hours than the limit lets through
+    by_hand: int = 800  # time entries: not tracked, so not protected
+    no_memo: int = 300  # time entries: not protected either
+    logged_twice: int = 100  # weeks: the same hours again, which is refused
+    rate_raised: int = 500  # hourly terms: a tenth more after some weeks
+    charge_fails: int = 400  # hourly terms and retainers: every charge of the pinned means
+    pays_late: int = 6_500  # of those clients: pay by another card, some days later
+    drawdown_silence: int = 3_500  # drawdowns: the clock approves
+    drawdown_rejected: int = 400  # drawdowns
+    drawdown_withdrawn: int = 200  # drawdowns
+    dispute: int = 200  # first submissions: the client disputes
+    refund_rejected: int = 4_000  # refunds asked for and not accepted: the payee disputes
+    dispute_week: int = 50  # weeks that were charged
+    dispute_period: int = 100  # periods of retainers
+    refund_later: int = 100  # released milestones and weeks: given back by the payee
+    refund_later_whole: int = 4_000  # of those: all of it
 
 
 RATES: Final = Rates()
@@ -132,6 +153,7 @@ class SlotConduct:
     resubmit_days: int
     approves_twice: bool
     accepts_refund: bool
+    rejects_refund: bool
 
 
 def conduct_of(dice: Dice, rates: Rates = RATES) -> ContractConduct:
@@ -170,6 +192,7 @@ def slot_conduct(
         resubmit_days=_days(own, "resubmit_days", RESUBMIT_DAYS),
         approves_twice=own.happens("approves_twice", rates.approves_twice),
         accepts_refund=own.happens("accepts_refund", rates.refund_accepted),
+        rejects_refund=own.happens("rejects_refund", rates.refund_rejected),
     )
 
 
@@ -248,6 +271,7 @@ def _first_answer(dice: Dice, rates: Rates) -> Answer:
         (Answer.ASK_CHANGES, rates.ask_changes),
         (Answer.RELEASE_PART, rates.release_part),
         (Answer.ASK_REFUND, rates.ask_refund),
+        (Answer.DISPUTE, rates.dispute),
     ):
         drawn -= rate
         if drawn < 0:

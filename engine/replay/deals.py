@@ -1,4 +1,4 @@
-"""A posting as a deal: its parties, one to four milestones, and how both sides will behave.
+"""A posting as a deal: its parties, its milestones, hours or retainer, and how both behave.
 
 Pure. Everything follows from the seed and the posting, so that two replays are the same.
 """
@@ -11,7 +11,19 @@ from uuid import UUID
 
 from engine.replay.behaviour import ContractConduct, SlotConduct, conduct_of, slot_conduct
 from engine.replay.dice import Dice
-from engine.replay.postings import CURRENCY, Posting
+from engine.replay.postings import CURRENCY, Kind, Posting
+from engine.replay.terms import (
+    WITH_HOURS,
+    WITH_MILESTONES,
+    WITH_RETAINER,
+    Form,
+    HoursPlan,
+    RetainerPlan,
+    budget_beside,
+    form_of,
+    hours_plan,
+    retainer_plan,
+)
 from kernel.money import allocate
 
 MOST_MILESTONES: Final = 4
@@ -35,7 +47,10 @@ class SlotPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
-    """One posting on its way through the engine. `payee_no` names a freelancer of the pool."""
+    """One posting on its way through the engine. `payee_no` names a freelancer of the pool.
+
+    It has `slots` (milestones), `hours` or a `retainer` as its form says.
+    """
 
     dice: Dice
     posting: Posting
@@ -46,6 +61,9 @@ class Deal:
     currency: str
     slots: tuple[SlotPlan, ...]
     conduct: ContractConduct
+    form: Form = Form.MILESTONES
+    hours: HoursPlan | None = None
+    retainer: RetainerPlan | None = None
 
 
 def milestone_count(budget_minor: int, duration: str) -> int:
@@ -63,13 +81,15 @@ def milestone_amounts(dice: Dice, *, budget_minor: int, duration: str) -> list[i
 
 
 def deal_of(seed: int, posting: Posting, *, payee_count: int) -> Deal:
-    """The deal that comes of a posting with a fixed budget.
+    """The deal that comes of a posting with a fixed budget or a rate.
 
     Some freelancers of the pool get far more work than others, as everywhere.
     """
-    assert posting.budget_minor is not None
     dice = Dice(seed, posting.job_id)
-    amounts = milestone_amounts(dice, budget_minor=posting.budget_minor, duration=posting.duration)
+    form = Form.MILESTONES if posting.kind is Kind.FIXED_BUDGET else form_of(dice)
+    budget = posting.budget_minor if form is Form.MILESTONES else budget_beside(dice, posting)
+    assert budget is not None
+    amounts = milestone_amounts(dice, budget_minor=budget, duration=posting.duration)
     payee_no = dice.below("payee_a", payee_count) * dice.below("payee_b", payee_count)
     payee_no //= payee_count
     return Deal(
@@ -80,8 +100,11 @@ def deal_of(seed: int, posting: Posting, *, payee_count: int) -> Deal:
         payee_id=party_id(seed, payee_name(payee_no)),
         payee_no=payee_no,
         currency=CURRENCY,
-        slots=_slots(dice, posting, amounts),
+        slots=_slots(dice, posting, amounts) if form in WITH_MILESTONES else (),
         conduct=conduct_of(dice),
+        form=form,
+        hours=hours_plan(dice, posting) if form in WITH_HOURS else None,
+        retainer=retainer_plan(dice, posting) if form in WITH_RETAINER else None,
     )
 
 

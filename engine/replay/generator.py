@@ -4,7 +4,7 @@ Pure. Shares and amounts are measured on 4,995 public postings of one winter mon
 with what they mean for tier and duration, categories, countries, and how often a client comes back.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -77,6 +77,16 @@ COUNTRIES: Final = MappingProxyType(
     }
 )
 
+RATES: Final = (
+    *((0, 3), (500, 5), (1_000, 7), (2_500, 12), (5_000, 20), (7_500, 33), (9_000, 48)),
+    *((9_500, 65), (9_900, 125), (10_000, 700)),
+)
+"""Rates per hour in USD by rank in basis points: half of them are 20 or less."""
+
+ENGAGEMENTS: Final = MappingProxyType(
+    {"Less than 30 hrs/week": 1_325, "30+ hrs/week": 329, "not_sure": 136}
+)
+
 _MONTH, _QUARTER, _HALF, _LONGER = (
     *("Less than 1 month", "1 to 3 months"),
     *("3 to 6 months", "More than 6 months"),
@@ -129,17 +139,17 @@ VERIFIED_BPS: Final = 6_400
 
 
 def generate_postings(seed: int, *, count: int, days: int) -> Iterator[Posting]:
-    """Postings of all kinds until `count` of them have a fixed budget, spread over `days`.
+    """Postings of all kinds until `count` of them have a budget or a rate, spread over `days`.
 
     They come in no order of time, as in a real export.
     """
-    fixed = 0
+    usable = 0
     number = 0
     clients: list[str] = []
-    while fixed < count:
+    while usable < count:
         number += 1
         posting = _generate(seed, number, clients, days)
-        fixed += posting.kind is Kind.FIXED_BUDGET
+        usable += posting.kind is not Kind.NO_BUDGET
         yield posting
 
 
@@ -157,6 +167,8 @@ def _generate(seed: int, number: int, clients: list[str], days: int) -> Posting:
         posted_at=START + timedelta(seconds=dice.below("posted", days * 86_400)),
         kind=kind,
         budget_minor=budget_usd * 100 if kind is Kind.FIXED_BUDGET else None,
+        rate_minor=_rate(dice) if kind is Kind.HOURLY else None,
+        engagement=dice.weigh("engagement", ENGAGEMENTS) if kind is Kind.HOURLY else "",
         duration=dice.weigh("duration", budget_class.durations),
         tier=dice.weigh("tier", budget_class.tiers),
         title=f"{category}, job {number}",
@@ -169,11 +181,19 @@ def _generate(seed: int, number: int, clients: list[str], days: int) -> Posting:
 
 def budget_at(rank_bps: int) -> int:
     """The budget in whole USD at a rank from 0 to 10,000, in the round numbers people write."""
-    for (low, low_usd), (high, high_usd) in pairwise(BUDGETS):
+    return _nice(_at_rank(BUDGETS, rank_bps))
+
+
+def _rate(dice: Dice) -> int:
+    """A rate per hour, in minor units."""
+    return _at_rank(RATES, dice.below("rate", 10_000)) * 100
+
+
+def _at_rank(ranks: Sequence[tuple[int, int]], rank_bps: int) -> int:
+    for (low, low_usd), (high, high_usd) in pairwise(ranks):
         if rank_bps < high:
-            exact = low_usd + (high_usd - low_usd) * (rank_bps - low) // (high - low)
-            return _nice(exact)
-    return BUDGETS[-1][1]
+            return low_usd + (high_usd - low_usd) * (rank_bps - low) // (high - low)
+    return ranks[-1][1]
 
 
 def _nice(budget_usd: int) -> int:

@@ -46,12 +46,18 @@ class NotPostings(Refusal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
-    """One job posting. `budget_minor` is None unless the budget is fixed and known."""
+    """One job posting. `budget_minor` is None unless the budget is fixed and known.
+
+    `rate_minor` is per hour, None unless it is paid by the hour and known; `engagement` says in
+    the posting's own words how many hours a week are wanted.
+    """
 
     job_id: str
     posted_at: datetime
     kind: Kind
     budget_minor: int | None
+    rate_minor: int | None = None
+    engagement: str = ""
     duration: str = ""
     tier: str = ""
     title: str = ""
@@ -187,7 +193,9 @@ def _posting(row: Mapping[str, str]) -> Posting:
         job_id=_word(row, "job_id"),
         posted_at=_time(row["posted_at"]),
         kind=kind,
-        budget_minor=_budget(row["fixed_budget_usd"]) if kind is Kind.FIXED_BUDGET else None,
+        budget_minor=_amount(row["fixed_budget_usd"]) if kind is Kind.FIXED_BUDGET else None,
+        rate_minor=_amount(row.get("hourly_rate_usd", "")) if kind is Kind.HOURLY else None,
+        engagement=row.get("engagement", "")[:_LONGEST_WORD],
         duration=row["duration"][:_LONGEST_WORD],
         tier=row.get("tier", "")[:_LONGEST_WORD],
         title=row.get("title", "")[:_LONGEST_WORD],
@@ -223,5 +231,5 @@ def _time(text: str) -> datetime:
     return at.astimezone(UTC)
 
 
-def _budget(text: str) -> int | None:
+def _amount(text: str) -> int | None:
     return parse_minor(text, CURRENCY) if text else None

@@ -18,6 +18,8 @@ from engine.replay.behaviour import (
     Delivery,
 )
 from engine.replay.deals import Deal
+from engine.replay.endings import Endings
+from engine.replay.terms import Form
 from escrow.model import ReleaseRule, SlotState
 from escrow.refusals import FundingOpen, NotCleared
 from kernel.commands import Outcome
@@ -30,16 +32,25 @@ _GOES_BACK: Final = frozenset({Act.ASK_REFUND, Act.ACCEPT_REFUND, Act.GIVE_BACK}
 
 @dataclass(slots=True)
 class Script:
-    """All milestones of a replay, those that wait, and what is planned."""
+    """All milestones of a replay, those that wait, and what is planned.
+
+    What others go on with is left in `accepted`, `released` and `disputed` until they take it;
+    with a disputed one stands whether the payee rejects a refund by it.
+    """
 
     agenda: Agenda = field(default_factory=Agenda)
+    endings: Endings = field(default_factory=Endings)
+    released: list[Track] = field(default_factory=list)
+    disputed: list[tuple[Track, bool]] = field(default_factory=list)
+    accepted: list[Deal] = field(default_factory=list)
     tracks: dict[UUID, tuple[Track, ...]] = field(default_factory=dict)
     waiting: dict[UUID, Track] = field(default_factory=dict)
 
     def begin(self, deal: Deal, day: int) -> None:
-        """A posting comes in on this day."""
+        """A posting with milestones comes in on this day."""
         tracks = tuple(Track(deal, plan) for plan in deal.slots)
         self.tracks[deal.contract_id] = tracks
+        self.endings.begin(deal, 1 if deal.form is Form.MILESTONES else 2)
         self.agenda.add(day, Act.PROPOSE, tracks[0])
 
     def follow(self, act: Act, track: Track, outcome: Outcome, day: int) -> None:
@@ -107,6 +118,8 @@ class Script:
         if track.is_over:
             return
         track.is_over = True
+        if is_released:
+            self.released.append(track)
         deal = track.deal
         tracks = self.tracks[deal.contract_id]
         is_last = track.plan.no == len(tracks)
@@ -122,7 +135,7 @@ class Script:
         """The contract ends when no milestone of it is under way any more."""
         tracks = self.tracks[track.deal.contract_id]
         if not track.deal.conduct.pays_all_at_once or all(each.is_over for each in tracks):
-            self.agenda.add(day + 2, Act.END, track)
+            self.endings.part_over(track.deal, day)
 
 
 def _proposed(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
@@ -130,11 +143,12 @@ def _proposed(script: Script, track: Track, _outcome: Outcome, day: int) -> None
     if conduct.is_taken:
         script.agenda.add(day + conduct.accept_days, Act.ACCEPT, track)
     else:
-        script.agenda.add(day + NOBODY_TAKES_IT_DAYS, Act.END, track)
+        script.endings.end_on(day + NOBODY_TAKES_IT_DAYS, track.deal)
 
 
 def _accepted(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
     deal = track.deal
+    script.accepted.append(deal)
     if deal.conduct.client_verifies and not deal.posting.is_verified:
         script.agenda.add(day, Act.VERIFY, track)
     tracks = script.tracks[deal.contract_id]
@@ -164,6 +178,8 @@ def _submitted(script: Script, track: Track, outcome: Outcome, day: int) -> None
     answer = conduct.answers[min(track.answered, len(conduct.answers) - 1)]
     act = _ANSWERS[answer]
     if act is None:
+        if answer is Answer.DISPUTE:
+            script.disputed.append((track, False))
         script.wait(track, Waiting.CLOCK)
         return
     if track.deal.conduct.release_rule is ReleaseRule.BOTH_CONFIRM:
@@ -199,10 +215,13 @@ def _confirmed(script: Script, track: Track, outcome: Outcome, day: int) -> None
 
 
 def _refund_asked(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
-    if track.plan.conduct.accepts_refund:
+    conduct = track.plan.conduct
+    if conduct.accepts_refund:
         script.agenda.add(day + 2, Act.ACCEPT_REFUND, track)
-    else:
-        script.wait(track, Waiting.CLOCK)
+        return
+    if conduct.rejects_refund:
+        script.disputed.append((track, True))
+    script.wait(track, Waiting.CLOCK)
 
 
 def _refunded(script: Script, track: Track, _outcome: Outcome, day: int) -> None:
@@ -213,6 +232,7 @@ _ANSWERS: Final[Mapping[Answer, Act | None]] = MappingProxyType(
     {
         Answer.APPROVE: Act.APPROVE,
         Answer.SILENCE: None,
+        Answer.DISPUTE: None,
         Answer.ASK_CHANGES: Act.ASK_CHANGES,
         Answer.RELEASE_PART: Act.RELEASE_PART,
         Answer.ASK_REFUND: Act.ASK_REFUND,
