@@ -9,15 +9,17 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import rules_hourly_advance, rules_hourly_weeks, rules_release, store_hourly
+from escrow import rules_hourly_advance, rules_hourly_weeks, rules_release, store, store_hourly
 from escrow.commands import Fund, SlotCommand
 from escrow.commands_hourly import WeekCommand
+from escrow.machine import Trigger
 from escrow.machine_slot import WORKING
 from escrow.model import Plan
 from escrow.model_hourly import ClientClaim, HourlyTerm, Step, Week, WeekState
-from escrow.refusals import Held, NotCleared, UnknownSlot, WrongState
+from escrow.refusals import Held, NotCleared, UnknownSlot
 from escrow.refusals_hourly import UnknownWeek
 from escrow.rules import Deal
+from escrow.rules_hourly_step import week_step
 from escrow.rules_hourly_weeks import PAUSE
 from escrow.service_batch import TIMER_ROOM, lock_deals, once_each, run
 from escrow.service_funding import cancel_funding as cancel_payment
@@ -47,9 +49,10 @@ def write_off(
             week = weeks.get(command.week_id)
             if week is None:
                 raise UnknownWeek(week_id=str(command.week_id))
-            claim = claims.get(week.id)
-            if claim is None or week.slot_id is None:
-                raise WrongState(week_id=str(week.id), state=week.state, trigger="write_off")
+            (contract,) = store.find_contracts(connection, [week.contract_id])
+            week_step(week, contract, Trigger.WRITE_OFF, command)
+            claim = claims[week.id]
+            assert week.slot_id is not None
             return rules_hourly_advance.write_off(week, deals[week.slot_id], claim, command, at)
 
         return run_hours(connection, alone, decide, at=at)

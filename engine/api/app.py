@@ -43,6 +43,7 @@ from engine.api.reads_books import BOOK_READS
 from engine.api.reads_claims import CLAIM_READS
 from engine.api.reads_deals import DEAL_READS
 from engine.api.reads_disputes import DISPUTE_READS
+from engine.api.reads_hourly import HOURLY_READS
 from engine.api.reads_house import HOUSE_READS
 from engine.api.reads_journals import JOURNAL_READS
 from engine.api.reads_periods import PERIOD_READS
@@ -53,6 +54,7 @@ from engine.api.views import api_key
 from engine.api.writes_claims import CLAIMS
 from engine.api.writes_contracts import CONTRACTS
 from engine.api.writes_disputes import DISPUTES
+from engine.api.writes_hourly import HOURS
 from engine.api.writes_house import HOUSE
 from engine.api.writes_journals import JOURNALS
 from engine.api.writes_reservations import RESERVATIONS
@@ -63,7 +65,7 @@ from engine.sealer import Ask
 from kernel.database import Tenant
 from kernel.keys import KeyRing
 
-WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS, *JOURNALS, *DISPUTES, *CLAIMS)
+WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS, *JOURNALS, *DISPUTES, *CLAIMS, *HOURS)
 READS: Final = (
     *DEAL_READS,
     *HOUSE_READS,
@@ -75,6 +77,7 @@ READS: Final = (
     *JOURNAL_READS,
     *DISPUTE_READS,
     *CLAIM_READS,
+    *HOURLY_READS,
 )
 VERSION: Final = "1"
 

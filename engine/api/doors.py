@@ -37,6 +37,7 @@ _NAMES: Final = (
         "hold_id",
     ),
     *("reservation_id", "journal_id"),
+    *("term_id", "week_id", "entry_id"),
     *("subject", "reference"),
 )
 
@@ -126,6 +127,8 @@ def _doors() -> Mapping[str, Door]:
         *("approve", "release_part", "confirm"),
         *("accept_refund", "give_back", "settle_dormant"),
         *("propose_amendment", "sign_amendment"),
+        *("propose_hours", "add_hours", "accept_hours", "change_hours"),
+        *("log_time", "edit_time", "delete_time", "approve_late", "write_off"),
     ):
         services[f"escrow.{verb}"] = getattr(escrow, verb)
     for verb in (

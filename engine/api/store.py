@@ -30,6 +30,21 @@ _SUBJECTS: Final = MappingProxyType(
             "amendment.id",
             "contract.currency",
         ),
+        "hourly_term": (
+            "hourly_term JOIN contract ON contract.id = hourly_term.contract_id",
+            "hourly_term.term_id",
+            "contract.currency",
+        ),
+        "week": (
+            "work_week JOIN contract ON contract.id = work_week.contract_id",
+            "work_week.id",
+            "contract.currency",
+        ),
+        "time_entry": (
+            "time_entry JOIN contract ON contract.id = time_entry.contract_id",
+            "time_entry.id",
+            "contract.currency",
+        ),
         "dispute": (
             "dispute JOIN contract ON contract.id = dispute.contract_id",
             "dispute.id",

@@ -84,8 +84,15 @@ def _milestones(bodies: list[MilestoneBody], currency: str) -> tuple[Milestone, 
     )
 
 
-def _terms(body: TermsBody, currency: str) -> Terms:
-    """The terms that were given, the standard where none was; all within the database's ranges."""
+def terms_of(body: TermsBody, currency: str, *, is_partys_own: bool) -> Terms:
+    """The terms that were given, the standard where none was; all within the database's ranges.
+
+    Refuses `auth.platform_only` where a party's own key names what is the platform's to set.
+    """
+    exponent(currency)
+    named = [name for name in _HOUSE_TERMS if getattr(body, name) is not None]
+    if named and is_partys_own:
+        raise PlatformOnly(terms=named)
     given: dict[str, Any] = {
         "commission_bps": body.commission_bps,
         "client_fee_bps": body.client_fee_bps,
@@ -109,10 +116,6 @@ def _hours(hours: int | None) -> timedelta | None:
 
 def _propose(given: Given[ProposeBody]) -> Command:
     body = given.body
-    exponent(body.currency)
-    named = [name for name in _HOUSE_TERMS if getattr(body.terms, name) is not None]
-    if named and given.is_partys_own:
-        raise PlatformOnly(terms=named)
     return Propose(
         actor=given.actor,
         contract_id=new_id(),
@@ -120,7 +123,7 @@ def _propose(given: Given[ProposeBody]) -> Command:
         payee_id=body.payee_id,
         currency=body.currency,
         milestones=_milestones(body.milestones, body.currency),
-        terms=_terms(body.terms, body.currency),
+        terms=terms_of(body.terms, body.currency, is_partys_own=given.is_partys_own),
     )
 
 

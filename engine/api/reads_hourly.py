@@ -1,0 +1,320 @@
+"""What can be looked at of hours: terms, weeks with their invoices, entries, claims on clients."""
+
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from engine.api import store
+from engine.api.access import Scope
+from engine.api.answers_hourly import (
+    ClientClaimAnswer,
+    HourlyTermAnswer,
+    TimeEntryAnswer,
+    WeekAnswer,
+    WeekInFull,
+)
+from engine.api.calls import (
+    Look,
+    Page,
+    PageQuery,
+    Read,
+    after_id,
+    after_numbers,
+    declare,
+    page_of,
+)
+from engine.api.models import Id
+from escrow import store_hourly, store_hourly_lists
+from escrow.model_hourly import ClientClaim, EntryState, Judged, Week, WeekLine
+from escrow.service_hourly_look import TermSeen, look_entries, look_term, look_week
+from kernel.money import to_json
+
+WEEK_CONSEQUENCES: Final = MappingProxyType(
+    {
+        "escrow.week_close": "The hours are locked, and the next week opens.",
+        "escrow.week_invoice": "The week is invoiced and charged.",
+        "escrow.week_charge": "The client is charged once more.",
+        "escrow.week_review_end": "The week is released, or its protected hours are advanced.",
+    }
+)
+"""What each clock of a week does when it rings."""
+
+_LAST_SECOND: Final = 253_402_300_799
+
+
+class EntriesQuery(PageQuery):
+    """Which entries."""
+
+    week_id: Id | None = None
+    state: EntryState | None = None
+
+
+class ClientClaimsQuery(PageQuery):
+    """Which claims."""
+
+    state: Literal["open", "paid", "written_off"] | None = None
+
+
+def show_term(seen: TermSeen) -> dict[str, Any]:
+    """An hourly term with its rates."""
+    term = seen.term
+    return {
+        "id": str(term.term_id),
+        "contract_id": str(term.contract_id),
+        "payee_id": str(term.payee_id),
+        "currency": term.currency,
+        "state": term.state.value,
+        "version": term.version,
+        "proposed_by": term.proposed_by.value,
+        "week_zone": term.week_zone,
+        "activity_floor": term.activity_floor,
+        "method": term.method.value,
+        "limit_minutes": term.limit_minutes,
+        "rates": [
+            {"rate": to_json(each.rate_minor, term.currency), "from_at": each.from_at.isoformat()}
+            for each in seen.rates
+        ],
+        "method_failed": term.method_failed,
+        "created_at": term.created_at.isoformat(),
+        "accepted_at": term.accepted_at and term.accepted_at.isoformat(),
+    }
+
+
+def show_week(week: Week, currency: str) -> dict[str, Any]:
+    """A week without its lists."""
+    return {
+        "id": str(week.id),
+        "term_id": str(week.term_id),
+        "contract_id": str(week.contract_id),
+        "slot_id": str(week.slot_id) if week.slot_id else None,
+        "state": week.state.value,
+        "version": week.version,
+        "starts_at": week.starts_at.isoformat(),
+        "ends_at": week.ends_at.isoformat(),
+        "invoice_at": week.invoice_at.isoformat(),
+        "review_ends_at": week.review_ends_at.isoformat(),
+        "limit_minutes": week.limit_minutes,
+        "amount": to_json(week.amount_minor, currency),
+        "protected": to_json(week.protected_minor, currency),
+        "advanced": to_json(week.advanced_minor, currency),
+        "charge_attempts": week.charge_attempts,
+        "code": week.code,
+    }
+
+
+def show_entry(judged: Judged, currency: str) -> dict[str, Any]:
+    """An entry as it would be billed."""
+    entry = judged.entry
+    return {
+        "id": str(entry.id),
+        "term_id": str(entry.term_id),
+        "contract_id": str(entry.contract_id),
+        "week_id": str(entry.week_id) if entry.week_id else None,
+        "state": entry.state.value,
+        "version": entry.version,
+        "started_at": entry.started_at.isoformat(),
+        "ended_at": entry.ended_at.isoformat(),
+        "minutes": entry.minutes,
+        "billable_minutes": judged.billed_minutes,
+        "source": entry.source.value,
+        "memo": entry.memo,
+        "activity": entry.activity,
+        "rate": to_json(entry.rate_minor, currency),
+        "over_limit": judged.over_limit,
+        "protected": judged.is_protected,
+        "unprotected_because": judged.reason.value,
+        "line_no": entry.line_no,
+        "logged_at": entry.logged_at.isoformat(),
+    }
+
+
+def show_claim(claim: ClientClaim) -> dict[str, Any]:
+    """What a client owes for advanced hours."""
+
+    def money(minor: int) -> dict[str, str]:
+        return to_json(minor, claim.currency)
+
+    return {
+        "week_id": str(claim.week_id),
+        "client_id": str(claim.client_id),
+        "state": claim.state,
+        "version": claim.version,
+        "hours": money(claim.gross_minor),
+        "client_fee": money(claim.fee_minor),
+        "total": money(claim.total_minor),
+        "payee_was_paid": money(claim.net_minor),
+        "made_at": claim.made_at.isoformat(),
+        "write_off_proposed_by": str(claim.proposed_by) if claim.proposed_by else None,
+        "write_off_approved_by": str(claim.approved_by) if claim.approved_by else None,
+    }
+
+
+def _line(line: WeekLine, currency: str) -> dict[str, Any]:
+    return {
+        "line_no": line.line_no,
+        "rate": to_json(line.rate_minor, currency),
+        "late": line.is_late,
+        "minutes": line.minutes,
+        "amount": to_json(line.amount_minor, currency),
+        "protected_minutes": line.protected_minutes,
+        "protected": to_json(line.protected_minor, currency),
+    }
+
+
+def sees(connection: Connection, look: Look, kind: str, named: UUID) -> bool:
+    """Whether the caller may see a subject."""
+    party_id = look.sees_only
+    return party_id is None or store.is_seen(connection, kind, named, party_id=party_id)
+
+
+def _term(connection: Connection, look: Look) -> dict[str, Any] | None:
+    named = look.ids["term_id"]
+    seen = look_term(connection, named)
+    if seen is None or not sees(connection, look, "hourly_term", named):
+        return None
+    return show_term(seen)
+
+
+def _terms(connection: Connection, look: Look) -> Page | None:
+    contract_id = look.ids["contract_id"]
+    if not store.find_currency(connection, "contract", contract_id, sees_only=look.sees_only):
+        return None
+    terms = store_hourly.list_contract_terms(connection, contract_id)
+    rates = store_hourly.list_rates(connection, [each.term_id for each in terms])
+    return Page([show_term(TermSeen(each, rates[each.term_id])) for each in terms], None)
+
+
+def _week(connection: Connection, look: Look) -> dict[str, Any] | None:
+    named = look.ids["week_id"]
+    seen = look_week(connection, named)
+    if seen is None or not sees(connection, look, "week", named):
+        return None
+    currency = seen.term.currency
+    return {
+        **show_week(seen.week, currency),
+        "lines": [_line(each, currency) for each in seen.lines],
+        "logged_minutes": sum(each.entry.minutes for each in seen.judged),
+        "billable_minutes": sum(each.billed_minutes for each in seen.judged),
+        "claim": show_claim(seen.claim) if seen.claim else None,
+        "if_nothing_happens": [
+            {
+                "kind": each.kind,
+                "due_at": each.due_at.isoformat(),
+                "consequence": WEEK_CONSEQUENCES.get(each.kind, each.kind),
+            }
+            for each in seen.clocks
+        ],
+    }
+
+
+def _weeks(connection: Connection, look: Look) -> Page | None:
+    named, limit = look.ids["term_id"], look.query.limit
+    found = store_hourly.find_terms(connection, [named])
+    if not found or not sees(connection, look, "hourly_term", named):
+        return None
+    (last,) = after_numbers(look)
+    after = datetime.fromtimestamp(min(last, _LAST_SECOND), UTC) if look.after else None
+    rows = store_hourly_lists.list_weeks_after(connection, named, after=after, limit=limit + 1)
+    return page_of(
+        rows,
+        limit,
+        show=lambda week: show_week(week, found[0].currency),
+        key=lambda week: (int(week.starts_at.timestamp()),),
+    )
+
+
+def _entry(connection: Connection, look: Look) -> dict[str, Any] | None:
+    named = look.ids["entry_id"]
+    found = store_hourly.find_entries(connection, [named])
+    if not found or not sees(connection, look, "time_entry", named):
+        return None
+    (term,) = store_hourly.find_terms(connection, [found[0].term_id])
+    return show_entry(look_entries(connection, found)[0], term.currency)
+
+
+def _entries(connection: Connection, look: Look) -> Page | None:
+    named, query = look.ids["term_id"], look.query
+    found = store_hourly.find_terms(connection, [named])
+    if not found or not sees(connection, look, "hourly_term", named):
+        return None
+    rows = store_hourly_lists.list_term_entries(
+        connection,
+        named,
+        week_id=query.week_id,
+        state=query.state and query.state.value,
+        after=after_id(look),
+        limit=query.limit + 1,
+    )
+    return page_of(
+        look_entries(connection, rows),
+        query.limit,
+        show=lambda each: show_entry(each, found[0].currency),
+        key=lambda each: (str(each.entry.id),),
+    )
+
+
+def _claims(connection: Connection, look: Look) -> Page | None:
+    query = look.query
+    rows = store_hourly_lists.list_client_claims(
+        connection,
+        client_id=look.sees_only,
+        state=query.state,
+        after=after_id(look),
+        limit=query.limit + 1,
+    )
+    return page_of(rows, query.limit, show=show_claim, key=lambda each: (str(each.week_id),))
+
+
+_C = Scope.CONTRACTS_READ
+_TERM = "/v1/hourly_terms/{term_id}"
+
+HOURLY_READS: Final[tuple[Read, ...]] = (
+    declare(
+        "/v1/contracts/{contract_id}/hourly_terms",
+        _C,
+        _terms,
+        HourlyTermAnswer,
+        summary="Hourly terms of a contract",
+        pages=True,
+    ),
+    declare(_TERM, _C, _term, HourlyTermAnswer, summary="An hourly term with its rates"),
+    declare(
+        f"{_TERM}/weeks",
+        _C,
+        _weeks,
+        WeekAnswer,
+        summary="Worked weeks, oldest first",
+        query=PageQuery,
+        pages=True,
+    ),
+    declare(
+        f"{_TERM}/entries",
+        _C,
+        _entries,
+        TimeEntryAnswer,
+        summary="Logged hours: billable or not, protected or why not",
+        query=EntriesQuery,
+        pages=True,
+    ),
+    declare(
+        "/v1/weeks/{week_id}",
+        _C,
+        _week,
+        WeekInFull,
+        summary="A week with its invoice, and what happens if nobody acts",
+    ),
+    declare("/v1/time_entries/{entry_id}", _C, _entry, TimeEntryAnswer, summary="A time entry"),
+    declare(
+        "/v1/client_claims",
+        _C,
+        _claims,
+        ClientClaimAnswer,
+        summary="What clients owe for hours that were paid in advance",
+        query=ClientClaimsQuery,
+        pages=True,
+    ),
+)
+"""Every look at hours."""

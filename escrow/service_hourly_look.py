@@ -1,0 +1,116 @@
+"""How hours look now: what each entry would be billed, and whether it is protected."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from escrow import store_hourly
+from escrow.maths_hourly import judge
+from escrow.model_hourly import (
+    ClientClaim,
+    EntryState,
+    HourlyTerm,
+    Judged,
+    Rate,
+    TimeEntry,
+    Week,
+    WeekLine,
+)
+from escrow.rules_hourly import LOGGING
+from escrow.rules_hourly_protection import protection
+from kernel import timers
+from kernel.timers import Timer
+
+
+class WeekSeen(NamedTuple):
+    """A week with all that is shown of it."""
+
+    week: Week
+    term: HourlyTerm
+    lines: Sequence[WeekLine]
+    judged: Sequence[Judged]
+    claim: ClientClaim | None
+    clocks: Sequence[Timer]
+
+
+class TermSeen(NamedTuple):
+    """An hourly term with its rates, oldest first."""
+
+    term: HourlyTerm
+    rates: Sequence[Rate]
+
+
+def look_term(connection: Connection, term_id: UUID) -> TermSeen | None:
+    """A term to be shown; None where there is none."""
+    found = store_hourly.find_terms(connection, [term_id])
+    if not found:
+        return None
+    rates = store_hourly.list_rates(connection, [term_id])
+    return TermSeen(found[0], rates[term_id])
+
+
+def look_week(connection: Connection, week_id: UUID) -> WeekSeen | None:
+    """A week to be shown; None where there is none."""
+    weeks = store_hourly.find_weeks(connection, [week_id])
+    if not weeks:
+        return None
+    (week,) = weeks
+    (term,) = store_hourly.find_terms(connection, [week.term_id])
+    claims = store_hourly.find_claims(connection, [week.id])
+    return WeekSeen(
+        week,
+        term,
+        store_hourly.list_lines(connection, week.id),
+        _judge_week(connection, term, week),
+        claims[0] if claims else None,
+        timers.list_of(connection, [f"week:{week.id}"]),
+    )
+
+
+def look_entries(connection: Connection, entries: Sequence[TimeEntry]) -> list[Judged]:
+    """Entries as they stand: what is locked as it was judged, the others as they look now."""
+    terms = {
+        each.term_id: each
+        for each in store_hourly.find_terms(connection, {entry.term_id for entry in entries})
+    }
+    live: dict[UUID, Judged] = {}
+    weeks = {entry.week_id for entry in entries if entry.week_id and not _is_settled(entry)}
+    for week in store_hourly.find_weeks(connection, weeks):
+        for judged in _judge_week(connection, terms[week.term_id], week):
+            live[judged.entry.id] = judged
+    return [live.get(each.id) or as_stored(each, terms[each.term_id]) for each in entries]
+
+
+def as_stored(entry: TimeEntry, term: HourlyTerm) -> Judged:
+    """An entry as its lock or its invoice left it; a late one that waits is shown as it would be.
+
+    A deleted entry bills nothing.
+    """
+    if _is_settled(entry):
+        return Judged(
+            entry, entry.billed_minutes, entry.over_limit, entry.is_protected, entry.reason
+        )
+    is_protected, reason = protection(
+        entry, is_within_limit=True, activity_floor=term.activity_floor
+    )
+    minutes = 0 if entry.state is EntryState.DELETED else entry.minutes
+    return Judged(entry, minutes, over_limit=False, is_protected=is_protected, reason=reason)
+
+
+def _is_settled(entry: TimeEntry) -> bool:
+    return entry.state is EntryState.BILLED
+
+
+def _judge_week(connection: Connection, term: HourlyTerm, week: Week) -> list[Judged]:
+    """What is billable of a week that is not invoiced yet; of another what was billed."""
+    entries = store_hourly.list_entries(connection, [week.id])
+    if week.state not in LOGGING:
+        return [as_stored(each, term) for each in entries]
+    return judge(
+        entries,
+        limit_minutes=week.limit_minutes,
+        used_minutes=0,
+        activity_floor=term.activity_floor,
+    )

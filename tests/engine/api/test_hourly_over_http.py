@@ -1,0 +1,181 @@
+"""Hours over HTTP: offered, logged, invoiced, paid, advanced; each with what it means for whom."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from kernel.principals import PrincipalKind
+from tests.engine.api.conftest import Api, World, advance, make_key, make_party
+from tests.engine.api.hourly_ground import Hours, eur, make_hours
+
+
+def person(api: Api) -> Api:
+    """An operator in person."""
+    given: dict[str, Any] = {"kind": PrincipalKind.PERSON, "is_operator": True}
+    return api.with_key(make_key(api.engine, **given))
+
+
+def now(api: Api) -> datetime:
+    """The tenant's time."""
+    return datetime.fromisoformat(api.get("/v1/clock").body["now"])
+
+
+def text(at: datetime) -> str:
+    """An instant as requests write it."""
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def to_next(api: Api, world: World, weekday: int, hour: int) -> None:
+    """Walk to the next such weekday (Monday is 0) at this hour, at least an hour away."""
+    at = now(api)
+    goal = at.replace(hour=hour, minute=0, second=0, microsecond=0)
+    goal += timedelta(days=(weekday - at.weekday()) % 7)
+    if goal <= at:
+        goal += timedelta(days=7)
+    advance(api, world, seconds=int((goal - at).total_seconds()))
+
+
+def worked(api: Api, hours: int = 10) -> tuple[str, str]:
+    """The hours just past, to the full hour."""
+    end = now(api).replace(minute=0, second=0, microsecond=0)
+    return text(end - timedelta(hours=hours)), text(end)
+
+
+@pytest.fixture
+def hours(api: Api, world: World) -> Hours:
+    """A contract signed on a Monday at 01:00, and it is Tuesday noon."""
+    to_next(api, world, 0, 1)
+    made = make_hours(api)
+    to_next(api, world, 1, 12)
+    return made
+
+
+def test_a_week_from_offer_to_pay(api: Api, world: World, hours: Hours) -> None:
+    """Logged, shown live, invoiced with its lines, charged, released on Friday."""
+    logged = hours.log(worked(api, 10))
+    assert logged.status == 201, logged.body
+    (entry,) = logged.body["entries"]
+    assert (entry["minutes"], entry["protected"], entry["rate"]) == (600, True, eur("40.00"))
+
+    seen = hours.client.get(f"/v1/time_entries/{entry['entry_id']}").body
+    assert (seen["state"], seen["billable_minutes"], seen["over_limit"]) == ("logged", 600, False)
+    week = hours.week()
+    assert (week["state"], week["logged_minutes"], week["billable_minutes"]) == ("open", 600, 600)
+    assert [each["kind"] for each in week["if_nothing_happens"]] == ["escrow.week_close"]
+
+    to_next(api, world, 0, 13)
+    week = hours.week()
+    assert (week["state"], week["amount"]) == ("in_review", eur("400.00"))
+    assert [(each["minutes"], each["amount"]) for each in week["lines"]] == [(600, eur("400.00"))]
+    slot = hours.payee.get(f"/v1/slots/{week['slot_id']}").body
+    assert (slot["state"], slot["held"]) == ("funded", eur("400.00"))
+
+    to_next(api, world, 5, 1)
+    assert hours.week()["state"] == "released"
+    assert len(hours.weeks()) == 2
+    world.prove()
+
+
+def test_terms_are_offered_beside_others_and_changed_by_the_client(
+    world: World, hours: Hours
+) -> None:
+    """A second term for the other side to sign; limit and rate are the client's to raise."""
+    added = hours.client.post(
+        f"/v1/contracts/{hours.contract_id}/hourly_terms",
+        {
+            "rate": eur("55.00"),
+            "limit_minutes": 600,
+            "week_zone": "Europe/Berlin",
+            "title": "night",
+        },
+    )
+    assert added.status == 201, added.body
+    second = f"/v1/hourly_terms/{added.body['term_id']}"
+    assert hours.client.post(f"{second}/accept").code == "escrow.other_party_must_sign"
+    assert hours.payee.post(f"{second}/accept").body["state"] == "active"
+
+    assert (
+        hours.payee.post(f"{hours.path}/change", {"limit_minutes": 60}).code == "escrow.not_yours"
+    )
+    raised = hours.client.post(f"{hours.path}/change", {"limit_minutes": 3_000, "rate": eur("50")})
+    assert raised.body["limit_minutes"] == 3_000
+    lower = hours.client.post(f"{hours.path}/change", {"rate": eur("45.00")})
+    assert lower.code == "escrow.rate_only_rises"
+
+    listed = hours.payee.get(f"/v1/contracts/{hours.contract_id}/hourly_terms").body["items"]
+    assert {each["id"] for each in listed} == {hours.term_id, added.body["term_id"]}
+    seen = hours.payee.get(hours.path).body
+    assert [each["rate"] for each in seen["rates"]] == [eur("40.00"), eur("50.00")]
+    assert hours.week()["limit_minutes"] == 3_000
+    world.prove()
+
+
+def test_entries_are_corrected_until_the_lock_and_say_why_they_are_not_protected(
+    api: Api, hours: Hours
+) -> None:
+    """Edited, deleted, cut at the limit; each with the first reason that fails."""
+    start, end = worked(api, 2)
+    (entry,) = hours.log((start, end), memo="").body["entries"]
+    assert entry["unprotected_because"] == "no_memo"
+    path = f"/v1/time_entries/{entry['entry_id']}"
+    edited = hours.payee.post(f"{path}/edit", {"memo": "design", "version": 1})
+    assert (edited.body["protected"], edited.body["version"]) == (True, 2)
+    assert hours.payee.post(f"{path}/edit", {"memo": "x", "version": 1}).code == (
+        "escrow.stale_version"
+    )
+    assert hours.log((start, end)).code == "escrow.hours_overlap"
+    assert hours.client.post(f"{path}/delete").code == "escrow.not_yours"
+    assert hours.client.post(f"{hours.path}/change", {"limit_minutes": 60}).status == 200
+    shown = hours.client.get(f"{hours.path}/entries").body["items"]
+    assert [(each["billable_minutes"], each["over_limit"]) for each in shown] == [(120, False)]
+    assert hours.payee.post(f"{path}/delete").body["state"] == "deleted"
+
+    page = hours.client.get(f"{hours.path}/entries", state="deleted").body
+    assert [each["billable_minutes"] for each in page["items"]] == [0]
+    assert page["next_cursor"] is None
+
+
+def test_pages_of_weeks_and_entries_go_on_where_they_ended(
+    api: Api, world: World, hours: Hours
+) -> None:
+    """One at a time, each comes once and in order."""
+    end = datetime.fromisoformat(worked(api, 1)[1])
+    spans = [(end - timedelta(hours=3 - i), end - timedelta(hours=2 - i)) for i in range(3)]
+    for first, last in spans:
+        assert hours.log((text(first), text(last))).status == 201
+    to_next(api, world, 1, 1)
+
+    for path in (f"{hours.path}/entries", f"{hours.path}/weeks"):
+        whole = [each["id"] for each in hours.client.get(path).body["items"]]
+        found: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = hours.client.get(path, limit=1, **cursor).body
+            found += [each["id"] for each in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+        assert found == whole
+        assert len(whole) > 1
+    assert hours.client.get(f"{hours.path}/weeks", cursor="x").status == 400
+
+
+def test_another_partys_hours_are_not_there(api: Api, hours: Hours) -> None:
+    """A stranger neither sees nor moves them."""
+    (entry,) = hours.log(worked(api, 1)).body["entries"]
+    stranger = api.as_party(make_party(api, "client"))
+    week_id = hours.week()["id"]
+
+    for path in (
+        *(hours.path, f"{hours.path}/weeks", f"{hours.path}/entries", f"/v1/weeks/{week_id}"),
+        *(f"/v1/time_entries/{entry['entry_id']}",),
+        *(f"/v1/contracts/{hours.contract_id}/hourly_terms",),
+    ):
+        assert stranger.get(path).status == 404
+    for path in (
+        *(f"{hours.path}/accept", f"/v1/time_entries/{entry['entry_id']}/delete"),
+        *(f"/v1/weeks/{week_id}/write_off",),
+    ):
+        assert stranger.post(path).status == 404
+    assert stranger.get("/v1/client_claims").body["items"] == []
