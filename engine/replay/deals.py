@@ -65,6 +65,16 @@ class Deal:
     hours: HoursPlan | None = None
     retainer: RetainerPlan | None = None
 
+    @property
+    def worth_minor(self) -> int:
+        """About what the client will pay in all."""
+        total = sum(plan.amount_minor for plan in self.slots)
+        if self.hours is not None:
+            total += self.hours.rate_minor * self.hours.minutes // 60 * self.hours.weeks
+        if self.retainer is not None:
+            total += self.retainer.amount_minor * self.retainer.periods
+        return total
+
 
 def milestone_count(budget_minor: int, duration: str) -> int:
     """One to four: one more from 50, 200 and 1,000 on, and one more for work over a month."""

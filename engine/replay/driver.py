@@ -1,22 +1,28 @@
 """The run of a replay: a tenant's own clock walks day by day, and everybody acts when it is time.
 
-A day has two moments. At noon clocks fire and clients and freelancers act, each kind of act as one
-batch; in the evening payees are paid, the books are settled, and the rail is heard to its end. All
-of it goes through the services that the API calls.
+A day has three moments. At noon clocks fire and clients and freelancers act, each kind of act as
+one batch; in the evening clocks fire again, hours are logged and payees are paid; at midnight the
+rail is heard to its end, the books are settled, and both are checked. All of it goes through the
+services that the API calls.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from engine.replay.acts import DEEDS
 from engine.replay.agenda import Act
 from engine.replay.deals import Deal
+from engine.replay.givebacks import GiveBacks
+from engine.replay.hours import Hours
+from engine.replay.midnight import Midnights
 from engine.replay.people import People
 from engine.replay.postings import CURRENCY
+from engine.replay.quarrels import Quarrels
+from engine.replay.retainers import Retainers
 from engine.replay.script import Script
 from engine.replay.stage import Stage, Stopped
 from engine.replay.store import list_states
@@ -35,11 +41,9 @@ LEAST_CAPITAL_MINOR: Final = 1_000_000
 
 NOON: Final = timedelta(hours=12)
 EVENING: Final = timedelta(hours=20)
+MIDNIGHT: Final = timedelta(hours=24)
 
-_ASKS_RAIL: Final = frozenset(
-    {Act.PAY, Act.PAY_RAISE, Act.TIP, Act.ACCEPT_REFUND, Act.GIVE_BACK, Act.END}
-)
-
+Left = TypeVar("Left")
 OnDay = Callable[[int, datetime], None]
 
 
@@ -54,11 +58,19 @@ class Replay:
     by_day: dict[int, list[Deal]]
     people: People = field(init=False)
     script: Script = field(default_factory=Script)
+    hours: Hours = field(init=False)
+    retainers: Retainers = field(init=False)
+    quarrels: Quarrels = field(init=False)
+    give_backs: GiveBacks = field(default_factory=GiveBacks)
+    midnights: Midnights = field(default_factory=Midnights)
     days_done: int = 0
 
     def __post_init__(self) -> None:
         """Nobody is known yet."""
         self.people = People(self.seed)
+        self.hours = Hours(self.script.endings)
+        self.retainers = Retainers(self.script.endings)
+        self.quarrels = Quarrels(self.seed)
 
     def run(self, on_day: OnDay) -> bool:
         """Walk through all days; False if it was stopped before the last of them.
@@ -85,12 +97,7 @@ class Replay:
         """Make the tenant a sandbox at midnight of the first day, and pay the capital in."""
         with transaction(self.stage.engine, self.stage.tenant) as connection:
             clock.make_sandbox(connection, at=self.starts_on)
-        budgets = sum(
-            plan.amount_minor
-            for deals in self.by_day.values()
-            for deal in deals
-            for plan in deal.slots
-        )
+        budgets = sum(deal.worth_minor for deals in self.by_day.values() for deal in deals)
         capital = max(LEAST_CAPITAL_MINOR, budgets * CAPITAL_BPS // 10_000)
         self.stage.serve(
             settlement.open_capital,
@@ -107,38 +114,81 @@ class Replay:
                 )
             ],
         )
+        self.give_backs.open(self.stage, CURRENCY)
         self.stage.hear_rail()
 
     def _live(self, day: int) -> None:
-        self.stage.move_clock(self._at(day, NOON))
+        noon, evening = self._at(day, NOON), self._at(day, EVENING)
+        self.stage.move_clock(noon)
         self.stage.fire_timers()
         self._look(day)
+        self._welcome(day)
+        for act in Act:
+            self._act(day, act)
+        self.retainers.noon(self.stage, day, noon)
+        self.hours.noon(self.stage, day, noon)
+        self._go_on(day, noon)
+        self.script.endings.live(self.stage, day)
+        self.stage.hear_rail_once()
+        self._look(day)
+        self.stage.move_clock(evening)
+        self.stage.fire_timers()
+        self.hours.evening(self.stage, day, evening)
+        self.people.pay_out(self.stage, day, evening, CURRENCY)
+        self._end(day)
+
+    def _welcome(self, day: int) -> None:
+        """The deals that are posted today begin."""
         deals = self.by_day.get(day, [])
         if deals:
             self.people.welcome(self.stage, deals)
         for deal in deals:
-            self.script.begin(deal, day)
-        done = [act for act in Act if self._act(day, act)]
-        if not _ASKS_RAIL.isdisjoint(done):
-            self.stage.hear_rail_once()
-            self._look(day)
-        evening = self._at(day, EVENING)
-        self.stage.move_clock(evening)
-        self.people.pay_out(self.stage, day, evening, CURRENCY)
+            if deal.slots:
+                self.script.begin(deal, day)
+            else:
+                self._begin_parts(deal, day)
+
+    def _begin_parts(self, deal: Deal, day: int) -> None:
+        """Hours and retainers begin with their contract, or once its milestones are signed."""
+        if deal.hours is not None:
+            self.hours.begin(deal, day)
+        if deal.retainer is not None:
+            self.retainers.begin(deal, day)
+
+    def _go_on(self, day: int, at: datetime) -> None:
+        """What follows from today's acts: further parts, disputes, released money given back."""
+        for deal in _taken(self.script.accepted):
+            self._begin_parts(deal, day + 1)
+        self.quarrels.over_milestones(_taken(self.script.disputed), day)
+        self.quarrels.over_periods([(t.deal, p) for t, p in self.retainers.active], day)
+        self.quarrels.over_weeks(self.stage, self._deal_of_term, day, at)
+        self.quarrels.noon(self.stage, day, at)
+        self.give_backs.of_milestones(_taken(self.script.released), day)
+        self.give_backs.of_weeks(self.stage, self._deal_of_term, day, at)
+        self.give_backs.noon(self.stage, day, at)
+
+    def _deal_of_term(self, term_id: UUID) -> Deal:
+        return self.hours.by_term[term_id].deal
+
+    def _end(self, day: int) -> None:
+        """Midnight: the rail has its word, the books are settled, and all of it is checked."""
+        midnight = self._at(day, MIDNIGHT)
+        self.stage.move_clock(midnight)
+        self.stage.hear_rail()
         self.stage.call(settlement.settle)
         self.stage.hear_rail()
         self._look(day)
+        self.midnights.check(self.stage, midnight)
 
-    def _act(self, day: int, act: Act) -> bool:
-        """Have everybody do this act whose day it is; whether there was anybody."""
+    def _act(self, day: int, act: Act) -> None:
+        """Have everybody do this act whose day it is."""
         tracks = self.script.agenda.take(day, act)
         if not tracks:
-            return False
+            return
         deed, at = DEEDS[act], self._at(day, NOON)
         outcomes = self.stage.serve(deed.service, [deed.command(track, at) for track in tracks])
         for track, outcome in zip(tracks, outcomes, strict=True):
             self.script.follow(act, track, outcome, day)
-        return True
 
     def _look(self, day: int) -> None:
         """See what became of the milestones that wait for the rail or for a clock."""
@@ -155,6 +205,13 @@ class Replay:
         for _ in range(2):
             self.stage.call(settlement.settle)
             self.stage.hear_rail()
+
+
+def _taken(some: list[Left]) -> list[Left]:
+    """What was left there, which is empty from now on."""
+    found = list(some)
+    some.clear()
+    return found
 
 
 def group_by_day(deals: Sequence[Deal]) -> tuple[datetime, dict[int, list[Deal]]]:

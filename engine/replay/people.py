@@ -13,6 +13,7 @@ from engine.replay.deals import PARTIES_SINCE, Deal, payee_name
 from engine.replay.dice import Dice
 from engine.replay.stage import Stage
 from engine.replay.store import list_available
+from engine.replay.terms import Form
 from kernel.database import transaction
 from kernel.principals import Actor, PrincipalKind
 from ledger import parties
@@ -55,7 +56,10 @@ class People:
     _known: set[UUID] = field(default_factory=set)
 
     def welcome(self, stage: Stage, deals: Iterable[Deal]) -> None:
-        """Make the parties of these deals that are not known yet, in three batches at most."""
+        """Make the parties of these deals that are not known yet, in three batches at most.
+
+        Who is to be charged week by week is verified at once.
+        """
         fresh: dict[UUID, CreateParty] = {}
         verified: list[UUID] = []
         payees: dict[UUID, Payee] = {}
@@ -70,6 +74,8 @@ class People:
                 )
                 if deal.posting.is_verified:
                     verified.append(deal.client_id)
+            if deal.form is not Form.MILESTONES and not deal.posting.is_verified:
+                verified.append(deal.client_id)
             if deal.payee_id not in self._known and deal.payee_id not in fresh:
                 name = payee_name(deal.payee_no)
                 fresh[deal.payee_id] = CreateParty(
@@ -86,7 +92,7 @@ class People:
             parties.change,
             [
                 ChangeParty(actor=OPERATOR, party_id=each, kyc_state=KycState.VERIFIED)
-                for each in verified
+                for each in dict.fromkeys(verified)
             ],
         )
         stage.serve(methods.add_methods, [_add_method(payee) for payee in payees.values()])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import orjson
@@ -32,12 +33,24 @@ DEFAULT_CONTRACTS: Final = 500
 DEFAULT_DAYS: Final = 30
 """Days of a made-up month: postings come in during all of them."""
 
+LEAST_DAYS: Final = 184
+"""Days of a file's replay, unless it is told otherwise: six months, or more if it is longer."""
+
 DAYS_AFTER_LAST: Final = 30
-"""Days that a file's replay goes on after its last posting, unless it is told otherwise."""
+"""Days that a file's replay goes on after its last posting, at the least."""
 
 MOST_CONTRACTS: Final = 100_000
 UNREADABLE_KEPT: Final = 1_000
 SUBJECT: Final = "replay:report"
+
+
+_WHY_NOT: Final = MappingProxyType(
+    {
+        Kind.HOURLY: "no_rate",
+        Kind.FIXED_BUDGET: "no_budget",
+        Kind.NO_BUDGET: "no_budget",
+    }
+)
 
 
 class NothingToReplay(Refusal):
@@ -161,10 +174,8 @@ def _sort_out(rows: Iterable[Posting | Unreadable], options: Options) -> Intake:
             intake.skipped["unreadable"] += 1
             if len(intake.unreadable) < UNREADABLE_KEPT:
                 intake.unreadable.append({"line": row.line, "reason": row.reason})
-        elif row.kind is Kind.HOURLY:
-            intake.skipped["hourly_not_yet"] += 1
-        elif row.budget_minor is None:
-            intake.skipped["no_budget"] += 1
+        elif row.budget_minor is None and row.rate_minor is None:
+            intake.skipped[_WHY_NOT[row.kind]] += 1
         elif len(postings) >= limit:
             intake.skipped["over_limit"] += 1
         else:
@@ -179,7 +190,7 @@ def _sort_out(rows: Iterable[Posting | Unreadable], options: Options) -> Intake:
 def _default_days(options: Options, by_day: dict[int, list[Deal]]) -> int:
     if options.jobs is None:
         return DEFAULT_DAYS
-    return max(by_day) + 1 + DAYS_AFTER_LAST
+    return max(LEAST_DAYS, max(by_day) + 1 + DAYS_AFTER_LAST)
 
 
 def _report(

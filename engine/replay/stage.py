@@ -2,12 +2,12 @@
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from engine.handlers import RAIL_NOTICES, RAIL_RESULTS, TIMERS
 from engine.replay.acts import Service
@@ -17,6 +17,8 @@ from kernel.commands import Command, Outcome
 from kernel.database import Tenant, transaction
 from rails.caller import run_once
 from rails.simulated.service import SimulatedRail
+
+Found = TypeVar("Found")
 
 
 class Stopped(Exception):  # noqa: N818  somebody asked for it
@@ -55,6 +57,11 @@ class Stage:
         self.commands += len(commands)
         self.refusals.update(each.code for each in outcomes if not each.is_done)
         return outcomes
+
+    def read(self, ask: Callable[[Connection], Found]) -> Found:
+        """What a store says, in a transaction of its own."""
+        with transaction(self.engine, self.tenant) as connection:
+            return ask(connection)
 
     def call(self, step: Any) -> Any:  # noqa: ANN401  any step of a service and what it gives
         """Run one step `(connection, at=...)` of a service in a transaction of its own."""

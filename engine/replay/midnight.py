@@ -1,0 +1,78 @@
+"""What is checked at every midnight of a replay, cheaply enough to be done for each day.
+
+Every account's balance against the sum of its lines, carried from midnight to midnight; both
+books and currencies at zero; the mirrors, and client money against the rail's own word.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from engine.replay.stage import Stage
+from engine.replay.store_midnight import Fresh, find_newest_event, list_fresh, list_totals
+from kernel.database import snapshot
+from kernel.money import format_minor
+from payouts.safeguarding import safeguarding
+
+FINDINGS_KEPT: Final = 50
+
+
+@dataclass(slots=True)
+class Midnights:
+    """What earlier midnights have counted: per account the sum of its lines, and their number."""
+
+    checked: int = 0
+    findings: list[str] = field(default_factory=list)
+    _sums: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _places: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _totals: dict[tuple[str, str], int] = field(default_factory=dict)
+    _newest: int = -1
+
+    def check(self, stage: Stage, at: datetime) -> None:
+        """Count what was posted since the last midnight, and hold the books against the rail."""
+        self.checked += 1
+        with snapshot(stage.engine, stage.tenant) as connection:
+            newest = find_newest_event(connection)
+            for fresh in list_fresh(connection, after=self._newest, until=newest):
+                self._count(fresh, at)
+            self._newest = newest
+            totals = list_totals(connection)
+            safe = safeguarding(connection, stage.rail.balances(at=at))
+        self._compare(totals, at)
+        for each in safe.currencies:
+            for difference in each.differences:
+                books = format_minor(difference.books_minor, each.currency)
+                other = format_minor(difference.other_minor, each.currency)
+                self._tell(at, f"{difference.account} is {books} here and {other} elsewhere")
+            missing = each.requirement_minor - each.resource_minor
+            if missing > 0:
+                self._tell(at, f"client money is {format_minor(missing, each.currency)} short")
+
+    def _count(self, fresh: Fresh, at: datetime) -> None:
+        """Add an account's new lines to what was counted before; its row must say the same."""
+        before, lines = self._sums.get(fresh.account_id, (0, 0))
+        now = (before + fresh.added_minor, lines + fresh.added_lines)
+        if now != (fresh.balance_minor, fresh.line_count):
+            self._tell(at, f"{fresh.code} stands at {fresh.balance_minor}, its lines at {now[0]}")
+        self._sums[fresh.account_id] = now
+        place = self._places.setdefault(fresh.account_id, (fresh.kind, fresh.currency))
+        self._totals[place] = self._totals.get(place, 0) + fresh.added_minor
+
+    def _compare(self, totals: dict[tuple[str, str], int], at: datetime) -> None:
+        """No account moved without a line, and every book is at zero in every currency."""
+        counted = {place: total for place, total in self._totals.items() if total}
+        stored = {place: total for place, total in totals.items() if total}
+        for place in sorted(counted.keys() | stored.keys()):
+            if counted.get(place, 0) != stored.get(place, 0):
+                self._tell(at, f"all {place[0]} in {place[1]} do not stand at their lines' sum")
+        books: dict[tuple[str, str], int] = {}
+        for (kind, currency), total in stored.items():
+            book = (kind.partition(".")[0], currency)
+            books[book] = books.get(book, 0) + total
+        for (book_name, currency), total in books.items():
+            if total:
+                self._tell(at, f"the {book_name} book is off by {total} in {currency}")
+
+    def _tell(self, at: datetime, what: str) -> None:
+        if len(self.findings) < FINDINGS_KEPT:
+            self.findings.append(f"{at:%Y-%m-%d}: {what}")
