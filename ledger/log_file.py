@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, Protocol, cast
 from uuid import UUID
 
 import orjson
@@ -32,6 +32,9 @@ MANIFEST: Final = "manifest.json"
 LOG: Final = "log.jsonl"
 LOG_GZ: Final = "log.jsonl.gz"
 _LONGEST_NAME: Final = 200
+_LONGEST_LINE: Final = 64 * 2**20
+"""Bytes of one line of a file: the largest batch is one event of some ten megabytes."""
+
 ACCOUNTS: Final = "accounts.csv"
 PERIODS: Final = "periods.csv"
 BLOCKS: Final = "blocks.csv"
@@ -48,6 +51,13 @@ class NotAnExport(Refusal):
     """There is no whole export of a form that we read: no manifest, or a file that is torn."""
 
     code = "export.unreadable"
+
+
+class SupportsLines(Protocol):
+    """What is read line by line: a file, a member of a zip, or what is unpacked on the way."""
+
+    def readline(self, size: int = ..., /) -> bytes:
+        """At the most `size` bytes of the next line; nothing at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,16 +281,24 @@ def _log_lines(folder: Path | zipfile.Path) -> Iterator[bytes]:
     packed = folder.joinpath(LOG_GZ)
     if packed.exists():
         try:
-            with packed.open("rb") as file, gzip.open(file) as lines:
-                yield from lines
+            with packed.open("rb") as file, gzip.GzipFile(fileobj=file) as octets:
+                yield from _lines_of(octets, LOG_GZ)
         except (gzip.BadGzipFile, EOFError, zlib.error) as trouble:
             raise NotAnExport(why=f"{LOG_GZ} cannot be unpacked: {trouble}") from trouble
         return
     plain = folder.joinpath(LOG)
     if not plain.exists():
         raise NotAnExport(why=f"{LOG} is missing")
-    with plain.open("rb") as lines:
-        yield from lines
+    with plain.open("rb") as octets:
+        yield from _lines_of(octets, LOG)
+
+
+def _lines_of(octets: SupportsLines, name: str) -> Iterator[bytes]:
+    """The lines of a file, none longer than we would hold in memory."""
+    while line := octets.readline(_LONGEST_LINE + 1):
+        if len(line) > _LONGEST_LINE:
+            raise NotAnExport(why=f"{name} has a line of more than {_LONGEST_LINE:,} bytes")
+        yield line
 
 
 def event_of(value: Mapping[str, Any]) -> LoggedEvent:
@@ -334,7 +352,8 @@ def read_rows(folder: Path | zipfile.Path, name: str) -> Iterator[dict[str, str]
     if not file.exists():
         raise NotAnExport(why=f"{name} is missing")
     try:
-        with file.open("rb") as octets, io.TextIOWrapper(octets, "utf-8", newline="") as text:
+        with file.open("rb") as octets:
+            text = (line.decode() for line in _lines_of(octets, name))
             yield from csv.DictReader(text, strict=True)
     except (UnicodeDecodeError, csv.Error) as trouble:
         raise NotAnExport(why=f"{name} cannot be read: {trouble}") from trouble

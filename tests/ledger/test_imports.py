@@ -433,12 +433,20 @@ def _tear(folder: Path) -> None:
     rehash(folder)
 
 
+def _never_end(folder: Path) -> None:
+    with (folder / log_file.LOG).open("ab") as log:
+        for _ in range(65):
+            log.write(b" " * 2**20)
+    rehash(folder)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         _cut_tail,
         _swap,
         _tear,
+        _never_end,
         lambda folder: (folder / log_file.LOG).unlink(),
         lambda folder: (folder / log_file.BLOCKS).unlink(),
         lambda folder: (folder / log_file.MANIFEST).unlink(),
