@@ -1,6 +1,7 @@
 """Use cases of hours: offer, accept, change, log, edit, delete, approve late hours."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -23,6 +24,7 @@ from escrow.refusals import IdTaken, UnknownContract, UnknownParty
 from escrow.refusals_hourly import UnknownEntry, UnknownTerm
 from escrow.rules_hourly import Desk
 from escrow.service_batch import list_holds, once_each, run
+from escrow.service_waves import in_waves
 from escrow.tables import CONTRACT, TERM
 from escrow.tables_hourly import TIME_ENTRY
 from kernel.commands import Command, Outcome
@@ -34,6 +36,7 @@ C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=EntryCommand)
 
 _REACH = timedelta(hours=25)
+_WEEK = timedelta(days=8)
 
 
 def run_hours(
@@ -121,11 +124,14 @@ def accept_hours(
             contract = contracts[term.contract_id]
             return rules_hourly_terms.accept_hours(contract, term, command, at, new_id)
 
-        outcomes: list[Outcome] = []
-        for command in alone:  # two terms of one contract sign it one after the other
-            outcomes += run_hours(connection, [command], decide, at=at)
-            contracts |= _by_id(store.find_contracts(connection, list(contracts)))
-        return outcomes
+        def wave(some: Sequence[TermCommand]) -> list[Outcome]:
+            outcomes = run_hours(connection, some, decide, at=at)
+            contracts.update(_by_id(store.find_contracts(connection, list(contracts))))
+            return outcomes
+
+        # two terms of one contract sign it one after the other
+        contract_of = {each.term_id: each.contract_id for each in terms.values()}
+        return in_waves(alone, lambda c: contract_of.get(c.term_id, c.term_id), wave)
 
     return once_each(commands, lambda c: (c.term_id,), serve)
 
@@ -153,24 +159,27 @@ def log_time(connection: Connection, commands: Sequence[LogTime], *, at: datetim
     """
 
     def serve(alone: Sequence[LogTime]) -> list[Outcome]:
-        outcomes: list[Outcome | None] = [None] * len(alone)
         found = store_hourly.find_terms(connection, [c.term_id for c in alone])
-        payee_of = {each.term_id: each.payee_id for each in found}
-        store_hourly.lock_payees(connection, payee_of.values())
-        desks = _lock_desks(connection, [c.term_id for c in alone], None)
-        for number, command in enumerate(alone):
+        payees = sorted({each.payee_id for each in found})
+        store_hourly.lock_payees(connection, payees)
+        spans = [(each.started_at, each.ended_at) for c in alone for each in c.entries]
+        since = min((begin for begin, _ in spans), default=at) - _WEEK
+        desks = _lock_desks(connection, [c.term_id for c in alone], None, since=since)
+        taken_ids = store.list_taken(
+            connection, TIME_ENTRY, [each.entry_id for c in alone for each in c.entries]
+        )
+        taken = _taken_by_payee(connection, payees, spans)
 
-            def decide(command: LogTime = command) -> Step:
-                desk = _get(desks, command.term_id)
-                ids = [each.entry_id for each in command.entries]
-                _check_free(store.list_taken(connection, TIME_ENTRY, ids), ids)
-                spans = [(each.started_at, each.ended_at) for each in command.entries]
-                looked_at = _with_taken(connection, desk, spans, ())
-                return rules_hourly.log_time(looked_at, command, at, new_id)
+        def decide(command: LogTime) -> Step:
+            desk = _get(desks, command.term_id)
+            _check_free(taken_ids, [each.entry_id for each in command.entries])
+            mine = taken[desk.term.payee_id]
+            decided = rules_hourly.log_time(replace(desk, taken=mine), command, at, new_id)
+            # the hours of one are what the next of the same payee must not overlap
+            mine += [(each.started_at, each.ended_at) for each in decided.worked.entries]
+            return decided
 
-            # one at a time: the hours of one are what the next must not overlap
-            outcomes[number] = run_hours(connection, [command], lambda _, d=decide: d(), at=at)[0]  # type: ignore[misc]
-        return [outcome for outcome in outcomes if outcome is not None]
+        return run_hours(connection, alone, decide, at=at)
 
     return once_each(commands, lambda c: (c.term_id, *(each.entry_id for each in c.entries)), serve)
 
@@ -242,9 +251,16 @@ def _on_entries(
 
 
 def _lock_desks(
-    connection: Connection, term_ids: Sequence[UUID], at: datetime | None
+    connection: Connection,
+    term_ids: Sequence[UUID],
+    at: datetime | None,
+    *,
+    since: datetime | None = None,
 ) -> dict[UUID, Desk]:
-    """Terms with parties, contracts and weeks locked in order; with `at` the running week alone."""
+    """Terms with parties, contracts and weeks locked in order; with `at` the running week alone.
+
+    With `since` only the weeks that begin then or later.
+    """
     found = store_hourly.find_terms(connection, term_ids)
     known = store.find_contracts(connection, [each.contract_id for each in found])
     people = parties.lock_share(connection, {p for c in known for p in (c.client_id, c.payee_id)})
@@ -252,7 +268,7 @@ def _lock_desks(
     terms = store_hourly.lock_terms(connection, [each.term_id for each in found])
     ids = [each.term_id for each in terms]
     store_hourly.lock_term_weeks(connection, ids)
-    weeks = store_hourly.list_starts(connection, ids)
+    weeks = store_hourly.list_starts(connection, ids, since=since)
     rates = store_hourly.list_rates(connection, ids)
     held = list_holds(connection, contracts.values(), ())
     desks = {}
@@ -301,6 +317,22 @@ def _with_taken(
         is_identified=desk.is_identified,
         is_payee_clear=desk.is_payee_clear,
     )
+
+
+def _taken_by_payee(
+    connection: Connection,
+    payee_ids: Sequence[UUID],
+    spans: Sequence[tuple[datetime, datetime]],
+) -> dict[UUID, list[tuple[datetime, datetime]]]:
+    """The hours that payees have logged near these, under any term."""
+    taken: dict[UUID, list[tuple[datetime, datetime]]] = {each: [] for each in payee_ids}
+    if spans:
+        begin, end = min(s for s, _ in spans) - _REACH, max(e for _, e in spans) + _REACH
+        for payee_id, started_at, ended_at in store_hourly.list_payee_spans(
+            connection, payee_ids, begin=begin, end=end
+        ):
+            taken[payee_id].append((started_at, ended_at))
+    return taken
 
 
 def _by_id(contracts: Iterable[Contract]) -> dict[UUID, Contract]:

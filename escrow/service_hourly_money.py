@@ -27,11 +27,14 @@ from escrow.service_funding import expire_funding as expire_payment
 from escrow.service_funding import fund as pay
 from escrow.service_funding import funding_results as hear
 from escrow.service_hourly import run_hours
+from escrow.service_waves import in_waves
 from kernel import timers
 from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.principals import SYSTEM
 from kernel.timers import Arm
+
+_NO_NEWS = Outcome("week.no_news")
 
 
 def write_off(
@@ -107,20 +110,39 @@ def follow(
     lock_terms(connection, waiting)
     weeks = {w.id: w for w in store_hourly.lock_weeks(connection, [w.id for w in waiting])}
     claims = _claims(connection, weeks)
-    for week in sorted(weeks.values(), key=lambda each: each.id):
-        deal = deals[slot_of(week)]
-        (term,) = store_hourly.find_terms(connection, [week.term_id])
-        command = WeekCommand(actor=SYSTEM, week_id=week.id)
-        code = codes.get(deal.slot.id, "")
-        step = _follow_one(week, deal, term, claims.get(week.id), code, command, at)
-        if step is None:
-            continue
-        outcome = run_hours(connection, [command], lambda _, s=step: s(), at=at)[0]  # type: ignore[misc]
+
+    def wave(some: Sequence[WeekCommand]) -> list[Outcome]:
+        known = store_hourly.find_terms(connection, {weeks[c.week_id].term_id for c in some})
+        terms = {each.term_id: each for each in known}
+        steps: dict[UUID, Callable[[], Step]] = {}
+        for command in some:
+            week = weeks[command.week_id]
+            code = codes.get(slot_of(week), "")
+            step = _follow_one(
+                week,
+                deals[slot_of(week)],
+                terms[week.term_id],
+                claims.get(week.id),
+                code,
+                command,
+                at,
+            )
+            if step is not None:
+                steps[week.id] = step
+        able = [command for command in some if command.week_id in steps]
+        done = iter(run_hours(connection, able, lambda c: steps[c.week_id](), at=at))
+        return [next(done) if c.week_id in steps else _NO_NEWS for c in some]
+
+    commands = [WeekCommand(actor=SYSTEM, week_id=week_id) for week_id in sorted(weeks)]
+    # weeks of one term change its good standing one after the other
+    outcomes = in_waves(commands, lambda c: weeks[c.week_id].term_id, wave)
+    for command, outcome in zip(commands, outcomes, strict=True):
+        week = weeks[command.week_id]
         if outcome.code in {Held.code, NotCleared.code}:
             kind = f"{TIMER_ROOM}week_charge"
             timers.arm(connection, [Arm(f"week:{week.id}", kind, at + PAUSE, 0)])
         elif outcome.is_done and week.state is WeekState.ADVANCED:
-            _release_rest(connection, deal.slot.id, at)
+            _release_rest(connection, slot_of(week), at)
 
 
 def _follow_one(

@@ -38,15 +38,15 @@ def week_close(connection: Connection, due: Sequence[DueTimer], at: datetime) ->
     terms = lock_terms(connection, known)
     weeks, claimed = _claim(connection, due)
     judged = _judge(connection, weeks, terms)
+    since = min((week.ends_at for week in weeks.values()), default=at)
+    there = store_hourly.list_starts(connection, {w.term_id for w in weeks.values()}, since=since)
 
     def decide(command: WeekCommand) -> Step:
         week = weeks[command.week_id]
         term, contract = terms[week.term_id], contracts[week.contract_id]
         book = Ledger(week=week, term=term, contract=contract, judged=judged[week.id])
         bounds = week_of(week.ends_at, ZoneInfo(term.week_zone))
-        is_there = bounds.starts_at in store_hourly.list_starts(connection, [term.term_id]).get(
-            term.term_id, {}
-        )
+        is_there = bounds.starts_at in there.get(term.term_id, {})
         opens = contract.state is ContractState.ACTIVE and not is_there
         following = new_week(term, bounds, new_id()) if opens else None
         return rules_hourly_weeks.close_week(book, following, command, at)
@@ -67,7 +67,7 @@ def week_invoice(connection: Connection, due: Sequence[DueTimer], at: datetime) 
     weeks, claimed = _claim(connection, due)
     judged = _judge(connection, weeks, terms)
     late = _late(connection, weeks, terms)
-    used = {each: len(store.find_contract_slots(connection, [each])) for each in contracts}
+    used = store_hourly.count_slots(connection, contracts)
 
     def decide(command: WeekCommand) -> Step:
         week = weeks[command.week_id]

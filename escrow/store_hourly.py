@@ -79,12 +79,31 @@ WHERE state <> 'deleted' AND uuid_range(payee_id, payee_id, '[]') && uuid_range(
 ORDER BY started_at
 """
 
+_LIST_PAYEE_SPANS: Final = """
+SELECT p.id, t.started_at, t.ended_at
+FROM unnest(%s::uuid[]) p (id)
+CROSS JOIN LATERAL (
+    SELECT started_at, ended_at FROM time_entry
+    WHERE state <> 'deleted'
+        AND uuid_range(payee_id, payee_id, '[]') && uuid_range(p.id, p.id, '[]')
+        AND tstzrange(started_at, ended_at, '[)') && tstzrange(%s, %s, '[)')
+) t
+ORDER BY p.id, t.started_at
+"""
+
+_COUNT_SLOTS: Final = """
+SELECT contract_id, count(*) FROM slot WHERE contract_id = ANY (%s::uuid[]) GROUP BY contract_id
+"""
+
 _SUM_BILLED: Final = """
 SELECT coalesce(sum(billed_minutes), 0) FROM time_entry
 WHERE term_id = %s AND week_starts_at = %s AND state = 'billed'
 """
 
-_TELL_APART: Final = "SELECT pg_advisory_xact_lock(hashtextextended('time_entry:' || %s, 0))"
+_TELL_APART: Final = """
+SELECT pg_advisory_xact_lock(hashtextextended('time_entry:' || id, 0))
+FROM unnest(%s::text[]) WITH ORDINALITY AS p (id, place) ORDER BY place
+"""
 
 
 def _term(row: Sequence[Any]) -> HourlyTerm:
@@ -132,8 +151,9 @@ def _read(
 
 def lock_payees(connection: Connection, payee_ids: Iterable[UUID]) -> None:
     """Let one transaction at a time log hours of a payee; the constraint stands behind it."""
-    for payee_id in sorted(set(payee_ids)):
-        connection.exec_driver_sql(_TELL_APART, (str(payee_id),))
+    wanted = sorted(set(payee_ids))
+    if wanted:
+        connection.exec_driver_sql(_TELL_APART, (_ids(wanted),))
 
 
 def find_terms(connection: Connection, term_ids: Iterable[UUID]) -> list[HourlyTerm]:
@@ -202,14 +222,23 @@ def list_term_weeks(
 
 
 def list_starts(
-    connection: Connection, term_ids: Iterable[UUID]
+    connection: Connection, term_ids: Iterable[UUID], *, since: datetime | None = None
 ) -> dict[UUID, dict[datetime, Week]]:
-    """All weeks of terms by their first instant, without a lock."""
+    """Weeks of terms by their first instant, without a lock: all, or from an instant on."""
     found: dict[UUID, dict[datetime, Week]] = {}
-    statement = _select(WORK_WEEK, "term_id = ANY (%s::uuid[])", "starts_at")
-    for week in _read(connection, statement, term_ids, _week):
+    where = "term_id = ANY (%s::uuid[]) AND (%s::timestamptz IS NULL OR starts_at >= %s)"
+    given = (_ids(term_ids), since, since)
+    for row in connection.exec_driver_sql(_select(WORK_WEEK, where, "starts_at"), given):
+        week = _week(row)
         found.setdefault(week.term_id, {})[week.starts_at] = week
     return found
+
+
+def count_slots(connection: Connection, contract_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """How many slots contracts have, under any of their terms; their locks cover them."""
+    wanted = list(contract_ids)
+    rows = connection.exec_driver_sql(_COUNT_SLOTS, (_ids(wanted),))
+    return {**dict.fromkeys(wanted, 0), **{row[0]: row[1] for row in rows}}
 
 
 def find_waiting_weeks(
@@ -263,6 +292,14 @@ def list_spans(
 ) -> list[tuple[UUID, datetime, datetime]]:
     """(entry, start, end) of the payee's hours under any term that touch an interval."""
     rows = connection.exec_driver_sql(_LIST_SPANS, (payee_id, payee_id, begin, end))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def list_payee_spans(
+    connection: Connection, payee_ids: Iterable[UUID], *, begin: datetime, end: datetime
+) -> list[tuple[UUID, datetime, datetime]]:
+    """(payee, start, end) of the payees' hours under any term that touch an interval."""
+    rows = connection.exec_driver_sql(_LIST_PAYEE_SPANS, (_ids(payee_ids), begin, end))
     return [(row[0], row[1], row[2]) for row in rows]
 
 
