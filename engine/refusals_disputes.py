@@ -100,6 +100,31 @@ DISPUTES: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Evidence not taken",
             "Name a document by its SHA-256 in 64 small hex digits, and by a reference.",
         ),
+        "dispute.open_already": (
+            409,
+            "Disputed already",
+            "One dispute of a slot runs at a time.",
+        ),
+        "dispute.not_in_security_hold": (
+            409,
+            "Not in its security hold",
+            "Nothing that was released is in its security hold any more.",
+        ),
+        "dispute.no_default": (
+            409,
+            "Not lost by silence",
+            "Only who lost by silence appeals.",
+        ),
+        "dispute.appeal_too_late": (
+            409,
+            "Too late to appeal",
+            "An appeal comes within seven days.",
+        ),
+        "dispute.appealed_already": (
+            409,
+            "Appealed already",
+            "There is one appeal and no second.",
+        ),
         "dispute.bad_rules": (
             422,
             "Rules out of range",

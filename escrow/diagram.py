@@ -46,7 +46,7 @@ def draw(machine: Machine) -> str:
     for (state, trigger), row in machine.items():
         arrows[state.value if state else "[*]", row.to.value].append(trigger.value)
     lines = [f"    {start} --> {end}: {', '.join(steps)}" for (start, end), steps in arrows.items()]
-    starts = {start for start, _ in arrows}
+    starts = {start for start, end in arrows if start != end}
     ends = sorted({end for _, end in arrows} - starts)
     return "\n".join(["stateDiagram-v2", *lines, *(f"    {end} --> [*]" for end in ends)])
 

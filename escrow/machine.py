@@ -95,8 +95,24 @@ CONTRACTS: Final[Machine] = MappingProxyType(
         (_C.ACTIVE, _T.PAUSE): Transition(who=ANYONE | SYSTEM, to=_C.PAUSED),
         (_C.PAUSED, _T.RESUME): Transition(who=ANYONE, to=_C.ACTIVE),
         **from_each((_C.ACTIVE, _C.PAUSED), _T.END, Transition(who=ANYONE, to=_C.ENDING)),
-        (_C.ENDING, _T.CLOSE): Transition(
-            who=ANYONE | SYSTEM, to=_C.ENDED, guards=(_G.ALL_SETTLED,)
+        **from_each(
+            (_C.ENDING, _C.CLOSED_DISPUTED),
+            _T.CLOSE,
+            Transition(who=ANYONE | SYSTEM, to=_C.ENDED, guards=(_G.ALL_SETTLED,)),
+        ),
+        # ended while a dispute runs, or disputed when it was ended already
+        **from_each(
+            (_C.ACTIVE, _C.PAUSED),
+            _T.END_DISPUTED,
+            Transition(who=ANYONE, to=_C.CLOSED_DISPUTED),
+        ),
+        **from_each(
+            (_C.ENDING, _C.ENDED),
+            _T.DISPUTE_OPENED,
+            Transition(who=SYSTEM, to=_C.CLOSED_DISPUTED),
+        ),
+        (_C.CLOSED_DISPUTED, _T.DISPUTES_OVER): Transition(
+            who=SYSTEM, to=_C.ENDING, guards=(_G.NONE_OPEN,)
         ),
     }
 )
@@ -210,6 +226,16 @@ RELEASES: Final[Machine] = MappingProxyType(
         (ReleaseState.PENDING, _T.HOLD_ENDS): Transition(
             who=SYSTEM, to=ReleaseState.AVAILABLE, guards=(_G.NO_HOLD,), movement=("P09",)
         ),
+        (ReleaseState.PENDING, _T.SET_ASIDE): Transition(
+            who=CLIENT | OPERATOR, to=ReleaseState.PENDING, movement=("P12",)
+        ),
+        **{
+            (state, _T.PUT_BACK): Transition(who=SYSTEM, to=state, movement=("P12",))
+            for state in ReleaseState
+        },
     }
 )
-"""Released money in its security hold (domain/escrow.md 2.2, security_hold)."""
+"""Released money in its security hold (domain/escrow.md 2.2, security_hold; 2.11, edge case 1).
+
+A dispute sets a part of it aside, and puts back what stays the payee's.
+"""

@@ -10,6 +10,7 @@ from typing import Final
 
 from escrow.machine import (
     ANYONE,
+    CLIENT,
     EITHER,
     OPERATOR,
     SYSTEM,
@@ -60,6 +61,12 @@ DISPUTES: Final[Machine] = MappingProxyType(
         (None, _T.OPEN_DISPUTE): Transition(
             who=ANYONE, to=_D.OPENED, guards=(_G.CLAIM_WITHIN_HELD,), movement=("P12",)
         ),
+        (None, _T.OPEN_LATER): Transition(
+            who=CLIENT | OPERATOR,
+            to=_D.OPENED,
+            guards=(_G.IN_SECURITY_HOLD,),
+            movement=("P12",),
+        ),
         (_D.OPENED, _T.SERVE): Transition(
             who=OPERATOR | SYSTEM, to=_D.AWAITING_REPLY, arms=(Timer.DISPUTE_REPLY,)
         ),
@@ -81,7 +88,7 @@ DISPUTES: Final[Machine] = MappingProxyType(
             ),
         ),
         (_D.AWAITING_REPLY, _T.DEFAULT): Transition(
-            who=SYSTEM, to=_D.DEFAULTED, guards=(_G.SERVED, _G.NO_HOLD)
+            who=SYSTEM, to=_D.DEFAULTED, guards=(_G.SERVED, _G.NO_COMPLIANCE_HOLD)
         ),
         # figures that bind
         **{(state, _T.OFFER): Transition(who=EITHER, to=state) for state in BARGAINING},
@@ -161,6 +168,21 @@ DISPUTES: Final[Machine] = MappingProxyType(
                 movement=("P13", "P12", "P45"),
                 cancels=(Timer.DISPUTE_EXECUTE,),
             ),
+        ),
+        # once more, for the side that kept silent
+        (_D.EXECUTED, _T.APPEAL): Transition(
+            who=EITHER,
+            to=_D.EXECUTED,
+            guards=(
+                *(_G.WAS_DEFAULT, _G.RESPONDENT, _G.NOT_APPEALED, _G.APPEAL_IN_TIME),
+                *(_G.IN_SECURITY_HOLD, _G.NONE_OPEN),
+            ),
+        ),
+        (None, _T.OPEN_APPEAL): Transition(
+            who=EITHER,
+            to=_D.NEGOTIATION,
+            arms=(Timer.DISPUTE_NEGOTIATION,),
+            movement=("P12",),
         ),
         **from_each(
             _WITHDRAWABLE,

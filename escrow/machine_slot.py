@@ -258,12 +258,14 @@ SLOTS: Final[Machine] = MappingProxyType(
         **from_each(HOLDING, _T.GIVE_BACK, _REFUNDS),
         # 11, 13, 14, 15: a part is frozen, and thawed or split
         (_X.REFUND_REQUESTED, _T.REJECT_REFUND): Transition(
-            who=PAYEE, to=_X.DISPUTED, movement=("P12",)
+            who=PAYEE, to=_X.DISPUTED, guards=(_G.NONE_OPEN,), movement=("P12",)
         ),
         **from_each(
             HOLDING,
             _T.DISPUTE,
-            Transition(who=EITHER | OPERATOR, to=_X.DISPUTED, movement=("P12",)),
+            Transition(
+                who=EITHER | OPERATOR, to=_X.DISPUTED, guards=(_G.NONE_OPEN,), movement=("P12",)
+            ),
         ),
         **{
             (_X.DISPUTED, restore): Transition(who=SYSTEM, to=state, movement=("P12",))
@@ -298,6 +300,21 @@ SLOTS: Final[Machine] = MappingProxyType(
             PAYEE | OPERATOR,
             guards=(_G.NO_HOLD, _G.KEPT_BY_PAYEE),
             movement=("P17",),
+        ),
+        # released money is disputed in its security hold (edge case 1)
+        **unmoved(
+            (*HOLDING, _X.RELEASED, _X.REFUNDED),
+            _T.DISPUTE_RELEASED,
+            CLIENT | OPERATOR,
+            guards=(_G.NONE_OPEN, _G.IN_SECURITY_HOLD),
+            movement=("P12",),
+        ),
+        **unmoved(
+            (*HOLDING, _X.RELEASED, _X.REFUNDED),
+            _T.SPLIT_LATER,
+            SYSTEM,
+            guards=(_G.NO_HOLD,),
+            movement=("P13",),
         ),
         # 18: nobody moves
         **unmoved(WORKING, _T.REMIND, SYSTEM, arms=(Timer.DORMANT,)),

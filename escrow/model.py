@@ -95,7 +95,8 @@ class Slot:
     `fee_deferred_minor` the client's fee that is not yet ours. `submission_no` is the submission
     that lies before the client (0: none), `submission_count` how many there were.
     `disputed_minor` is the part of held that a dispute freezes, `returned_minor` the part of
-    released that went back to the client afterwards.
+    released that went back to the client afterwards, `contested_minor` the part of released that
+    a dispute sets aside.
     """
 
     id: UUID
@@ -126,6 +127,7 @@ class Slot:
     notices: int = 0
     disputed_minor: int = 0
     returned_minor: int = 0
+    contested_minor: int = 0
 
     @property
     def kept_minor(self) -> int:
@@ -206,7 +208,11 @@ class Lot:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Money released to the payee, from a slot or a tip, in its security hold until available."""
+    """Money released to the payee, from a slot or a tip, in its security hold until available.
+
+    `withheld_gross_minor` is the part that a dispute took out of it, for now or for good, before
+    commission; `withheld_net_minor` what it took from the payee.
+    """
 
     id: UUID
     contract_id: UUID
@@ -217,11 +223,18 @@ class Release:
     commission_minor: int
     available_at: datetime
     state: ReleaseState = ReleaseState.PENDING
+    withheld_gross_minor: int = 0
+    withheld_net_minor: int = 0
 
     @property
     def net_minor(self) -> int:
         """What the payee gets."""
         return self.gross_minor - self.commission_minor
+
+    @property
+    def free_minor(self) -> int:
+        """What the payee gets of it when its security hold ends."""
+        return self.net_minor - self.withheld_net_minor
 
 
 @dataclass(frozen=True, slots=True)

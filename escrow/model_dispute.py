@@ -39,6 +39,10 @@ class Dispute:
     Who elected arbitration has paid `fee_minor`. `due_at` ends the present stage, `heard_by` the
     window in which both may file evidence.
     `resolution` is the state that settled it; without shares the deal goes on as before.
+
+    Of released money it names the `release_id` whose part it sets aside, `reserved_minor` of the
+    payee's own. A small claim's `fee_minor` is paid by who loses it. `awarded_id` is the release
+    that its execution made, `appeal_of` the dispute that was lost by silence.
     """
 
     id: UUID
@@ -68,6 +72,10 @@ class Dispute:
     payee_minor: int | None = None
     client_minor: int | None = None
     ended_at: datetime | None = None
+    release_id: UUID | None = None
+    reserved_minor: int = 0
+    awarded_id: UUID | None = None
+    appeal_of: UUID | None = None
 
     @property
     def respondent(self) -> Role:
@@ -141,7 +149,8 @@ class OpenDispute(Command):
     """Freeze `amount_minor` of a slot, 1 to what it holds; None: all of it.
 
     An operator names the `claimant` for whom he opens; a party is its own.
-    `rejects_refund`: the payee refuses the refund that the client asked for.
+    `rejects_refund`: the payee refuses the refund that the client asked for. `release_id`: what
+    was released already, in its security hold; where nothing is held, the newest such release.
     """
 
     dispute_id: UUID
@@ -149,6 +158,7 @@ class OpenDispute(Command):
     amount_minor: int | None = None
     claimant: Role | None = None
     rejects_refund: bool = False
+    release_id: UUID | None = None
     version: int | None = None
     reason: str = ""
 
@@ -171,6 +181,13 @@ class Serve(DisputeCommand):
 
     channel: str
     proof: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appeal(DisputeCommand):
+    """Once more, by the side that lost by silence; `appeal_id` is the new dispute's."""
+
+    appeal_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,11 +234,13 @@ class ProposeDecision(DisputeCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetDisputeRules(Command):
-    """Up to what a claim in a currency is small, and each side's arbitration fee, 0 to 10,000 bps.
+    """Up to what a claim in a currency is small, and what arbitration costs.
 
-    The fee is a share of the claim.
+    The fees are shares of the claim, 0 to 10,000 bps: `fee_bps` of each side before arbitration,
+    `small_fee_bps` of who loses a small claim.
     """
 
     currency: str
     small_claim_minor: int
     fee_bps: int
+    small_fee_bps: int = 0

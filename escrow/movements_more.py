@@ -84,6 +84,72 @@ def p13_split(
     )
 
 
+def p12_set_aside(*, payee_id: UUID, currency: str, net_minor: int) -> Entries:
+    """Released money in its security hold is disputed: P12, from the payee's own account."""
+    return _entry(
+        Book.CUSTODY,
+        currency,
+        (account("custody.earned_pending", currency, payee_id), net_minor),
+        (account("custody.earned_reserved", currency, payee_id), -net_minor),
+    )
+
+
+def p12_put_back(*, payee_id: UUID, currency: str, net_minor: int, is_available: bool) -> Entries:
+    """What was set aside is the payee's again; at once, where its security hold is over."""
+    return _entry(
+        Book.CUSTODY,
+        currency,
+        (account("custody.earned_reserved", currency, payee_id), net_minor),
+        (_earned(payee_id, currency, is_available=is_available), -net_minor),
+    )
+
+
+def p13_split_set_aside(
+    *,
+    client_id: UUID,
+    payee_id: UUID,
+    currency: str,
+    reserved_minor: int,
+    payee_net_minor: int,
+    commission_minor: int,
+    refunds: tuple[tuple[UUID, int], ...],
+    to_wallet_minor: int,
+    is_available: bool,
+) -> Entries:
+    """What was set aside of the payee's goes to both: his part as P12 back, the client's as P17.
+
+    `commission_minor` is ours on the client's part and goes back with it; his fee was earned by
+    the release and stays. `reserved_minor` + `commission_minor` is what both get.
+    """
+    back = sum(amount for _, amount in refunds) + to_wallet_minor
+    assert reserved_minor + commission_minor == payee_net_minor + back
+    return (
+        *_entry(
+            Book.CUSTODY,
+            currency,
+            (account("custody.earned_reserved", currency, payee_id), reserved_minor),
+            (account("custody.due_from_platform", currency), commission_minor),
+            (_earned(payee_id, currency, is_available=is_available), -payee_net_minor),
+            *(
+                (account("custody.refund_in_transit", currency, refund_id), -amount)
+                for refund_id, amount in refunds
+            ),
+            (account("custody.wallet", currency, client_id), -to_wallet_minor),
+        ),
+        *_entry(
+            Book.PLATFORM,
+            currency,
+            (account("platform.revenue.commission", currency), commission_minor),
+            (account("platform.due_to_custody", currency), -commission_minor),
+        ),
+    )
+
+
+def _earned(payee_id: UUID, currency: str, *, is_available: bool) -> AccountKey:
+    kind = "custody.earned_available" if is_available else "custody.earned_pending"
+    return account(kind, currency, payee_id)
+
+
 def p45_arbitration_fee(
     *, client_id: UUID, payee_id: UUID, currency: str, client_minor: int, payee_minor: int
 ) -> Entries:

@@ -117,6 +117,36 @@ class BadEvidence(Refusal):
     code = "dispute.bad_evidence"
 
 
+class OpenAlready(Refusal):
+    """One dispute of a slot runs at a time."""
+
+    code = "dispute.open_already"
+
+
+class NotInSecurityHold(Refusal):
+    """Nothing that was released is in its security hold any more."""
+
+    code = "dispute.not_in_security_hold"
+
+
+class NoDefault(Refusal):
+    """Only who lost by silence appeals."""
+
+    code = "dispute.no_default"
+
+
+class AppealTooLate(Refusal):
+    """An appeal comes within seven days."""
+
+    code = "dispute.appeal_too_late"
+
+
+class AppealedAlready(Refusal):
+    """There is one appeal and no second."""
+
+    code = "dispute.appealed_already"
+
+
 class BadRules(Refusal):
     """A limit is not below zero, a fee is 0 to 10,000 basis points."""
 

@@ -16,6 +16,7 @@ from escrow.model import (
     Contract,
     ContractState,
     Lot,
+    Release,
     ReleaseRule,
     Role,
     Slot,
@@ -46,6 +47,7 @@ from escrow.refusals import (
     StaleVersion,
     WrongState,
 )
+from escrow.refusals_dispute import NotInSecurityHold, OpenAlready
 from kernel.commands import Command
 from kernel.money import MAX_MINOR
 from kernel.principals import Actor, PrincipalKind
@@ -56,7 +58,8 @@ class Deal:
     """One slot with all that its guards look at, as it stands under its locks.
 
     `held_by` names the open holds of the slot, its contract and its parties. `review_ends_at` is
-    when the running auto-release falls due; None if none runs.
+    when the running auto-release falls due; None if none runs. `in_hold` is what was released
+    and may be disputed still, where a dispute asks for it.
     """
 
     slot: Slot
@@ -67,6 +70,16 @@ class Deal:
     has_open_funding: bool = False
     review_ends_at: datetime | None = None
     other_has_signed: bool = False
+    has_open_dispute: bool = False
+    in_hold: Release | None = None
+
+    @property
+    def disputable_minor(self) -> int:
+        """How much of the release in its security hold may be disputed, before commission."""
+        if self.in_hold is None:
+            return 0
+        left = self.in_hold.gross_minor - self.in_hold.withheld_gross_minor
+        return min(left, self.slot.kept_minor - self.slot.contested_minor)
 
 
 class Clocks(NamedTuple):
@@ -87,6 +100,7 @@ PARTY_STEPS: Final = frozenset(
     {
         *(Trigger.START_FUNDING, Trigger.FUND_FROM_WALLET, Trigger.FUNDING_ENDED),
         *(Trigger.GIVE_BACK, Trigger.ACCEPT_REFUND, Trigger.DISPUTE, Trigger.REJECT_REFUND),
+        Trigger.DISPUTE_RELEASED,
     }
 )
 """What a party itself may do with a slot that a week or a period owns; all else is its machine's.
@@ -289,6 +303,16 @@ def _kept_by_payee(deal: Deal, _command: Command, _role: Role, _at: datetime) ->
         raise NothingReleased(slot_id=str(deal.slot.id))
 
 
+def _none_open(deal: Deal, _command: Command, _role: Role, _at: datetime) -> None:
+    if deal.has_open_dispute:
+        raise OpenAlready(slot_id=str(deal.slot.id))
+
+
+def _in_security_hold(deal: Deal, _command: Command, _role: Role, _at: datetime) -> None:
+    if deal.disputable_minor <= 0:
+        raise NotInSecurityHold(slot_id=str(deal.slot.id))
+
+
 Check = Callable[[Deal, Command, Role, datetime], None]
 
 GUARDS: Final[Mapping[Guard, Check]] = MappingProxyType(
@@ -314,6 +338,8 @@ GUARDS: Final[Mapping[Guard, Check]] = MappingProxyType(
         Guard.WITHIN_LIMIT: _within_limit,
         Guard.BOTH_SIGNED: _both_signed,
         Guard.KEPT_BY_PAYEE: _kept_by_payee,
+        Guard.NONE_OPEN: _none_open,
+        Guard.IN_SECURITY_HOLD: _in_security_hold,
     }
 )
 """The checks of the slot's guards; the contract's and the funding's are in their decisions."""

@@ -107,9 +107,10 @@ def recover(
 ) -> Plan:
     """The plan that makes a release available, with what its payee's claims take of it (P23).
 
-    `claims` are open and oldest first; together they take at most `recovery_bps` of the net.
+    `claims` are open and oldest first; together they take at most `recovery_bps` of what becomes
+    available.
     """
-    left = cap_minor(release.net_minor, rate_bps=rules.recovery_bps)
+    left = cap_minor(release.free_minor, rate_bps=rules.recovery_bps)
     moves: list[tuple[Claim, Claim]] = []
     for claim in claims:
         amount = min(left, claim.remaining_minor)

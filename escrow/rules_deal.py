@@ -189,12 +189,12 @@ def cancel(deal: Deal, command: SlotCommand, at: datetime) -> Plan:
 
 def pause(contract: Contract, command: ContractCommand, at: datetime) -> Plan:
     """Stop what a contract would start by itself; a running review goes on."""
-    return _move_contract(contract, Trigger.PAUSE, "contract.paused", command, at)
+    return move_contract(contract, Trigger.PAUSE, "contract.paused", command, at)
 
 
 def resume(contract: Contract, command: ContractCommand, at: datetime) -> Plan:
     """Let a paused contract go on."""
-    return _move_contract(contract, Trigger.RESUME, "contract.resumed", command, at)
+    return move_contract(contract, Trigger.RESUME, "contract.resumed", command, at)
 
 
 def end(
@@ -202,27 +202,28 @@ def end(
     slots: Sequence[Slot],
     *,
     is_unsettled: bool,
+    is_disputed: bool = False,
     command: ContractCommand,
     at: datetime,
 ) -> Plan:
     """End a contract: money still held is asked back (row 9), the rest is cancelled.
 
+    While a dispute runs it is `closed_disputed`, and ends when that is over.
     Refuses: `escrow.funding_open` while a slot's payment is under way.
     """
-    row, _ = step(CONTRACTS, contract.state, Trigger.END, roles(command.actor, contract))
+    trigger = Trigger.END_DISPUTED if is_disputed else Trigger.END
+    row, _ = step(CONTRACTS, contract.state, trigger, roles(command.actor, contract))
     if any(slot.state is SlotState.FUNDING for slot in slots):
         raise FundingOpen(contract_id=str(contract.id))
     to = ContractState(row.to) if is_unsettled else ContractState.ENDED
     after = replace(contract, state=to, version=contract.version + 1)
     subject = f"contract:{contract.id}"
-    plans = [_end_slot(slot, after, command, at) for slot in slots]
+    plans = [end_slot(slot, after, command, at) for slot in slots]
     ending = to is ContractState.ENDING
     due = at + contract.terms.refund_reply_after + timedelta(minutes=1)
     return Plan(
         drafts=(
-            event(
-                command, at, kind="contract.ending" if ending else "contract.ended", subject=subject
-            ),
+            event(command, at, kind=f"contract.{to.value}", subject=subject),
             *(draft for plan in plans for draft in plan.drafts),
         ),
         facts=contract_facts(after),
@@ -241,7 +242,7 @@ def close(
     contract: Contract, *, is_unsettled: bool, command: ContractCommand, at: datetime
 ) -> Plan:
     """An ending contract without money and without payments under way is ended."""
-    plan = _move_contract(contract, Trigger.CLOSE, "contract.ended", command, at)
+    plan = move_contract(contract, Trigger.CLOSE, "contract.ended", command, at)
     if is_unsettled:
         raise NotSettled(contract_id=str(contract.id))
     return replace(plan, cancelled=((f"contract:{contract.id}", CLOSE_CONTRACT),))
@@ -318,9 +319,10 @@ def _terms_detail(terms: Terms) -> dict[str, Any]:
     }
 
 
-def _move_contract(
+def move_contract(
     contract: Contract, trigger: Trigger, kind: str, command: Command, at: datetime
 ) -> Plan:
+    """A step of the contract alone."""
     row, _ = step(CONTRACTS, contract.state, trigger, roles(command.actor, contract))
     after = replace(contract, state=ContractState(row.to), version=contract.version + 1)
     return Plan(
@@ -330,7 +332,7 @@ def _move_contract(
     )
 
 
-def _end_slot(slot: Slot, contract: Contract, command: Command, at: datetime) -> Plan:
+def end_slot(slot: Slot, contract: Contract, command: Command, at: datetime) -> Plan:
     """What the end of its contract does to one slot; the table lets SYSTEM do both."""
     if slot.state in WORKING:
         row, _ = step(SLOTS, slot.state, Trigger.ASK_REFUND, (Role.SYSTEM,))

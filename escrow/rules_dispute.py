@@ -9,12 +9,13 @@ from uuid import UUID
 
 from escrow.machine import Guard, Timer, Transition, Trigger
 from escrow.machine_dispute import DISPUTES
-from escrow.model import Alarm, Funding, Plan, Role
+from escrow.model import Alarm, Funding, Plan, Release, Role
 from escrow.model_dispute import (
     AcceptOffer,
     Decision,
     Dispute,
     DisputeCommand,
+    DisputeState,
     Evidence,
     Offer,
     ProposeDecision,
@@ -24,9 +25,12 @@ from escrow.model_dispute import (
 from escrow.refusals import Held, StaleVersion
 from escrow.refusals_dispute import (
     AlreadyInvolved,
+    AppealedAlready,
+    AppealTooLate,
     BadShares,
     ExtendedAlready,
     InPersonOnly,
+    NoDefault,
     NoRecommendation,
     NoSmallClaim,
     NoSuchOffer,
@@ -39,6 +43,7 @@ from escrow.refusals_dispute import (
     SamePerson,
     SmallClaim,
 )
+from escrow.rules import GUARDS as DEAL_GUARDS
 from escrow.rules import Deal, roles, step
 from kernel.commands import Command
 from kernel.money import exponent, to_json
@@ -56,6 +61,9 @@ STAGE_LENGTHS: Final[Mapping[Timer, timedelta]] = MappingProxyType(
 )
 """How long a stage lasts at most; the reply has its business days."""
 
+APPEAL_WITHIN: Final = timedelta(days=7)
+"""How long who lost by silence may appeal, while the money is in its security hold."""
+
 TRY_AGAIN: Final = timedelta(days=1)
 """When what a hold or uncleared money stopped is looked at again."""
 
@@ -67,17 +75,21 @@ _WEEKEND: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class DisputeRules:
-    """What a tenant set for a currency: up to what a claim is small, and each side's fee."""
+    """What a tenant set for a currency: up to what a claim is small, and the fees."""
 
     currency: str
     small_claim_minor: int
     fee_bps: int
+    small_fee_bps: int = 0
     version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A dispute with all that its guards look at; `deal` leaves the dispute's own hold out."""
+    """A dispute with all that its guards look at; `deal` leaves the dispute's own hold out.
+
+    `wallet_minor` and `available_minor` are what client and payee could pay a loser's fee from.
+    """
 
     deal: Deal
     dispute: Dispute
@@ -86,6 +98,10 @@ class Case:
     evidence: tuple[Evidence, ...] = ()
     notices: tuple[Served, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    release: Release | None = None
+    has_appeal: bool = False
+    wallet_minor: int = 0
+    available_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +252,33 @@ def _no_hold(case: Case, _command: Command, _role: Role, _at: datetime) -> None:
         raise Held(dispute_id=_id(case), holds=list(case.deal.held_by))
 
 
+def _no_compliance_hold(case: Case, _command: Command, _role: Role, _at: datetime) -> None:
+    holds = [each for each in case.deal.held_by if each.endswith(":compliance")]
+    if holds:
+        raise Held(dispute_id=_id(case), holds=holds)
+
+
+def _was_default(case: Case, _command: Command, _role: Role, _at: datetime) -> None:
+    if case.dispute.resolution is not DisputeState.DEFAULTED:
+        raise NoDefault(dispute_id=_id(case))
+
+
+def _appeal_in_time(case: Case, _command: Command, _role: Role, at: datetime) -> None:
+    ended_at = case.dispute.ended_at
+    if ended_at is None or at >= ended_at + APPEAL_WITHIN:
+        raise AppealTooLate(dispute_id=_id(case))
+
+
+def _not_appealed(case: Case, _command: Command, _role: Role, _at: datetime) -> None:
+    if case.has_appeal:
+        raise AppealedAlready(dispute_id=_id(case))
+
+
+def _of_its_deal(guard: Guard) -> "Check":
+    """A guard of the slot, asked in a dispute."""
+    return lambda case, command, role, at: DEAL_GUARDS[guard](case.deal, command, role, at)
+
+
 def _small_claim(case: Case, _command: Command, _role: Role, _at: datetime) -> None:
     if not case.dispute.is_small:
         raise NoSmallClaim(dispute_id=_id(case))
@@ -343,6 +386,12 @@ GUARDS: Final[Mapping[Guard, Check]] = MappingProxyType(
         Guard.RECOMMENDED: _recommended,
         Guard.SHARES_ADD_UP: _shares_add_up,
         Guard.SECOND_PERSON: _second_person,
+        Guard.NO_COMPLIANCE_HOLD: _no_compliance_hold,
+        Guard.WAS_DEFAULT: _was_default,
+        Guard.APPEAL_IN_TIME: _appeal_in_time,
+        Guard.NOT_APPEALED: _not_appealed,
+        Guard.IN_SECURITY_HOLD: _of_its_deal(Guard.IN_SECURITY_HOLD),
+        Guard.NONE_OPEN: _of_its_deal(Guard.NONE_OPEN),
     }
 )
 """The check of each guard that the dispute's table names."""

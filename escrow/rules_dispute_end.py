@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from escrow.commands import SlotCommand
 from escrow.machine import Timer, Trigger
 from escrow.machine_slot import RESTORES, SLOTS
 from escrow.maths import commission_minor
 from escrow.model import Alarm, Plan, Release, Role, Slot, SlotState
 from escrow.model_dispute import Dispute, DisputeCommand, DisputeState
 from escrow.movements import Entries
-from escrow.movements_more import p12_thaw, p13_split, p45_fee_back
+from escrow.movements_more import p12_thaw, p13_split, p45_arbitration_fee, p45_fee_back
 from escrow.refusals import Held, NotCleared
 from escrow.rules import clocks, slot_step
 from escrow.rules_deal import acted, event
@@ -22,12 +21,15 @@ from escrow.rules_dispute import (
     Moves,
     dispute_facts,
     dispute_step,
+    has_elected,
     moved_dispute,
+    other,
 )
+from escrow.rules_dispute_later import Ending, engine_command, put_back, split_later
 from escrow.rules_refund import Back, NewId, refund_detail, refund_facts, send_back
 from escrow.rules_release import new_release, release_facts, security_alarm
 from kernel.commands import Command
-from kernel.principals import SYSTEM
+from kernel.money import to_json
 
 
 class Shares(NamedTuple):
@@ -35,16 +37,6 @@ class Shares(NamedTuple):
 
     payee_minor: int | None
     client_minor: int | None
-
-
-class Ending(NamedTuple):
-    """What carrying out the shares does to the slot."""
-
-    slot: Slot
-    entries: Entries
-    plan: Plan
-    facts: dict[str, Any]
-    detail: dict[str, Any]
 
 
 def shares_of(dispute: Dispute, payee_minor: int | None) -> Shares:
@@ -95,7 +87,7 @@ def withdraw(case: Case, command: DisputeCommand, at: datetime) -> Moves:
     """Whoever opened thinks better of it: all is as it was (row 14)."""
     row, role = dispute_step(case, Trigger.WITHDRAW_DISPUTE, command, at)
     after = moved_dispute(case.dispute, state=DisputeState(row.to), due_at=None, ended_at=at)
-    ending = _thaw(case, at)
+    ending = _undo(case, at)
     draft = event(
         command,
         at,
@@ -126,24 +118,33 @@ def _finish(
     dispute = case.dispute
     assert dispute.resolution is not None
     try:
-        ending = _split(case, at, new_id) if dispute.payee_minor is not None else _thaw(case, at)
+        ending = _carry_out(case, at, new_id)
     except (Held, NotCleared) as obstacle:
         if before.resolution is not None:
             raise
         return _wait(case, before, cancelled, detail, command, at, obstacle.code)
-    after = replace(dispute, state=DisputeState.EXECUTED, ended_at=at)
+    made = ending.plan.releases
+    after = replace(
+        dispute,
+        state=DisputeState.EXECUTED,
+        ended_at=at,
+        awarded_id=made[0].id if made else None,
+    )
+    fees = loser_pays(case)
     draft = event(
         command,
         at,
         kind=f"dispute.{dispute.resolution.value}",
         subject=dispute.subject,
-        entries=ending.entries + fees_back(case),
-        detail={"slot_id": str(dispute.slot_id), **detail, **ending.detail},
+        entries=ending.entries + fees_back(case) + fees.entries,
+        detail={"slot_id": str(dispute.slot_id), **detail, **ending.detail, **fees.facts},
     )
     plan = replace(
         ending.plan,
         drafts=(draft,),
-        facts=dispute_facts(after, slot_state=ending.slot.state.value, **ending.facts),
+        facts=dispute_facts(
+            after, slot_state=ending.slot.state.value, **ending.facts, **fees.facts
+        ),
         cancelled=(
             *ending.plan.cancelled,
             *cancelled,
@@ -181,6 +182,19 @@ def _wait(
     return Moves(plan=plan, before=before, after=stands)
 
 
+def _carry_out(case: Case, at: datetime, new_id: NewId) -> Ending:
+    """The shares are paid; without shares all is as it was."""
+    if case.dispute.payee_minor is None:
+        return _undo(case, at)
+    if case.dispute.release_id is not None:
+        return split_later(case, at, new_id)
+    return _split(case, at, new_id)
+
+
+def _undo(case: Case, at: datetime) -> Ending:
+    return _thaw(case, at) if case.dispute.release_id is None else put_back(case, at)
+
+
 def _thaw(case: Case, at: datetime) -> Ending:
     """P12 the other way: the slot is as it was before the dispute."""
     slot = case.deal.slot
@@ -194,7 +208,8 @@ def _thaw(case: Case, at: datetime) -> Ending:
 
 def _restore(case: Case, slot: Slot, at: datetime) -> Slot:
     """What is left of the slot goes on in the state before the dispute."""
-    row, _ = slot_step(SLOTS, case.deal, RESTORES[case.dispute.state_before], _engine(slot), at)
+    trigger = RESTORES[case.dispute.state_before]
+    row, _ = slot_step(SLOTS, case.deal, trigger, engine_command(slot), at)
     return replace(slot, state=SlotState(row.to))
 
 
@@ -208,7 +223,7 @@ def _split(case: Case, at: datetime, new_id: NewId) -> Ending:
     to_payee, to_client = dispute.payee_minor or 0, dispute.client_minor or 0
     rest = slot.held_minor - dispute.claim_minor
     trigger = _split_step(slot, to_payee, rest)
-    row, _ = slot_step(SLOTS, case.deal, trigger, _engine(slot), at)
+    row, _ = slot_step(SLOTS, case.deal, trigger, engine_command(slot), at)
     release = _release(case, to_payee, at, new_id())
     earned = slot.fee_deferred_minor if to_payee else 0
     released = replace(
@@ -322,5 +337,34 @@ def winner_of(dispute: Dispute) -> Role | None:
     return Role.PAYEE if to_payee > to_client else Role.CLIENT
 
 
-def _engine(slot: Slot) -> SlotCommand:
-    return SlotCommand(actor=SYSTEM, slot_id=slot.id)
+class LoserFee(NamedTuple):
+    """What who lost pays for the decision, and what is said of it."""
+
+    entries: Entries
+    facts: dict[str, Any]
+
+
+def loser_pays(case: Case) -> LoserFee:
+    """P45: the loser of a small claim pays its fee, and of an arbitration that the winner paid.
+
+    Never more than he has: a client in his wallet, a payee in what he may withdraw. At half and
+    half nobody has lost.
+    """
+    dispute, contract = case.dispute, case.deal.contract
+    winner = winner_of(dispute)
+    if dispute.resolution is not DisputeState.DECIDED or winner is None:
+        return LoserFee((), {})
+    loser = other(winner)
+    owes = not has_elected(dispute, loser) and (dispute.is_small or has_elected(dispute, winner))
+    has_minor = case.wallet_minor if loser is Role.CLIENT else case.available_minor
+    paid = min(dispute.fee_minor, max(0, has_minor)) if owes else 0
+    if not paid:
+        return LoserFee((), {})
+    entries = p45_arbitration_fee(
+        client_id=contract.client_id,
+        payee_id=contract.payee_id,
+        currency=contract.currency,
+        client_minor=paid if loser is Role.CLIENT else 0,
+        payee_minor=paid if loser is Role.PAYEE else 0,
+    )
+    return LoserFee(entries, {"loser_paid": to_json(paid, contract.currency), "loser": loser.value})

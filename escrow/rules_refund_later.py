@@ -59,14 +59,15 @@ def refund_later(
     """
     row, role = slot_step(SLOTS, deal, Trigger.REFUND_LATER, command, at)
     slot, amount = deal.slot, command.amount_minor
-    if not 0 < amount <= slot.kept_minor:
-        raise AmountOutOfRange(amount_minor=amount, lowest=1, highest=slot.kept_minor)
+    most = slot.kept_minor - slot.contested_minor
+    if not 0 < amount <= most:
+        raise AmountOutOfRange(amount_minor=amount, lowest=1, highest=most)
     check_text(command.agreement_ref, field="agreement_ref", longest=LONGEST_AGREEMENT)
     if role is Role.OPERATOR and not command.agreement_ref.strip():
         raise ReasonRequired(slot_id=str(slot.id), field="agreement_ref")
     shares = shares_of(deal, purse, amount)
     parts = take_released(slot, deal.lots, amount)
-    refunds = tuple(_refund(deal, fundings, parts, role, at, new_id))
+    refunds = tuple(refunds_of(deal, fundings, parts, role, at, new_id))
     after = acted(slot, at, state=SlotState(row.to), returned_minor=slot.returned_minor + amount)
     claims = _claims(deal, shares, role, at, new_id)
     return Plan(
@@ -132,7 +133,7 @@ def take_released(slot: Slot, lots: tuple[Lot, ...], amount_minor: int) -> list[
     return taken
 
 
-def _refund(
+def refunds_of(
     deal: Deal,
     fundings: Mapping[UUID, Funding],
     parts: list[Part],
@@ -140,7 +141,7 @@ def _refund(
     at: datetime,
     new_id: NewId,
 ) -> list[Refund]:
-    """One refund for each funding that gives, with the row of its machine."""
+    """One refund for each funding that gives back what was released, with its machine's row."""
     sums: dict[UUID, int] = defaultdict(int)
     for part in parts:
         sums[part.lot.funding_id] += part.amount_minor

@@ -65,7 +65,7 @@ def end_security_hold(
     command: ReleaseCommand,
     at: datetime,
 ) -> Plan:
-    """The payee may withdraw what was released to him (P09)."""
+    """The payee may withdraw what was released to him (P09); not what a dispute set aside."""
     row, _ = step(
         RELEASES,
         release.state,
@@ -77,7 +77,7 @@ def end_security_hold(
         raise Held(release_id=str(release.id), holds=list(held_by))
     after = replace(release, state=ReleaseState(row.to))
     entries = p09_end_security_hold(
-        payee_id=release.payee_id, currency=release.currency, amount_minor=release.net_minor
+        payee_id=release.payee_id, currency=release.currency, amount_minor=release.free_minor
     )
     subject = f"release:{release.id}"
     detail = {"slot_id": str(release.slot_id)} if release.slot_id else {}
@@ -95,7 +95,7 @@ def end_security_hold(
         facts={
             "release_id": str(release.id),
             "state": after.state.value,
-            "available": to_json(release.net_minor, release.currency),
+            "available": to_json(release.free_minor, release.currency),
         },
         moved_releases=((release, after),),
     )

@@ -19,11 +19,12 @@ from ledger import parties
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Contracts with their slots and whether money is still in them, as locked."""
+    """Contracts with their slots, as locked: is money still in them, does a dispute run."""
 
     contracts: Mapping[UUID, Contract]
     slots: Mapping[UUID, Sequence[Slot]]
     unsettled: frozenset[UUID]
+    disputed: frozenset[UUID] = frozenset()
 
     def contract(self, contract_id: UUID) -> Contract:
         """The contract; refuses `escrow.unknown_contract`."""
@@ -118,8 +119,14 @@ def end(
     def decide(world: World, command: ContractCommand) -> Plan:
         contract = world.contract(command.contract_id)
         slots = world.slots.get(contract.id, ())
-        is_unsettled = contract.id in world.unsettled
-        return rules_deal.end(contract, slots, is_unsettled=is_unsettled, command=command, at=at)
+        return rules_deal.end(
+            contract,
+            slots,
+            is_unsettled=contract.id in world.unsettled,
+            is_disputed=contract.id in world.disputed,
+            command=command,
+            at=at,
+        )
 
     return _on_contracts(connection, commands, decide, at=at)
 
@@ -144,8 +151,13 @@ def lock_world(connection: Connection, contract_ids: Sequence[UUID]) -> World:
     slots: dict[UUID, list[Slot]] = {}
     for slot in store.lock_slots(connection, slot_ids):
         slots.setdefault(slot.contract_id, []).append(slot)
-    unsettled = store.list_unsettled(connection, [each.id for each in contracts])
-    return World({each.id: each for each in contracts}, slots, frozenset(unsettled))
+    ids = [each.id for each in contracts]
+    return World(
+        {each.id: each for each in contracts},
+        slots,
+        frozenset(store.list_unsettled(connection, ids)),
+        frozenset(store.list_disputed(connection, ids)),
+    )
 
 
 def _on_contracts(

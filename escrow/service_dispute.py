@@ -4,23 +4,24 @@ Disputes are few and each step is a case of its own: the slots of a list are loc
 order; then its commands are served one after the other, each on what the one before left.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
-from uuid import UUID
 
 from sqlalchemy import Connection
 
 from escrow import rules_dispute_end as ends
+from escrow import rules_dispute_later as later
 from escrow import rules_dispute_open as opening
 from escrow import rules_dispute_steps as steps
-from escrow import store_dispute
+from escrow import store, store_dispute
 from escrow.machine import Trigger
-from escrow.model import Funding, Plan
+from escrow.machine_slot import HOLDING
+from escrow.model import Plan, SlotState
 from escrow.model_dispute import (
     AcceptOffer,
-    Dispute,
+    Appeal,
     DisputeCommand,
     FileEvidence,
     MakeOffer,
@@ -31,34 +32,48 @@ from escrow.model_dispute import (
     SetDisputeRules,
 )
 from escrow.refusals import IdTaken, NotYours
-from escrow.refusals_dispute import BadRules, InPersonOnly, UnknownDispute
+from escrow.refusals_dispute import BadRules, InPersonOnly, NotInSecurityHold
 from escrow.rules import Deal
 from escrow.rules_deal import event
 from escrow.rules_dispute import Case, DisputeRules, Moves, standard_rules
 from escrow.service_batch import get_deal, lock_deals, run
-from escrow.service_clocks import pause_clocks, resume_clocks
+from escrow.service_dispute_case import freeze, lock_above, lock_case, lock_contracts, on_case
 from escrow.service_refund import lock_with_lots
 from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.money import MAX_MINOR, exponent
-from kernel.principals import SYSTEM, PrincipalKind
-from ledger import holds
+from kernel.principals import PrincipalKind
 
 D = TypeVar("D", bound=DisputeCommand)
 
-_HOUSE: Final = replace(SYSTEM, is_operator=True)
-"""Who places and lifts the hold that stands beside a dispute."""
+_HELD: Final = frozenset({*HOLDING, SlotState.DISPUTED})
+"""Where a slot holds money: a dispute that names no release is about that."""
 
-_OWN_HOLD: Final = "slot:dispute"
 _HIGHEST_BPS: Final = 10_000
 
 
 def open_dispute(
     connection: Connection, commands: Sequence[OpenDispute], *, at: datetime
 ) -> list[Outcome]:
-    """Freeze a part of what a slot holds; by either party, or by an operator for one of them."""
-    lock_deals(connection, [command.slot_id for command in commands])
+    """Freeze a part of what a slot holds; by either party, or by an operator for one of them.
+
+    Of what was released and is in its security hold a client, or an operator for him, may have a
+    part set aside.
+    """
+    slot_ids = [command.slot_id for command in commands]
+    lock_contracts(connection, {row[1] for row in store.find_parents(connection, slot_ids)})
+    lock_deals(connection, slot_ids)
     return [_open(connection, command, at) for command in commands]
+
+
+def appeal_dispute(
+    connection: Connection, commands: Sequence[Appeal], *, at: datetime
+) -> list[Outcome]:
+    """Be heard after all, once, having lost by silence; by the side that did."""
+    known = store_dispute.find_disputes(connection, [command.dispute_id for command in commands])
+    lock_above(connection, known)
+    lock_with_lots(connection, [each.slot_id for each in known])
+    return [_appeal(connection, command, at) for command in commands]
 
 
 def serve_dispute(
@@ -163,29 +178,14 @@ def set_dispute_rules(
     outcomes = run(connection, commands, lambda command: _rules_plan(command, at), at=at)
     for command, outcome in zip(commands, outcomes, strict=True):
         if outcome.is_done:
-            rules = DisputeRules(command.currency, command.small_claim_minor, command.fee_bps)
+            rules = DisputeRules(
+                command.currency,
+                command.small_claim_minor,
+                command.fee_bps,
+                command.small_fee_bps,
+            )
             store_dispute.save_rules(connection, rules)
     return outcomes
-
-
-def on_case(
-    connection: Connection,
-    command: D,
-    decide: Callable[[Case, D], Moves],
-    *,
-    at: datetime,
-) -> Outcome:
-    """One step of one dispute: lock its slot, its money and it, decide, post, save."""
-    moves: list[Moves] = []
-
-    def plan(given: D) -> Plan:
-        moves.append(decide(_case(connection, given.dispute_id), given))
-        return moves[0].plan
-
-    (outcome,) = run(connection, [command], plan, at=at)
-    if outcome.is_done:
-        _save(connection, moves[0], at)
-    return outcome
 
 
 def _on_cases(
@@ -196,35 +196,9 @@ def _on_cases(
     at: datetime,
 ) -> list[Outcome]:
     known = store_dispute.find_disputes(connection, [command.dispute_id for command in commands])
+    lock_above(connection, known)
     lock_with_lots(connection, [each.slot_id for each in known])
     return [on_case(connection, command, decide, at=at) for command in commands]
-
-
-def _case(connection: Connection, dispute_id: UUID) -> Case:
-    known = store_dispute.find_disputes(connection, [dispute_id])
-    if not known:
-        raise UnknownDispute(dispute_id=str(dispute_id))
-    deals, fundings = lock_with_lots(connection, [known[0].slot_id])
-    (dispute,) = store_dispute.lock_disputes(connection, [dispute_id])
-    return look_at_case(connection, deals[dispute.slot_id], dispute, fundings)
-
-
-def look_at_case(
-    connection: Connection, deal: Deal, dispute: Dispute, fundings: Mapping[UUID, Funding]
-) -> Case:
-    """A dispute with its lists; its own hold does not stand in its way."""
-    others = list(deal.held_by)
-    if _OWN_HOLD in others:
-        others.remove(_OWN_HOLD)
-    return Case(
-        replace(deal, held_by=tuple(others)),
-        dispute,
-        fundings,
-        offers=store_dispute.list_offers(connection, dispute.id),
-        evidence=store_dispute.list_evidence(connection, dispute.id),
-        notices=store_dispute.list_notices(connection, dispute.id),
-        decisions=store_dispute.list_decisions(connection, dispute.id),
-    )
 
 
 def _open(connection: Connection, command: OpenDispute, at: datetime) -> Outcome:
@@ -232,41 +206,55 @@ def _open(connection: Connection, command: OpenDispute, at: datetime) -> Outcome
     moves: list[Moves] = []
 
     def plan(given: OpenDispute) -> Plan:
-        deal = get_deal(deals, given.slot_id)
+        deal = _asked(connection, get_deal(deals, given.slot_id), given)
         if store_dispute.find_disputes(connection, [given.dispute_id]):
             raise IdTaken(id=str(given.dispute_id))
-        currency = deal.slot.currency
-        rules = store_dispute.find_rules(connection, currency) or standard_rules(currency)
-        moves.append(opening.open_dispute(deal, rules, given, at))
+        rules = _rules(connection, deal.slot.currency)
+        decide = later.open_later if deal.in_hold else opening.open_dispute
+        moves.append(decide(deal, rules, given, at))
         return moves[0].plan
 
     (outcome,) = run(connection, [command], plan, at=at)
     if outcome.is_done:
-        _freeze(connection, moves[0].after, command.reason, at)
+        freeze(connection, moves[0].after, command.reason, at)
     return outcome
 
 
-def _freeze(connection: Connection, dispute: Dispute, reason: str, at: datetime) -> None:
-    """The hold beside the dispute, the dispute, and the slot's clocks stopped."""
-    subject = f"slot:{dispute.slot_id}"
-    kind = holds.HoldKind.DISPUTE
-    hold = holds.PlaceHold(actor=_HOUSE, subject=subject, kind=kind, reason=reason)
-    (placed,) = holds.place(connection, [hold], at=at)
-    assert placed.is_done
-    hold_id = UUID(placed.facts["id"])
-    store_dispute.add_dispute(connection, replace(dispute, hold_id=hold_id))
-    pause_clocks(connection, [subject], at=at)
+def _asked(connection: Connection, deal: Deal, command: OpenDispute) -> Deal:
+    """The deal with the release that is meant, if the dispute is about one.
+
+    Refuses `dispute.not_in_security_hold` for a release that was named and is not there any more.
+    """
+    is_open = store_dispute.find_open(connection, deal.slot.id) is not None
+    seen = replace(deal, has_open_dispute=is_open)
+    if command.release_id is None and (deal.slot.state in _HELD or command.rejects_refund):
+        return seen
+    pending = store.list_pending_releases(connection, deal.slot.id)
+    meant = [each for each in pending if command.release_id in {None, each.id}]
+    if command.release_id is not None and not meant:
+        raise NotInSecurityHold(slot_id=str(deal.slot.id))
+    return replace(seen, in_hold=meant[-1]) if meant else seen
 
 
-def _save(connection: Connection, moves: Moves, at: datetime) -> None:
-    """The dispute's rows; when it is over, its hold is lifted and the slot's clocks run on."""
-    store_dispute.save_moves(connection, moves)
-    dispute = moves.after
-    if dispute.ended_at is None or dispute.hold_id is None:
-        return
-    lift = holds.LiftHold(actor=_HOUSE, hold_id=dispute.hold_id, reason=dispute.state.value)
-    holds.lift(connection, [lift], at=at)  # an operator may have lifted it by hand
-    resume_clocks(connection, [f"slot:{dispute.slot_id}"], at=at)
+def _appeal(connection: Connection, command: Appeal, at: datetime) -> Outcome:
+    moves: list[Moves] = []
+
+    def plan(given: Appeal) -> Plan:
+        case = lock_case(connection, given.dispute_id)
+        if store_dispute.find_disputes(connection, [given.appeal_id]):
+            raise IdTaken(id=str(given.appeal_id))
+        rules = _rules(connection, case.dispute.currency)
+        moves.append(later.appeal(case, rules, given, at))
+        return moves[0].plan
+
+    (outcome,) = run(connection, [command], plan, at=at)
+    if outcome.is_done:
+        freeze(connection, moves[0].after, command.reason, at)
+    return outcome
+
+
+def _rules(connection: Connection, currency: str) -> DisputeRules:
+    return store_dispute.find_rules(connection, currency) or standard_rules(currency)
 
 
 def _rules_plan(command: SetDisputeRules, at: datetime) -> Plan:
@@ -275,10 +263,15 @@ def _rules_plan(command: SetDisputeRules, at: datetime) -> Plan:
     if command.actor.kind is not PrincipalKind.PERSON:
         raise InPersonOnly(currency=command.currency[:3])
     exponent(command.currency)
-    in_range = 0 <= command.small_claim_minor <= MAX_MINOR and 0 <= command.fee_bps <= _HIGHEST_BPS
-    if not in_range:
-        raise BadRules(fee_bps=command.fee_bps)
-    detail = {"small_claim_minor": command.small_claim_minor, "fee_bps": command.fee_bps}
+    rates = (command.fee_bps, command.small_fee_bps)
+    are_rates = all(0 <= rate <= _HIGHEST_BPS for rate in rates)
+    if not (are_rates and 0 <= command.small_claim_minor <= MAX_MINOR):
+        raise BadRules(fee_bps=command.fee_bps, small_fee_bps=command.small_fee_bps)
+    detail = {
+        "small_claim_minor": command.small_claim_minor,
+        "fee_bps": command.fee_bps,
+        "small_fee_bps": command.small_fee_bps,
+    }
     subject = f"dispute_rule:{command.currency}"
     draft = event(command, at, kind="dispute.rules_set", subject=subject, detail=detail)
     return Plan(drafts=(draft,), facts={"currency": command.currency, **detail})

@@ -13,7 +13,8 @@ from escrow.machine import Timer, Trigger
 from escrow.model_dispute import Dispute, DisputeCommand, DisputeState
 from escrow.refusals import Held, NotCleared
 from escrow.rules_dispute import TRY_AGAIN
-from escrow.service_dispute import case_of_timer, on_case
+from escrow.service_dispute import case_of_timer
+from escrow.service_dispute_case import lock_above, on_case
 from escrow.service_refund import lock_with_lots
 from kernel import timers
 from kernel.principals import SYSTEM
@@ -63,6 +64,7 @@ def ring(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
         each.id: each
         for each in store_dispute.find_disputes(connection, [_id(timer) for timer in due])
     }
+    lock_above(connection, list(known.values()))
     slots = [each.slot_id for each in known.values()]
     locked, _ = lock_with_lots(connection, slots, skip_locked=True)
     ours = [t for t in due if _id(t) in known and known[_id(t)].slot_id in locked]
@@ -80,7 +82,8 @@ def _ring(connection: Connection, timer: DueTimer, at: datetime) -> None:
     step = case_of_timer(trigger)
     command = DisputeCommand(actor=SYSTEM, dispute_id=dispute.id)
     outcome = on_case(connection, command, lambda case, c: step(case, c, at), at=at)
-    if outcome.code in _WAITS:
+    stands = trigger is Trigger.EXECUTE and not outcome.is_done
+    if stands or outcome.code in _WAITS:
         anew = Arm(timer.subject, timer.kind, at + TRY_AGAIN, timer.subject_version)
         timers.arm(connection, [anew])
 

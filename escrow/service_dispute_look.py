@@ -16,7 +16,7 @@ from escrow.model import Role
 from escrow.model_dispute import DisputeCommand
 from escrow.rules_dispute import GUARDS, Case
 from escrow.service_batch import TIMER_ROOM, list_holds, look_at_slot
-from escrow.service_dispute import look_at_case
+from escrow.service_dispute_case import look_at_case
 from escrow.service_dispute_clocks import fires
 from kernel import timers
 from kernel.errors import Refusal

@@ -148,7 +148,12 @@ def lock_releases(
         each.id: (
             each,
             contracts[each.contract_id],
-            held_by(open_holds, contracts[each.contract_id], f"slot:{each.slot_id}"),
+            _not_disputed(held_by(open_holds, contracts[each.contract_id], f"slot:{each.slot_id}")),
         )
         for each in releases
     }
+
+
+def _not_disputed(holds: tuple[str, ...]) -> tuple[str, ...]:
+    """A dispute of the slot has set its money aside already: the rest of a release is free."""
+    return tuple(each for each in holds if each != "slot:dispute")

@@ -14,13 +14,14 @@ class Role(StrEnum):
 
 
 class ContractState(StrEnum):
-    """The life of a contract. `closed_disputed` comes with disputes."""
+    """The life of a contract. `closed_disputed`: it was ended, and a dispute runs still."""
 
     DRAFT = "draft"
     ACTIVE = "active"
     PAUSED = "paused"
     ENDING = "ending"
     ENDED = "ended"
+    CLOSED_DISPUTED = "closed_disputed"
 
 
 class SlotState(StrEnum):

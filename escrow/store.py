@@ -64,7 +64,18 @@ SELECT id FROM contract WHERE id = ANY (%s::uuid[]) AND (
     OR EXISTS (SELECT FROM refund JOIN slot ON slot.id = refund.slot_id
         WHERE slot.contract_id = contract.id
         AND refund.state IN ('approved', 'submitted', 'unknown'))
+    OR EXISTS (SELECT FROM dispute WHERE dispute.contract_id = contract.id
+        AND dispute.state NOT IN ('executed', 'withdrawn'))
 )
+"""
+
+_LIST_DISPUTED: Final = """
+SELECT DISTINCT contract_id FROM dispute
+WHERE contract_id = ANY (%s::uuid[]) AND state NOT IN ('executed', 'withdrawn')
+"""
+
+_LIST_PENDING: Final = """
+SELECT id FROM release WHERE slot_id = %s AND state = 'pending' ORDER BY available_at, id
 """
 
 _LIST_HELD: Final = """
@@ -104,6 +115,8 @@ SELECT DISTINCT concerned.subject
 FROM concerned JOIN contract ON contract.id = concerned.contract_id
 JOIN hold ON hold.lifted_at IS NULL AND hold.subject IN ('slot:' || concerned.slot_id,
     'contract:' || contract.id, 'party:' || contract.client_id, 'party:' || contract.payee_id)
+    AND NOT (hold.kind = 'dispute' AND hold.subject LIKE 'slot:%%'
+        AND concerned.subject LIKE 'release:%%')
 """
 
 _LIST_REVIEW_LENGTHS: Final = """
@@ -152,7 +165,7 @@ def _refund(row: Sequence[Any]) -> Refund:
 
 
 def _release(row: Sequence[Any]) -> Release:
-    return Release(*[*row[:8], ReleaseState(row[8])])
+    return Release(*[*row[:8], ReleaseState(row[8]), *row[9:]])
 
 
 def _amendment(row: Sequence[Any]) -> Amendment:
@@ -280,6 +293,18 @@ def list_open_fundings(connection: Connection, slot_ids: Sequence[UUID]) -> set[
 def list_unsettled(connection: Connection, contract_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the contracts that hold money or have money on its way."""
     return set(connection.exec_driver_sql(_LIST_UNSETTLED, (_ids(contract_ids),)).scalars())
+
+
+def list_disputed(connection: Connection, contract_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the contracts of which a dispute runs."""
+    return set(connection.exec_driver_sql(_LIST_DISPUTED, (_ids(contract_ids),)).scalars())
+
+
+def list_pending_releases(connection: Connection, slot_id: UUID) -> list[Release]:
+    """Lock what was released out of a slot and is in its security hold still, newest last."""
+    ids = connection.exec_driver_sql(_LIST_PENDING, (slot_id,)).scalars().all()
+    locked = {each.id: each for each in lock_releases(connection, ids)}
+    return [locked[each] for each in ids]
 
 
 def list_taken(connection: Connection, table: Table, ids: Sequence[UUID]) -> set[UUID]:

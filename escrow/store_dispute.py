@@ -27,6 +27,7 @@ _PINNED: Final = frozenset(
     {
         *("id", "slot_id", "contract_id", "currency", "opened_by", "opener_id", "claimant"),
         *("claim_minor", "state_before", "hold_id", "is_small", "fee_minor", "opened_at"),
+        *("release_id", "reserved_minor", "appeal_of"),
     }
 )
 _CHANGES: Final = tuple(name for name in _COLUMNS[Dispute] if name not in _PINNED)
@@ -41,6 +42,14 @@ UPDATE dispute_decision SET approver_id = %s, approved_at = %s
 WHERE dispute_id = %s AND decision_no = %s AND approver_id IS NULL
 """
 
+_FIND_OPEN: Final = """
+SELECT id FROM dispute WHERE slot_id = %s AND state NOT IN ('executed', 'withdrawn')
+"""
+
+_FIND_BALANCE: Final = """
+SELECT -balance_minor FROM account WHERE kind = %s AND subject = %s AND currency = %s
+"""
+
 _LIST_OF_SLOT: Final = """
 SELECT id FROM dispute
 WHERE slot_id = %s AND (%s::uuid IS NULL OR id > %s::uuid)
@@ -48,9 +57,11 @@ ORDER BY id LIMIT %s
 """
 
 _SAVE_RULES: Final = """
-INSERT INTO dispute_rule (currency, small_claim_minor, fee_bps, version) VALUES (%s, %s, %s, 1)
+INSERT INTO dispute_rule (currency, small_claim_minor, fee_bps, small_fee_bps, version)
+VALUES (%s, %s, %s, %s, 1)
 ON CONFLICT (currency) DO UPDATE SET small_claim_minor = excluded.small_claim_minor,
-    fee_bps = excluded.fee_bps, version = dispute_rule.version + 1
+    fee_bps = excluded.fee_bps, small_fee_bps = excluded.small_fee_bps,
+    version = dispute_rule.version + 1
 """
 
 
@@ -71,6 +82,25 @@ def list_of_slot(
     """The disputes of a slot in the order of their ids."""
     rows = driver(connection).execute(_LIST_OF_SLOT, (slot_id, after, after, limit))
     return find_disputes(connection, [row[0] for row in rows])
+
+
+def find_open(connection: Connection, slot_id: UUID) -> UUID | None:
+    """The dispute of a slot that runs; there is one at most."""
+    row = driver(connection).execute(_FIND_OPEN, (slot_id,)).fetchone()
+    return row[0] if row else None
+
+
+def has_appeal(connection: Connection, dispute_id: UUID) -> bool:
+    """Whether a dispute was appealed."""
+    statement = "SELECT EXISTS (SELECT FROM dispute WHERE appeal_of = %s)"
+    row = driver(connection).execute(statement, (dispute_id,)).fetchone()
+    return bool(row and row[0])
+
+
+def find_balance(connection: Connection, *, kind: str, party_id: UUID, currency: str) -> int:
+    """What a party has on an account, in minor units; his row is locked by who decides on it."""
+    found = driver(connection).execute(_FIND_BALANCE, (kind, str(party_id), currency)).fetchone()
+    return found[0] if found else 0
 
 
 def list_offers(connection: Connection, dispute_id: UUID) -> tuple[Offer, ...]:
@@ -102,7 +132,7 @@ def find_rules(connection: Connection, currency: str) -> DisputeRules | None:
     row = (
         driver(connection)
         .execute(
-            "SELECT currency, small_claim_minor, fee_bps, version FROM dispute_rule"
+            "SELECT currency, small_claim_minor, fee_bps, small_fee_bps, version FROM dispute_rule"
             " WHERE currency = %s",
             (currency,),
         )
@@ -114,7 +144,8 @@ def find_rules(connection: Connection, currency: str) -> DisputeRules | None:
 def save_rules(connection: Connection, rules: DisputeRules) -> None:
     """Set the rules of a currency for disputes that are opened from now on."""
     driver(connection).execute(
-        _SAVE_RULES, (rules.currency, rules.small_claim_minor, rules.fee_bps)
+        _SAVE_RULES,
+        (rules.currency, rules.small_claim_minor, rules.fee_bps, rules.small_fee_bps),
     )
 
 

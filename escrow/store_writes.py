@@ -76,7 +76,7 @@ _SLOT_CHANGES: Final = (
     *("state", "version", "amount_minor", "active_at", "funded_minor", "rolled_in_minor"),
     *("held_minor", "released_minor", "refunded_minor", "rolled_out_minor", "uncleared_minor"),
     *("fee_deferred_minor", "lot_count", "submission_no", "submission_count", "change_rounds"),
-    *("confirmed_by", "notices", "disputed_minor", "returned_minor"),
+    *("confirmed_by", "notices", "disputed_minor", "returned_minor", "contested_minor"),
 )
 _FUNDING_CHANGES: Final = (
     *("state", "version", "captured_minor", "refunded_minor", "rail_fee_minor", "rail_ref"),
@@ -90,7 +90,9 @@ _SAVE_FUNDINGS: Final = _update(FUNDING, ("id",), _FUNDING_CHANGES, ("version", 
 _SAVE_LOTS: Final = _update(
     LOT, ("slot_id", "seq"), ("gone_minor", "fee_gone_minor"), ("gone_minor",)
 )
-_SAVE_RELEASES: Final = _update(RELEASE, ("id",), ("state",), ("state",))
+_RELEASE_CHANGES: Final = ("state", "withheld_gross_minor", "withheld_net_minor")
+_RELEASE_SAME: Final = ("state", "withheld_net_minor")
+_SAVE_RELEASES: Final = _update(RELEASE, ("id",), _RELEASE_CHANGES, _RELEASE_SAME)
 _SAVE_REFUNDS: Final = _update(REFUND, ("id",), _REFUND_CHANGES, ("version", "state"))
 _SAVE_AMENDMENTS: Final = _update(AMENDMENT, ("id",), ("state",), ("state",))
 
@@ -198,7 +200,7 @@ def save_lots(connection: Connection, moves: Sequence[tuple[Lot, Lot]]) -> None:
 
 def save_releases(connection: Connection, moves: Sequence[tuple[Release, Release]]) -> None:
     """Move releases on."""
-    _save(connection, _SAVE_RELEASES, moves, ("state",), ("state",))
+    _save(connection, _SAVE_RELEASES, moves, _RELEASE_CHANGES, _RELEASE_SAME)
 
 
 def save_refunds(connection: Connection, moves: Sequence[tuple[Refund, Refund]]) -> None:

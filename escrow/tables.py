@@ -62,6 +62,7 @@ SLOT: Final = table(
     notices=COUNT,
     disputed_minor=MINOR,
     returned_minor=MINOR,
+    contested_minor=MINOR,
 )
 
 SUBMISSION: Final = table(
@@ -119,6 +120,8 @@ RELEASE: Final = table(
     commission_minor=MINOR,
     available_at=TIME,
     state=TEXT,
+    withheld_gross_minor=MINOR,
+    withheld_net_minor=MINOR,
 )
 
 REFUND: Final = table(

@@ -36,7 +36,10 @@ draft end client payee -> ended
 active pause client payee operator system -> paused
 paused resume client payee operator -> active
 active,paused end client payee operator -> ending
-ending close client payee operator system -> ended
+ending,closed_disputed close client payee operator system -> ended
+active,paused end_disputed client payee operator -> closed_disputed
+ending,ended dispute_opened system -> closed_disputed
+closed_disputed disputes_over system -> ending
 """
 
 WORKING = "funded,submitted,changes_requested"
@@ -77,6 +80,8 @@ dormant refund_dormant system operator -> refunded
 awaiting_funding roll_in client payee -> funded
 {WORKING} roll_in client payee system -> =
 {HOLDING},released,refunded refund_later payee operator -> =
+{HOLDING},released,refunded dispute_released client operator -> =
+{HOLDING},released,refunded split_later system -> =
 refund_requested reject_refund payee -> disputed
 {HOLDING} dispute client payee operator -> disputed
 disputed restore_funded system -> funded
@@ -131,6 +136,9 @@ UNSETTLED = f"opened,awaiting_reply,{BARGAINING},arbitration"
 
 DISPUTE_ROWS = f"""
 - open_dispute client payee operator -> opened
+- open_later client operator -> opened
+- open_appeal client payee -> negotiation
+executed appeal client payee -> =
 opened serve operator system -> awaiting_reply
 opened,awaiting_reply concede client payee -> conceded
 opened,awaiting_reply reply client payee -> negotiation
@@ -183,7 +191,11 @@ submitted reject client -> rejected
 submitted withdraw payee -> withdrawn
 """
 
-RELEASE_ROWS = "pending hold_ends system -> available"
+RELEASE_ROWS = """
+pending hold_ends system -> available
+pending set_aside client operator -> =
+pending,available put_back system -> =
+"""
 
 
 def rows_of(text: str) -> dict[tuple[str, str, str], str]:
