@@ -1,0 +1,149 @@
+"""How the steps of contracts, payments, claims, hours and retainers are asked for."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from escrow import service, service_claims, service_retainer, store_retainer
+from escrow.commands import ContractCommand, FundingCommand
+from escrow.commands_hourly import EditTime, EntryCommand, WeekCommand
+from escrow.machine import Trigger
+from escrow.machine_retainer import PERIODS
+from escrow.model import Contract, Funding
+from escrow.model_claim import ApproveWriteOff, Claim, ProposeWriteOff
+from escrow.model_hourly import TimeEntry, Week
+from escrow.model_retainer import (
+    Drawdown,
+    DrawdownCommand,
+    Moves,
+    Period,
+    PeriodState,
+    Retainer,
+    RetainerCommand,
+    RetainerState,
+)
+from escrow.rules_retainer_settle import cancel
+from escrow.ways_slot import SAMPLE
+from kernel.commands import Command, Outcome
+from kernel.ids import new_id
+from kernel.options import Way
+from kernel.principals import Actor
+
+_T = Trigger
+_REASON: Final = ("a reason",)
+
+
+def _contract(_connection: Connection, actor: Actor, contract: Contract) -> Command:
+    return ContractCommand(actor=actor, contract_id=contract.id)
+
+
+def _funding(_connection: Connection, actor: Actor, funding: Funding) -> Command:
+    return FundingCommand(actor=actor, funding_id=funding.id)
+
+
+def _propose(_connection: Connection, actor: Actor, claim: Claim) -> Command:
+    return ProposeWriteOff(actor=actor, claim_id=claim.id, write_off_id=new_id(), reason=SAMPLE)
+
+
+def _approve(_connection: Connection, actor: Actor, claim: Claim) -> Command:
+    return ApproveWriteOff(actor=actor, claim_id=claim.id)
+
+
+def _week(_connection: Connection, actor: Actor, week: Week) -> Command:
+    return WeekCommand(actor=actor, week_id=week.id)
+
+
+def _entry(_connection: Connection, actor: Actor, entry: TimeEntry) -> Command:
+    return EntryCommand(actor=actor, entry_id=entry.id)
+
+
+def _edit(_connection: Connection, actor: Actor, entry: TimeEntry) -> Command:
+    return EditTime(actor=actor, entry_id=entry.id, memo=SAMPLE)
+
+
+def _retainer(_connection: Connection, actor: Actor, retainer: Retainer) -> Command:
+    return RetainerCommand(actor=actor, retainer_id=retainer.id)
+
+
+def _drawdown(_connection: Connection, actor: Actor, drawdown: Drawdown) -> Command:
+    return DrawdownCommand(actor=actor, drawdown_id=drawdown.id, reason=SAMPLE)
+
+
+def _is_at_once(retainer: Retainer, actor: Actor) -> bool:
+    """Whether to cancel is to end: a side of a running retainer gives notice, if there is one."""
+    is_running = retainer.state is RetainerState.RUNNING
+    return not is_running or actor.party_id is None or retainer.terms.notice_days == 0
+
+
+def _each_period(
+    connection: Connection, command: RetainerCommand, at: datetime
+) -> Iterator[Callable[[], Outcome]]:
+    """The periods that end with the retainer, each as it stands once those before it are over."""
+    (retainer,) = store_retainer.find_retainers(connection, [command.retainer_id])
+    if retainer.state is RetainerState.OFFERED:
+        return
+    over: Period | None = None
+    for period in store_retainer.list_periods(connection, retainer.id):
+        if (period.state, _T.CANCEL) not in PERIODS:
+            continue
+
+        def cancel_it(period: Period = period, before: Period | None = over) -> Outcome:
+            def decide(given: RetainerCommand) -> Moves:
+                case = service_retainer.lock_case(connection, period.id)
+                seen = replace(case, before=before) if before else case
+                return cancel(seen, given, at, new_id)
+
+            return service_retainer.act(connection, command, decide, at=at)
+
+        yield cancel_it
+        over = replace(period, state=PeriodState.CANCELLED)
+
+
+CONTRACT_WAYS: Final[Mapping[Trigger, Way]] = {
+    _T.ACCEPT: Way(service.accept, _contract),
+    _T.PAUSE: Way(service.pause, _contract),
+    _T.RESUME: Way(service.resume, _contract),
+    _T.END: Way(service.end, _contract),
+    _T.CLOSE: Way(service.close, _contract),
+}
+
+FUNDING_WAYS: Final[Mapping[Trigger, Way]] = {
+    _T.CANCEL: Way(service.cancel_funding, _funding),
+    _T.CREDIT: Way(service.credit_receipt, _funding),
+}
+
+CLAIM_WAYS: Final[Mapping[Trigger, Way]] = {
+    _T.PROPOSE_WRITE_OFF: Way(service_claims.propose_write_off, _propose, _REASON),
+    _T.APPROVE_WRITE_OFF: Way(service_claims.approve_write_off, _approve),
+}
+
+WEEK_WAYS: Final[Mapping[Trigger, Way]] = {
+    _T.WRITE_OFF: Way(service.write_off, _week, ("a second person",), is_half=lambda _: True),
+}
+
+ENTRY_WAYS: Final[Mapping[Trigger, Way]] = {
+    _T.EDIT_TIME: Way(service.edit_time, _edit, ("other times, or a memo",)),
+    _T.DELETE_TIME: Way(service.delete_time, _entry),
+    _T.APPROVE_LATE: Way(service.approve_late, _entry),
+}
+
+RETAINER_WAYS: Final[Mapping[Trigger, Way]] = {
+    _T.ACCEPT: Way(service_retainer.accept_retainer, _retainer),
+    _T.GIVE_NOTICE: Way(
+        service_retainer.cancel_retainer,
+        _retainer,
+        applies=lambda retainer, _: retainer.terms.notice_days > 0,
+    ),
+    _T.CANCEL: Way(
+        service_retainer.cancel_retainer, _retainer, applies=_is_at_once, parts=_each_period
+    ),
+}
+
+DRAWDOWN_WAYS: Final[Mapping[Trigger, Way]] = {
+    _T.APPROVE: Way(service_retainer.approve_drawdown, _drawdown),
+    _T.REJECT: Way(service_retainer.reject_drawdown, _drawdown, _REASON),
+    _T.WITHDRAW: Way(service_retainer.withdraw_drawdown, _drawdown),
+}
