@@ -140,7 +140,13 @@ def share_bps(amount_minor: int, rate_bps: int) -> int:
     """
     assert amount_minor >= 0
     assert rate_bps >= 0
-    return (amount_minor * rate_bps + 5_000) // 10_000
+    return round_bps(amount_minor * rate_bps)
+
+
+def round_bps(bps_minor: int) -> int:
+    """A sum of minor units times basis points as minor units, rounded half up; never negative."""
+    assert bps_minor >= 0
+    return (bps_minor + 5_000) // 10_000
 
 
 def allocate(amount_minor: int, weights: Sequence[int]) -> list[int]:

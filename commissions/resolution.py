@@ -1,0 +1,102 @@
+"""Which schedule a deal gets, and why: the strongest that fits, with the trace of all the others.
+
+Source: domain/escrow.md 3.2, resolution order.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from commissions.model import STRENGTH, Facts, Schedule, Scope, Side
+from kernel.errors import Broken, Refusal
+
+
+class NoSchedule(Refusal):
+    """No schedule is for this deal in this currency: not even a default one."""
+
+    code = "fees.no_schedule"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One schedule that fitted, and how it stood: `won`, or by what it lost."""
+
+    schedule_id: str
+    level: str
+    dimensions: tuple[str, ...]
+    priority: int
+    valid_from: datetime
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The schedule that a deal gets, and every one that fitted, strongest first."""
+
+    schedule: Schedule
+    trace: tuple[Step, ...]
+
+
+def fits(scope: Scope, facts: Facts) -> bool:
+    """Whether a deal is in a scope: every dimension that matters is as it says."""
+    for name in scope.named:
+        wanted = getattr(scope, name)
+        if name == "arm":
+            if wanted not in facts.arms:
+                return False
+        elif wanted != getattr(facts, name):
+            return False
+    return True
+
+
+def choose(
+    schedules: Iterable[Schedule], facts: Facts, *, side: Side, currency: str, at: datetime
+) -> Choice:
+    """The schedule of a side for a deal; refuses `fees.no_schedule`.
+
+    Level first, then the number of dimensions, priority, and the newest first day. Broken on a
+    tie: saving refused it.
+    """
+    fitting = [
+        each
+        for each in schedules
+        if each.side is side
+        and each.is_in_force(at)
+        and fits(each.scope, facts)
+        and each.tariff(currency) is not None
+    ]
+    if not fitting:
+        raise NoSchedule(side=side.value, currency=currency)
+    fitting.sort(key=_strength)
+    if len(fitting) > 1 and _strength(fitting[0]) == _strength(fitting[1]):
+        raise Broken("two fee schedules tie", ids=[str(each.id) for each in fitting[:2]])
+    return Choice(fitting[0], tuple(_trace(fitting)))
+
+
+def _strength(schedule: Schedule) -> tuple[int, int, int, float]:
+    scope = schedule.scope
+    return (
+        STRENGTH[scope.level],
+        -len(scope.named),
+        -schedule.priority,
+        -schedule.valid_from.timestamp(),
+    )
+
+
+def _trace(fitting: Sequence[Schedule]) -> Iterable[Step]:
+    best = fitting[0]
+    for each in fitting:
+        yield Step(
+            schedule_id=str(each.id),
+            level=each.scope.level.value,
+            dimensions=each.scope.named,
+            priority=each.priority,
+            valid_from=each.valid_from,
+            result="won" if each is best else _lost_by(best, each),
+        )
+
+
+def _lost_by(best: Schedule, other: Schedule) -> str:
+    names = ("level", "dimensions", "priority", "newer")
+    pairs = zip(names, _strength(best), _strength(other), strict=True)
+    return next(name for name, ours, theirs in pairs if ours != theirs)
