@@ -1,11 +1,12 @@
 """Use cases of retainers: offer, accept, cancel, draw, approve, reject, withdraw.
 
-Retainers move seldom and each step is a case of its own: its contract, its slots and its periods
-are locked in order, then it is decided, posted and saved.
+Drawdowns of different contracts are served together; offers and cancellations one by one. Either
+way contracts, slots and periods are locked in order, then all is decided, posted and saved.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -13,8 +14,7 @@ from sqlalchemy import Connection
 
 from escrow import rules_retainer, store, store_retainer
 from escrow import rules_retainer_draw as draws
-from escrow.machine_slot import WORKING
-from escrow.model import Contract, Plan
+from escrow.model import Contract
 from escrow.model_retainer import (
     Draw,
     Drawdown,
@@ -30,8 +30,8 @@ from escrow.refusals import IdTaken, UnknownContract, UnknownParty
 from escrow.refusals_retainer import UnknownDrawdown, UnknownPeriod, UnknownRetainer
 from escrow.rules_retainer import Case
 from escrow.rules_retainer_settle import cancel
-from escrow.service_batch import run, share_people
-from escrow.service_refund import lock_with_lots
+from escrow.service_retainer_batch import act_all, lock_cases, lock_contracts
+from escrow.service_waves import in_waves
 from kernel.commands import Command, Outcome
 from kernel.ids import new_id
 from ledger import parties
@@ -77,14 +77,16 @@ def cancel_retainer(
 
 def draw_down(connection: Connection, commands: Sequence[Draw], *, at: datetime) -> list[Outcome]:
     """Charge work against the running period; by the payee."""
+    found = store_retainer.find_periods(connection, [command.period_id for command in commands])
+    contracts = {each.id: each.contract_id for each in found}
 
-    def decide(command: Draw) -> Moves:
-        case = lock_case(connection, command.period_id)
-        if store_retainer.list_taken(connection, [command.drawdown_id]):
-            raise IdTaken(id=str(command.drawdown_id))
-        return draws.draw(case, command, at)
+    def wave(some: Sequence[Draw]) -> list[Outcome]:
+        known = [each.period_id for each in some if each.period_id in contracts]
+        cases = lock_cases(connection, known)
+        taken = store_retainer.list_taken(connection, [each.drawdown_id for each in some])
+        return act_all(connection, [partial(_draw, cases, taken, each, at) for each in some], at=at)
 
-    return [act(connection, command, decide, at=at) for command in commands]
+    return in_waves(commands, lambda c: contracts.get(c.period_id, c.period_id), wave)
 
 
 def approve_drawdown(
@@ -136,16 +138,7 @@ def act(
     connection: Connection, command: C, decide: Callable[[C], Moves], *, at: datetime
 ) -> Outcome:
     """One step: decide, post, and save the rows of the deal and of the retainer."""
-    moves: list[Moves] = []
-
-    def plan(given: C) -> Plan:
-        moves.append(decide(given))
-        return moves[0].plan
-
-    (outcome,) = run(connection, [command], plan, at=at)
-    if outcome.is_done:
-        store_retainer.save_moves(connection, moves[0])
-    return outcome
+    return act_all(connection, [lambda: decide(command)], at=at)[0]
 
 
 def lock_ground(connection: Connection, retainer_id: UUID) -> tuple[Retainer, Contract]:
@@ -159,38 +152,11 @@ def lock_ground(connection: Connection, retainer_id: UUID) -> tuple[Retainer, Co
 
 def lock_case(connection: Connection, period_id: UUID) -> Case:
     """A period with its money and its neighbours, locked in order."""
-    found = store_retainer.find_periods(connection, [period_id])
-    if not found:
-        raise UnknownPeriod(period_id=str(period_id))
-    contract = _lock_contract(connection, found[0].contract_id)
-    retainer = store_retainer.lock_retainer(connection, found[0].retainer_id)
-    numbers = {
-        each.number: each.id for each in store_retainer.list_periods(connection, retainer.id)
-    }
-    number = found[0].number
-    near = [numbers[n] for n in (number - 1, number, number + 1) if n in numbers]
-    deals, fundings = lock_with_lots(connection, near)
-    periods = {each.number: each for each in store_retainer.lock_periods(connection, near)}
-    after = periods.get(number + 1)
-    target = deals[after.id] if after else None
-    return Case(
-        retainer,
-        contract,
-        periods[number],
-        deals[period_id],
-        fundings,
-        drawdowns=store_retainer.list_drawdowns(connection, period_id),
-        carried=store_retainer.list_carried(connection, period_id),
-        before=periods.get(number - 1),
-        after=after,
-        target=target if target and target.slot.state in WORKING else None,
-    )
+    return lock_cases(connection, [period_id])[period_id]
 
 
 def _lock_contract(connection: Connection, contract_id: UUID) -> Contract:
-    share_people(connection, store.find_contracts(connection, [contract_id]))
-    (contract,) = store.lock_contracts(connection, [contract_id])
-    return contract
+    return lock_contracts(connection, [contract_id])[contract_id]
 
 
 def _offer(connection: Connection, command: OfferRetainer, at: datetime) -> Moves:
@@ -257,12 +223,34 @@ def _on_drawdowns(
     *,
     at: datetime,
 ) -> list[Outcome]:
-    def choose(command: DrawdownCommand) -> Moves:
-        found = store_retainer.find_drawdowns(connection, [command.drawdown_id])
-        if not found:
+    found = store_retainer.find_drawdowns(connection, [c.drawdown_id for c in commands])
+    period_of = {each.id: each.period_id for each in found}
+    periods = store_retainer.find_periods(connection, sorted(set(period_of.values())))
+    contracts = {each.id: each.contract_id for each in periods}
+
+    def choose(cases: Mapping[UUID, Case], command: DrawdownCommand) -> Moves:
+        if command.drawdown_id not in period_of:
             raise UnknownDrawdown(drawdown_id=str(command.drawdown_id))
-        case = lock_case(connection, found[0].period_id)
+        case = cases[period_of[command.drawdown_id]]
         (drawdown,) = [each for each in case.drawdowns if each.id == command.drawdown_id]
         return decide(case, drawdown, command)
 
-    return [act(connection, command, choose, at=at) for command in commands]
+    def wave(some: Sequence[DrawdownCommand]) -> list[Outcome]:
+        cases = lock_cases(
+            connection, [period_of[c.drawdown_id] for c in some if c.drawdown_id in period_of]
+        )
+        return act_all(connection, [partial(choose, cases, c) for c in some], at=at)
+
+    def subject(command: DrawdownCommand) -> UUID:
+        period_id = period_of.get(command.drawdown_id)
+        return command.drawdown_id if period_id is None else contracts[period_id]
+
+    return in_waves(commands, subject, wave)
+
+
+def _draw(cases: Mapping[UUID, Case], taken: set[UUID], command: Draw, at: datetime) -> Moves:
+    if command.period_id not in cases:
+        raise UnknownPeriod(period_id=str(command.period_id))
+    if command.drawdown_id in taken:
+        raise IdTaken(id=str(command.drawdown_id))
+    return draws.draw(cases[command.period_id], command, at)

@@ -59,6 +59,11 @@ def lock_retainer(connection: Connection, retainer_id: UUID) -> Retainer:
     return _retainer(row)
 
 
+def lock_retainers(connection: Connection, ids: Sequence[UUID]) -> list[Retainer]:
+    """Retainers that are there."""
+    return [_retainer(row) for row in _select(connection, _RETAINER, "id", ids, lock=_LOCK)]
+
+
 def list_retainers(connection: Connection, contract_ids: Sequence[UUID]) -> list[Retainer]:
     """The retainers of contracts."""
     return [_retainer(row) for row in _select(connection, _RETAINER, "contract_id", contract_ids)]
@@ -80,6 +85,12 @@ def list_periods(connection: Connection, retainer_id: UUID) -> list[Period]:
     return [_period(row) for row in rows]
 
 
+def list_all_periods(connection: Connection, retainer_ids: Sequence[UUID]) -> list[Period]:
+    """All periods of some retainers, each first to last."""
+    rows = _select(connection, _PERIOD, "retainer_id", retainer_ids, order="retainer_id, number")
+    return [_period(row) for row in rows]
+
+
 def find_drawdowns(connection: Connection, ids: Sequence[UUID]) -> list[Drawdown]:
     """Drawdowns without a lock, for the period that each names."""
     return [_drawdown(row) for row in _select(connection, _DRAWDOWN, "id", ids)]
@@ -91,11 +102,32 @@ def list_drawdowns(connection: Connection, period_id: UUID) -> tuple[Drawdown, .
     return tuple(_drawdown(row) for row in rows)
 
 
+def list_all_drawdowns(
+    connection: Connection, period_ids: Sequence[UUID]
+) -> dict[UUID, list[Drawdown]]:
+    """The same of some periods."""
+    found: dict[UUID, list[Drawdown]] = {}
+    for row in _select(connection, _DRAWDOWN, "period_id", period_ids, order="period_id, seq"):
+        each = _drawdown(row)
+        found.setdefault(each.period_id, []).append(each)
+    return found
+
+
 def list_carried(connection: Connection, slot_id: UUID) -> tuple[Carried, ...]:
     """What was rolled into a period's slot, with its expiry."""
     columns = ("slot_id", "seq", "expires_no")
     rows = _select(connection, ("carried_lot", columns), "slot_id", [slot_id], order="seq")
     return tuple(Carried(*row) for row in rows)
+
+
+def list_all_carried(connection: Connection, slot_ids: Sequence[UUID]) -> dict[UUID, list[Carried]]:
+    """The same of some slots."""
+    columns = ("slot_id", "seq", "expires_no")
+    found: dict[UUID, list[Carried]] = {}
+    rows = _select(connection, ("carried_lot", columns), "slot_id", slot_ids, order="slot_id, seq")
+    for row in rows:
+        found.setdefault(row[0], []).append(Carried(*row))
+    return found
 
 
 def list_taken(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
@@ -109,19 +141,22 @@ def list_taken(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
 
 def save_moves(connection: Connection, moves: Moves) -> None:
     """Write what a step of a retainer changed; Broken if a row moved under its lock."""
-    for each in moves.retainers:
-        driver(connection).execute(_ADD_TERM, (each.id, each.contract_id, each.created_at))
-        _add(connection, _RETAINER, _retainer_cells(each))
-    for each_period in moves.periods:
-        _add(connection, _PERIOD, _cells(each_period, _OF_PERIOD))
-    for each_drawdown in moves.drawdowns:
-        _add(connection, _DRAWDOWN, _cells(each_drawdown, _OF_DRAWDOWN))
-    for lot in moves.carried:
-        cells = (lot.slot_id, lot.seq, lot.expires_no)
-        _add(connection, ("carried_lot", ("slot_id", "seq", "expires_no")), cells)
-    _save(connection, "retainer", _RETAINER_CHANGES, moves.moved_retainers)
-    _save(connection, "retainer_period", _PERIOD_CHANGES, moves.moved_periods)
-    _save(connection, "drawdown", _DRAWDOWN_CHANGES, moves.moved_drawdowns)
+    save_all(connection, [moves])
+
+
+def save_all(connection: Connection, some: Sequence[Moves]) -> None:
+    """Write what steps of retainers changed, each kind of row at once."""
+    retainers = [each for moves in some for each in moves.retainers]
+    _write(connection, _ADD_TERM, [(r.id, r.contract_id, r.created_at) for r in retainers])
+    _add(connection, _RETAINER, [_retainer_cells(each) for each in retainers])
+    _add(connection, _PERIOD, [_cells(p, _OF_PERIOD) for moves in some for p in moves.periods])
+    drawdowns = [_cells(each, _OF_DRAWDOWN) for moves in some for each in moves.drawdowns]
+    _add(connection, _DRAWDOWN, drawdowns)
+    carried = [(lot.slot_id, lot.seq, lot.expires_no) for moves in some for lot in moves.carried]
+    _add(connection, ("carried_lot", ("slot_id", "seq", "expires_no")), carried)
+    _save(connection, "retainer", _RETAINER_CHANGES, [m.moved_retainers for m in some])
+    _save(connection, "retainer_period", _PERIOD_CHANGES, [m.moved_periods for m in some])
+    _save(connection, "drawdown", _DRAWDOWN_CHANGES, [m.moved_drawdowns for m in some])
 
 
 _Source = tuple[str, tuple[str, ...]]
@@ -141,25 +176,36 @@ def _retainer_cells(retainer: Retainer) -> tuple[Any, ...]:
     return (*_cells(retainer, _OF_RETAINER), *_cells(retainer.terms, _TERMS))
 
 
-def _add(connection: Connection, source: _Source, cells: Sequence[Any]) -> None:
+def _add(connection: Connection, source: _Source, rows: Sequence[tuple[Any, ...]]) -> None:
     table, names = source
     marks = ", ".join(["%s"] * len(names))
-    statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
-    driver(connection).execute(statement.encode(), tuple(cells))
+    _write(connection, f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
 
 
 def _save(
     connection: Connection,
     table: str,
     changed: Sequence[str],
-    moves: Sequence[tuple[Any, Any]],
+    moves: Sequence[Sequence[tuple[Any, Any]]],
 ) -> None:
     sets = ", ".join(f"{name} = %s" for name in changed)
     statement = f"UPDATE {table} SET {sets} WHERE id = %s AND version = %s AND state = %s"
-    for before, after in moves:
-        given = (*_cells(after, changed), before.id, before.version, before.state)
-        if driver(connection).execute(statement.encode(), given).rowcount != 1:
-            raise Broken("a row moved under its lock", table=table, id=str(before.id))
+    rows = [
+        (*_cells(after, changed), before.id, before.version, before.state)
+        for some in moves
+        for before, after in some
+    ]
+    if _write(connection, statement, rows) != len(rows):
+        raise Broken("a row moved under its lock", table=table)
+
+
+def _write(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Run a statement for each row; how many rows that wrote."""
+    if not rows:
+        return 0
+    with driver(connection).cursor() as cursor:
+        cursor.executemany(statement.encode(), rows)
+        return cursor.rowcount
 
 
 def _select(
