@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import rules_retainer, rules_retainer_period, store
+from escrow import rules_retainer, rules_retainer_period, store, store_retainer
 from escrow.machine import Timer
-from escrow.model import Contract, ContractState, SlotState
+from escrow.model import ContractState, SlotState
 from escrow.model_retainer import (
     DrawdownCommand,
     Moves,
@@ -20,36 +21,45 @@ from escrow.model_retainer import (
 )
 from escrow.rules_retainer import Case
 from escrow.rules_retainer_settle import cancel, settle
-from escrow.service_retainer import act, cancel_retainer, end_review, lock_case
+from escrow.service_retainer import cancel_retainer, end_review
+from escrow.service_retainer_batch import act_all, lock_cases
+from escrow.service_waves import split_in_waves
 from kernel import timers
-from kernel.commands import Command, Outcome
+from kernel.commands import Command
 from kernel.ids import new_id
 from kernel.principals import SYSTEM
 from kernel.timers import Arm, DueTimer
 
 AGAIN: Final = timedelta(days=1)
 _COMMAND: Final = Command(actor=SYSTEM)
+_MOST_CHARGES: Final = len(rules_retainer_period.RETRY_DAYS)
 
 
 def ring_period(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
-    """Clocks of periods, in due order; those whose slot another transaction holds wait."""
+    """Clocks of periods, in due order; those whose slot another transaction holds wait.
+
+    What rings for different contracts is served together.
+    """
     free = store.lock_slots(connection, [_id(each) for each in due], skip_locked=True)
-    ids = {slot.id for slot in free}
-    claimed = timers.claim(connection, [each for each in due if _id(each) in ids])
-    for timer in sorted(claimed):
-        kind = Timer(timer.kind.partition(".")[2])
-        if not _RINGS[kind](connection, _id(timer), at):
-            _again(connection, timer, at)
+    contracts = {slot.id: slot.contract_id for slot in free}
+    claimed = sorted(timers.claim(connection, [each for each in due if _id(each) in contracts]))
+    again = []
+    for wave in split_in_waves(claimed, lambda each: contracts[_id(each)]):
+        for kind, ring in _RINGS.items():
+            rung = [each for each in wave if each.kind == f"escrow.{kind}"]
+            waiting = ring(connection, [_id(each) for each in rung], at) if rung else set()
+            again += [each for each in rung if _id(each) in waiting]
+    _again(connection, again, at)
     return len(claimed)
 
 
 def ring_drawdown(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     """Reviews that ran out in silence: the drawdown is paid."""
-    claimed = timers.claim(connection, due)
-    for timer in sorted(claimed):
-        command = DrawdownCommand(actor=SYSTEM, drawdown_id=_id(timer))
-        if not end_review(connection, [command], at=at)[0].is_done:
-            _again(connection, timer, at)
+    claimed = sorted(timers.claim(connection, due))
+    commands = [DrawdownCommand(actor=SYSTEM, drawdown_id=_id(each)) for each in claimed]
+    outcomes = end_review(connection, commands, at=at)
+    refused = [each for each, o in zip(claimed, outcomes, strict=True) if not o.is_done]
+    _again(connection, refused, at)
     return len(claimed)
 
 
@@ -59,90 +69,118 @@ def ring_retainer(connection: Connection, due: Sequence[DueTimer], at: datetime)
     for timer in sorted(claimed):
         command = RetainerCommand(actor=SYSTEM, retainer_id=_id(timer))
         if not cancel_retainer(connection, [command], at=at)[0].is_done:
-            _again(connection, timer, at)
+            _again(connection, [timer], at)
     return len(claimed)
 
 
-def _open(connection: Connection, period_id: UUID, at: datetime) -> bool:
-    """Three days ahead: charge this period, and schedule the next."""
-    case = lock_case(connection, period_id)
-    if case.period.state is not PeriodState.SCHEDULED:
-        return True
-    if case.contract.state is ContractState.PAUSED:
-        return False
+def _open(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> set[UUID]:
+    """Three days ahead: charge these periods, and schedule the next ones."""
+    cases = lock_cases(connection, period_ids)
+    waiting = [c for c in cases.values() if c.period.state is PeriodState.SCHEDULED]
+    paused = {c.period.id for c in waiting if c.contract.state is ContractState.PAUSED}
+    over = [c for c in waiting if c.period.id not in paused and _is_ending(c)]
+    charged = [c for c in waiting if c.period.id not in paused and not _is_ending(c)]
+    refused = _step(connection, over, lambda case: cancel(case, _COMMAND, at, new_id), at)
+    _charge(connection, charged, at)
+    lasting = [case for case in charged if case.after is None]
+    slots = store_retainer.count_slots(connection, [case.contract.id for case in lasting])
+
+    def schedule(case: Case) -> Moves:
+        return rules_retainer.schedule(
+            case.retainer,
+            case.contract,
+            case.period.number + 1,
+            _COMMAND,
+            at,
+            slot_id=new_id(),
+            seq=slots.get(case.contract.id, 0) + 1,
+        )
+
+    _step(connection, lasting, schedule, at)
+    return paused | refused
+
+
+def _is_ending(case: Case) -> bool:
+    """Whether the retainer or its contract will be over when the period begins."""
     ends_at = case.retainer.ends_at
     is_ending = ends_at is not None and ends_at <= case.period.starts_at
     runs = case.contract.state is ContractState.ACTIVE
-    if case.retainer.state is RetainerState.ENDED or is_ending or not runs:
-        return _step(connection, lambda c: cancel(case, c, at, new_id), at).is_done
-    _charge(connection, case, at)
-    if case.after is None:
-        number = case.period.number + 1
-        seq = len(store.find_contract_slots(connection, [case.contract.id])) + 1
+    return case.retainer.state is RetainerState.ENDED or is_ending or not runs
+
+
+def _retry(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> set[UUID]:
+    """Charge again, three times; then the grace is over. Money on its way is waited for."""
+    cases = lock_cases(connection, period_ids)
+    unpaid = [c for c in cases.values() if c.period.state is PeriodState.FUNDING]
+    last = {c.period.id for c in unpaid if c.period.attempts >= _MOST_CHARGES}
+    under_way = {c.period.id for c in unpaid if c.deal.slot.state is SlotState.FUNDING}
+    noted = [c for c in unpaid if c.period.id in under_way - last]
+    refused = _step(
+        connection, noted, lambda case: rules_retainer_period.note_charge(case, _COMMAND, at), at
+    )
+    idle = [c for c in unpaid if c.period.id not in under_way]
+    _charge(connection, [c for c in idle if c.period.id not in last], at)
+    lapsed = [c for c in idle if c.period.id in last]
+    refused |= _step(
+        connection,
+        lapsed,
+        lambda case: rules_retainer_period.lapse(case, case.contract, _COMMAND, at),
+        at,
+    )
+    return refused | (under_way & last)
+
+
+def _start(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> set[UUID]:
+    cases = lock_cases(connection, period_ids)
+    funded = [c for c in cases.values() if c.period.state is PeriodState.FUNDED]
+    _step(
+        connection, funded, lambda case: rules_retainer_period.begin(case.period, _COMMAND, at), at
+    )
+    return set()
+
+
+def _close(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> set[UUID]:
+    """The periods are over; each is settled at once unless something is still to be decided."""
+    cases = lock_cases(connection, period_ids)
+    active = [c for c in cases.values() if c.period.state is PeriodState.ACTIVE]
+    if active:
         _step(
             connection,
-            lambda c: rules_retainer.schedule(
-                case.retainer, case.contract, number, c, at, slot_id=new_id(), seq=seq
-            ),
+            active,
+            lambda case: rules_retainer_period.close(case.period, _COMMAND, at),
             at,
         )
-    return True
+        cases = lock_cases(connection, period_ids)
+    closing = [c for c in cases.values() if c.period.state is PeriodState.CLOSING]
+    return _step(connection, closing, lambda case: settle(case, _COMMAND, at, new_id), at)
 
 
-def _retry(connection: Connection, period_id: UUID, at: datetime) -> bool:
-    """Charge again, three times; then the grace is over. Money on its way is waited for."""
-    case = lock_case(connection, period_id)
-    if case.period.state is not PeriodState.FUNDING:
-        return True
-    is_last = case.period.attempts >= len(rules_retainer_period.RETRY_DAYS)
-    if case.deal.slot.state is SlotState.FUNDING:
-        if is_last:
-            return False
-        return _step(
-            connection, lambda c: rules_retainer_period.note_charge(case, c, at), at
-        ).is_done
-    if not is_last:
-        _charge(connection, case, at)
-        return True
-    contract: Contract = case.contract
-    return _step(
-        connection, lambda c: rules_retainer_period.lapse(case, contract, c, at), at
-    ).is_done
-
-
-def _start(connection: Connection, period_id: UUID, at: datetime) -> bool:
-    case = lock_case(connection, period_id)
-    if case.period.state is PeriodState.FUNDED:
-        _step(connection, lambda c: rules_retainer_period.begin(case.period, c, at), at)
-    return True
-
-
-def _close(connection: Connection, period_id: UUID, at: datetime) -> bool:
-    """The period is over; it is settled at once unless something is still to be decided."""
-    case = lock_case(connection, period_id)
-    if case.period.state is PeriodState.ACTIVE:
-        _step(connection, lambda c: rules_retainer_period.close(case.period, c, at), at)
-        case = lock_case(connection, period_id)
-    if case.period.state is not PeriodState.CLOSING:
-        return True
-    return _step(connection, lambda c: settle(case, c, at, new_id), at).is_done
-
-
-def _charge(connection: Connection, case: Case, at: datetime) -> None:
+def _charge(connection: Connection, cases: Sequence[Case], at: datetime) -> None:
     """Charge; what is refused (a hold, an empty wallet) counts as a charge that failed."""
-    command = rules_retainer_period.charge_command(case, _COMMAND, new_id())
-    tried = act(connection, command, lambda c: rules_retainer_period.charge(case, c, at), at=at)
-    if not tried.is_done:
-        _step(connection, lambda c: rules_retainer_period.note_charge(case, c, at), at)
+
+    def charge(case: Case) -> Moves:
+        command = rules_retainer_period.charge_command(case, _COMMAND, new_id())
+        return rules_retainer_period.charge(case, command, at)
+
+    refused = _step(connection, cases, charge, at)
+    failed = [case for case in cases if case.period.id in refused]
+    _step(
+        connection, failed, lambda case: rules_retainer_period.note_charge(case, _COMMAND, at), at
+    )
 
 
-def _step(connection: Connection, decide: Callable[[Command], Moves], at: datetime) -> Outcome:
-    return act(connection, _COMMAND, decide, at=at)
+def _step(
+    connection: Connection, cases: Sequence[Case], decide: Callable[[Case], Moves], at: datetime
+) -> set[UUID]:
+    """One step of each case; the periods whose step was refused."""
+    outcomes = act_all(connection, [partial(decide, case) for case in cases], at=at)
+    return {c.period.id for c, o in zip(cases, outcomes, strict=True) if not o.is_done}
 
 
-def _again(connection: Connection, timer: DueTimer, at: datetime) -> None:
-    anew = Arm(timer.subject, timer.kind, at + AGAIN, timer.subject_version)
-    timers.arm(connection, [anew])
+def _again(connection: Connection, due: Sequence[DueTimer], at: datetime) -> None:
+    timers.arm(
+        connection, [Arm(each.subject, each.kind, at + AGAIN, each.subject_version) for each in due]
+    )
 
 
 def _id(timer: DueTimer) -> UUID:

@@ -1,7 +1,6 @@
 """How a period follows its slot: money came in, or the slot was closed by another way."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -35,14 +34,24 @@ def follow_slots(
     changed = {new.id: new for old, new in moves if new.state is not old.state}
     if not changed:
         return
+    steps: list[Moves] = []
+    begun: list[Period] = []
+    followed: list[Period] = []
     for period in store_retainer.lock_periods(connection, list(changed)):
-        _follow(connection, period, changed[period.id], at)
+        trigger = _trigger(period, changed[period.id])
+        if trigger is None:
+            continue
+        after, step_of_it = _follow(period, trigger, at)
+        steps.append(step_of_it)
+        followed.append(period)
+        if after.state is PeriodState.FUNDED and at >= period.starts_at:
+            begun.append(after)
+    _write(connection, steps)
+    _write(connection, [begin(each, _COMMAND, at) for each in begun])
+    _wake_neighbours(connection, followed, at)
 
 
-def _follow(connection: Connection, period: Period, slot: Slot, at: datetime) -> None:
-    trigger = _trigger(period, slot)
-    if trigger is None:
-        return
+def _follow(period: Period, trigger: Trigger, at: datetime) -> tuple[Period, Moves]:
     row, _ = step(PERIODS, period.state, trigger, (Role.SYSTEM,))
     after = to_state(period, row)
     subject = period_subject(period)
@@ -50,16 +59,10 @@ def _follow(connection: Connection, period: Period, slot: Slot, at: datetime) ->
     alarms: tuple[Alarm, ...] = ()
     if after.state is PeriodState.FUNDED and at < period.starts_at:
         alarms = (Alarm(subject, Timer.PERIOD_START, period.starts_at, period.number),)
-    _write(
-        connection,
-        Moves(
-            plan=Plan(drafts=(draft,), alarms=alarms, cancelled=stops(period, row)),
-            moved_periods=((period, after),),
-        ),
+    return after, Moves(
+        plan=Plan(drafts=(draft,), alarms=alarms, cancelled=stops(period, row)),
+        moved_periods=((period, after),),
     )
-    if after.state is PeriodState.FUNDED and at >= period.starts_at:
-        _write(connection, begin(after, _COMMAND, at))
-    _wake_neighbour(connection, period, at)
 
 
 def _trigger(period: Period, slot: Slot) -> Trigger | None:
@@ -70,22 +73,36 @@ def _trigger(period: Period, slot: Slot) -> Trigger | None:
     return None
 
 
-def _wake_neighbour(connection: Connection, period: Period, at: datetime) -> None:
+def _wake_neighbours(connection: Connection, periods: Sequence[Period], at: datetime) -> None:
     """The period before may wait in `closing` for this one to be funded, or to be over."""
-    for each in store_retainer.list_periods(connection, period.retainer_id):
-        if each.number == period.number - 1 and each.state is PeriodState.CLOSING:
-            arm = Arm(period_subject(each), f"escrow.{Timer.PERIOD_CLOSE}", at, each.number)
-            timers.arm(connection, [arm])
-
-
-def _write(connection: Connection, moves: Moves) -> None:
-    plan = moves.plan
-    for answer in post(connection, list(plan.drafts)):
-        if isinstance(answer, Refusal):
-            raise Broken("a period could not follow its slot", code=answer.code)
-    store_retainer.save_moves(connection, replace(moves, plan=plan))
-    timers.cancel(connection, [(subject, f"escrow.{kind}") for subject, kind in plan.cancelled])
+    before = {(each.retainer_id, each.number - 1) for each in periods}
+    known = store_retainer.list_all_periods(connection, sorted({p.retainer_id for p in periods}))
+    kind = f"escrow.{Timer.PERIOD_CLOSE}"
     timers.arm(
         connection,
-        [Arm(a.subject, f"escrow.{a.kind}", a.due_at, a.subject_version) for a in plan.alarms],
+        [
+            Arm(period_subject(each), kind, at, each.number)
+            for each in known
+            if (each.retainer_id, each.number) in before and each.state is PeriodState.CLOSING
+        ],
+    )
+
+
+def _write(connection: Connection, steps: Sequence[Moves]) -> None:
+    if not steps:
+        return
+    plans = [moves.plan for moves in steps]
+    for answer in post(connection, [draft for plan in plans for draft in plan.drafts]):
+        if isinstance(answer, Refusal):
+            raise Broken("a period could not follow its slot", code=answer.code)
+    store_retainer.save_all(connection, steps)
+    cancelled = [(subject, f"escrow.{kind}") for plan in plans for subject, kind in plan.cancelled]
+    timers.cancel(connection, cancelled)
+    timers.arm(
+        connection,
+        [
+            Arm(a.subject, f"escrow.{a.kind}", a.due_at, a.subject_version)
+            for plan in plans
+            for a in plan.alarms
+        ],
     )

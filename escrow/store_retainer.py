@@ -130,6 +130,15 @@ def list_all_carried(connection: Connection, slot_ids: Sequence[UUID]) -> dict[U
     return found
 
 
+def count_slots(connection: Connection, contract_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many slots contracts have, under any of their terms; their locks cover them."""
+    rows = driver(connection).execute(
+        "SELECT contract_id, count(*) FROM slot WHERE contract_id = ANY (%s) GROUP BY contract_id",
+        (list(contract_ids),),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def list_taken(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
     """Those of the ids that a term or a drawdown has already."""
     rows = driver(connection).execute(
