@@ -4,9 +4,11 @@ Inside the product an amount is a whole number of minor units beside a currency 
 edges it is `{"amount": "100.00", "currency": "EUR"}`, and on paper a `moneyed.Money`.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
@@ -147,6 +149,19 @@ def round_bps(bps_minor: int) -> int:
     """A sum of minor units times basis points as minor units, rounded half up; never negative."""
     assert bps_minor >= 0
     return (bps_minor + 5_000) // 10_000
+
+
+def convert(amount_minor: int, *, sold: str, bought: str, rate: Fraction) -> int:
+    """What `amount_minor` of one currency buys of another, rounded half up to its minor unit.
+
+    `rate` is units of `bought` for one unit of `sold`, above zero; amounts are never negative.
+
+    Source: domain/escrow.md 3.4 (rounded half up in the bought currency).
+    """
+    assert amount_minor >= 0
+    assert rate > 0
+    exact = amount_minor * rate * Fraction(10) ** (exponent(bought) - exponent(sold))
+    return math.floor(exact + Fraction(1, 2))
 
 
 def allocate(amount_minor: int, weights: Sequence[int]) -> list[int]:

@@ -1,0 +1,67 @@
+"""Rates of exchange and quotes on them: where a rate is from, what it buys, and until when."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from fractions import Fraction
+from uuid import UUID
+
+
+class ConvertAt(StrEnum):
+    """When money changes its currency; pinned at acceptance, at release unless told."""
+
+    FUNDING = "funding"
+    RELEASE = "release"
+    PAYOUT = "payout"
+
+
+class FixedSide(StrEnum):
+    """Which amount of a quote is given, and which is computed."""
+
+    SELL = "sell"
+    BUY = "buy"
+
+
+class QuoteState(StrEnum):
+    """A quote is used once or never."""
+
+    OPEN = "open"
+    USED = "used"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How much of `bought` one unit of `sold` is, at ten decimals, with where and when it is from.
+
+    `as_of` is the day that the rate is of, in the source's own calendar.
+    """
+
+    source: str
+    sold: str
+    bought: str
+    rate: Fraction
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A promise: these two amounts, until `expires_at`, once.
+
+    `mid` is the rate of the source, `rate` the customer's, which is `mid` less `margin_bps`.
+    `margin_minor` is what the margin should come to in the bought currency.
+    """
+
+    id: UUID
+    party_id: UUID
+    mid: Rate
+    rate: Fraction
+    margin_bps: int
+    fixed: FixedSide
+    sold_minor: int
+    bought_minor: int
+    margin_minor: int
+    quoted_at: datetime
+    expires_at: datetime
+    state: QuoteState = QuoteState.OPEN
+    used_by: UUID | None = None
