@@ -12,7 +12,7 @@ from typing import Final
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Machine
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
-from escrow.machine_hourly import ENTRIES, WEEKS
+from escrow.machine_hourly import ENTRIES, LINE_DISPUTES, RUNS, WEEKS
 from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
 
@@ -29,6 +29,8 @@ MACHINES: Final = MappingProxyType(
         "drawdown": DRAWDOWNS,
         "week": WEEKS,
         "time-entry": ENTRIES,
+        "time-run": RUNS,
+        "disputed-line": LINE_DISPUTES,
         "claim": CLAIMS,
     }
 )

@@ -1,6 +1,7 @@
-"""THE transition tables of hours: the worked week and the time entry (domain/escrow.md 2.5).
+"""THE transition tables of hours: the worked week, the time entry, what runs, a disputed line.
 
-The week's money is its slot's: what a row here says of postings, the slot's own row does.
+The rows are those of domain/escrow.md 2.5. The week's money is its slot's: what a row here says
+of postings, the slot's own row does.
 """
 
 from types import MappingProxyType
@@ -19,10 +20,15 @@ from escrow.machine import (
     from_each,
 )
 from escrow.model_hourly import EntryState, WeekState
+from escrow.model_lines import LineState
+from escrow.model_runs import RunState
 
 _T = Trigger
 _W = WeekState
 _E = EntryState
+_L = LineState
+_R = RunState
+_PAYS_OUT: Final = (Guard.NO_HOLD, Guard.CLEARED)
 
 UNCHARGED: Final = (WeekState.INVOICED, WeekState.CHARGE_FAILED)
 """Invoiced, and nobody has paid yet."""
@@ -35,13 +41,21 @@ WEEKS: Final[Machine] = MappingProxyType(
         (None, _T.OPEN_WEEK): Transition(
             who=PAYEE | CLIENT | SYSTEM, to=_W.OPEN, arms=(Timer.WEEK_CLOSE,)
         ),
+        (_W.OPEN, _T.START_FUNDING): Transition(who=SYSTEM, to=_W.OPEN, arms=(Timer.WEEK_DEPOSIT,)),
         (_W.OPEN, _T.CLOSE_WEEK): Transition(
             who=SYSTEM, to=_W.PAYEE_REVIEW, arms=(Timer.WEEK_INVOICE,)
         ),
         (_W.PAYEE_REVIEW, _T.INVOICE): Transition(
             who=SYSTEM, to=_W.INVOICED, arms=(Timer.WEEK_REVIEW_END,)
         ),
-        (_W.PAYEE_REVIEW, _T.CLOSE): Transition(who=SYSTEM, to=_W.CLOSED),
+        (_W.PAYEE_REVIEW, _T.BILL_DEPOSIT): Transition(
+            who=SYSTEM,
+            to=_W.IN_REVIEW,
+            guards=_PAYS_OUT,
+            movement=("P11", "P14"),
+            arms=(Timer.WEEK_REVIEW_END,),
+        ),
+        (_W.PAYEE_REVIEW, _T.CLOSE): Transition(who=SYSTEM, to=_W.CLOSED, movement=("P11", "P14")),
         **from_each(
             UNCHARGED,
             _T.FUND,
@@ -63,7 +77,27 @@ WEEKS: Final[Machine] = MappingProxyType(
             movement=("P07",),
             arms=(Timer.SECURITY_HOLD,),
         ),
-        (_W.IN_REVIEW, _T.GIVE_BACK): Transition(who=SYSTEM, to=_W.REFUNDED),
+        **from_each(
+            (_W.IN_REVIEW, _W.LINES_DISPUTED),
+            _T.GIVE_BACK,
+            Transition(who=SYSTEM, to=_W.REFUNDED),
+        ),
+        (_W.IN_REVIEW, _T.DISPUTE_LINE): Transition(
+            who=CLIENT,
+            to=_W.IN_REVIEW,
+            guards=(Guard.BEFORE_DUE, Guard.REASON_GIVEN),
+            movement=("P12",),
+        ),
+        (_W.IN_REVIEW, _T.RELEASE_UNDISPUTED): Transition(
+            who=SYSTEM,
+            to=_W.LINES_DISPUTED,
+            guards=_PAYS_OUT,
+            movement=("P10",),
+            arms=(Timer.SECURITY_HOLD,),
+        ),
+        (_W.LINES_DISPUTED, _T.REVIEW_ENDS): Transition(
+            who=SYSTEM, to=_W.RELEASED, guards=_PAYS_OUT, movement=("P07",)
+        ),
         **from_each(
             UNCHARGED,
             _T.ADVANCE,
@@ -120,3 +154,85 @@ ENTRIES: Final[Machine] = MappingProxyType(
     }
 )
 """The time entry: the payee's until the lock, then the invoice's."""
+
+RUNS: Final[Machine] = MappingProxyType(
+    {
+        (None, _T.START_TIME): Transition(who=PAYEE, to=_R.RUNNING),
+        (_R.RUNNING, _T.CUT_TIME): Transition(who=SYSTEM, to=_R.RUNNING),
+        (_R.RUNNING, _T.STOP_TIME): Transition(who=PAYEE | SYSTEM, to=_R.STOPPED),
+        (_R.RUNNING, _T.DISCARD_TIME): Transition(who=PAYEE, to=_R.DISCARDED),
+    }
+)
+"""Time that runs: cut where a week ends, stopped by the payee or where the contract rests."""
+
+_UNDECIDED: Final = (LineState.OPENED, LineState.AWAITING_REPLY, LineState.CONTESTED)
+_UNANSWERED: Final = (LineState.OPENED, LineState.AWAITING_REPLY)
+
+LINE_DISPUTES: Final[Machine] = MappingProxyType(
+    {
+        (None, _T.OPEN_DISPUTE): Transition(
+            who=CLIENT,
+            to=_L.OPENED,
+            guards=(Guard.BEFORE_DUE, Guard.REASON_GIVEN),
+            movement=("P12",),
+        ),
+        (_L.OPENED, _T.SERVE): Transition(
+            who=OPERATOR | SYSTEM, to=_L.AWAITING_REPLY, arms=(Timer.LINE_REPLY,)
+        ),
+        **from_each(
+            _UNANSWERED,
+            _T.REPLY,
+            Transition(
+                who=PAYEE,
+                to=_L.CONTESTED,
+                guards=(Guard.REASON_GIVEN,),
+                cancels=(Timer.LINE_REPLY,),
+            ),
+        ),
+        **from_each(
+            _UNDECIDED,
+            _T.CONCEDE,
+            Transition(
+                who=PAYEE,
+                to=_L.REFUNDED,
+                guards=_PAYS_OUT,
+                movement=("P27",),
+                cancels=(Timer.LINE_REPLY,),
+            ),
+        ),
+        **from_each(
+            _UNDECIDED,
+            _T.WITHDRAW_DISPUTE,
+            Transition(
+                who=CLIENT, to=_L.UPHELD, movement=("P12", "P07"), cancels=(Timer.LINE_REPLY,)
+            ),
+        ),
+        # nobody answered in three days: protected hours are upheld, the others go back
+        (_L.AWAITING_REPLY, _T.UPHOLD_LINE): Transition(
+            who=SYSTEM, to=_L.UPHELD, guards=(Guard.SERVED,), movement=("P12", "P07")
+        ),
+        (_L.AWAITING_REPLY, _T.REFUND_LINE): Transition(
+            who=SYSTEM,
+            to=_L.REFUNDED,
+            guards=(Guard.SERVED, *_PAYS_OUT),
+            movement=("P12", "P07", "P27"),
+        ),
+        # a specialist decides, and another agrees
+        (_L.CONTESTED, _T.PROPOSE_DECISION): Transition(
+            who=OPERATOR, to=_L.CONTESTED, guards=(Guard.IN_PERSON, Guard.SHARES_ADD_UP)
+        ),
+        (_L.CONTESTED, _T.UPHOLD_LINE): Transition(
+            who=OPERATOR,
+            to=_L.UPHELD,
+            guards=(Guard.IN_PERSON, Guard.SECOND_PERSON),
+            movement=("P12", "P07"),
+        ),
+        (_L.CONTESTED, _T.REFUND_LINE): Transition(
+            who=OPERATOR,
+            to=_L.REFUNDED,
+            guards=(Guard.IN_PERSON, Guard.SECOND_PERSON, *_PAYS_OUT),
+            movement=("P12", "P07", "P27"),
+        ),
+    }
+)
+"""A line of an invoice that the client disputes: upheld, or refunded in whole or in part."""

@@ -108,13 +108,13 @@ SLOTS: Final[Machine] = MappingProxyType(
         **unmoved(
             WORKING,
             _T.START_TOP_UP,
-            CLIENT,
+            CLIENT | SYSTEM,
             guards=(_G.CONTRACT_RUNS, _G.PARTIES_CLEAR, _G.PRICE_UNPAID),
         ),
         **unmoved(
             WORKING,
             _T.TOP_UP_FROM_WALLET,
-            CLIENT,
+            CLIENT | SYSTEM,
             guards=(_G.CONTRACT_RUNS, _G.PARTIES_CLEAR, _G.PRICE_UNPAID, _G.NO_HOLD),
             movement=("P05",),
         ),
@@ -192,6 +192,22 @@ SLOTS: Final[Machine] = MappingProxyType(
             ),
         ),
         **unmoved(WORKING, _T.SETTLE_ADVANCE_PART, SYSTEM, guards=_PAYS_OUT, movement=("P29",)),
+        # a week's deposit beyond what was worked rolls on or goes back
+        **unmoved(WORKING, _T.SETTLE_DEPOSIT, SYSTEM, guards=_PAYS_OUT, movement=("P11", "P14")),
+        # lines of a week's invoice are frozen one by one, what is undisputed is released
+        **from_each(
+            (_X.FUNDED, _X.DISPUTED),
+            _T.FREEZE_LINE,
+            Transition(who=SYSTEM, to=_X.DISPUTED, movement=("P12",)),
+        ),
+        (_X.DISPUTED, _T.THAW_LINE): Transition(who=SYSTEM, to=_X.DISPUTED, movement=("P12",)),
+        (_X.DISPUTED, _T.RELEASE_UNDISPUTED): Transition(
+            who=SYSTEM,
+            to=_X.DISPUTED,
+            guards=_PAYS_OUT,
+            movement=("P10",),
+            arms=(Timer.SECURITY_HOLD,),
+        ),
         # a retainer's period: a drawdown is paid, and its end divides what is left
         **unmoved(
             WORKING,
@@ -275,14 +291,14 @@ SLOTS: Final[Machine] = MappingProxyType(
             who=SYSTEM,
             to=_X.DISPUTED,
             guards=_PAYS_OUT,
-            movement=("P13",),
+            movement=("P13", "P27"),
             arms=(Timer.SECURITY_HOLD,),
         ),
         (_X.DISPUTED, _T.SPLIT_RELEASED): Transition(
             who=SYSTEM,
             to=_X.RELEASED,
             guards=_PAYS_OUT,
-            movement=("P13",),
+            movement=("P13", "P27"),
             arms=(Timer.SECURITY_HOLD,),
             cancels=(*_CLOSES, Timer.REFUND_REPLY),
         ),
@@ -290,7 +306,7 @@ SLOTS: Final[Machine] = MappingProxyType(
             who=SYSTEM,
             to=_X.REFUNDED,
             guards=_PAYS_OUT,
-            movement=("P13",),
+            movement=("P13", "P27"),
             cancels=(*_CLOSES, Timer.REFUND_REPLY),
         ),
         # money comes back from the payee after its release
@@ -375,7 +391,7 @@ SLOTS: Final[Machine] = MappingProxyType(
             ),
         ),
         (_X.AWAITING_FUNDING, _T.ROLL_IN): Transition(
-            who=EITHER, to=_X.FUNDED, guards=(_G.NO_HOLD,), arms=(Timer.DORMANT,)
+            who=EITHER | SYSTEM, to=_X.FUNDED, guards=(_G.NO_HOLD,), arms=(Timer.DORMANT,)
         ),
         **unmoved(WORKING, _T.ROLL_IN, EITHER | SYSTEM, guards=(_G.NO_HOLD,)),
     }

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from escrow.model import Method, Plan, Role
+from escrow.model_lines import LineDispute
+from escrow.model_runs import TimeRun
 
 
 class TermState(StrEnum):
@@ -25,6 +27,7 @@ class WeekState(StrEnum):
 
     `in_review`: charged, and the client may still speak. `advanced`: the platform paid the
     protected hours and has a claim on the client. `unpaid`: nobody paid, none was protected.
+    `lines_disputed`: the review is over, what is undisputed is released, some lines are not yet.
     """
 
     OPEN = "open"
@@ -32,6 +35,7 @@ class WeekState(StrEnum):
     INVOICED = "invoiced"
     CHARGE_FAILED = "charge_failed"
     IN_REVIEW = "in_review"
+    LINES_DISPUTED = "lines_disputed"
     RELEASED = "released"
     REFUNDED = "refunded"
     ADVANCED = "advanced"
@@ -58,6 +62,20 @@ class Source(StrEnum):
     MANUAL = "manual"
 
 
+class Collect(StrEnum):
+    """When the client pays: after the week, or a deposit before it."""
+
+    ARREARS = "arrears"
+    PREFUND = "prefund"
+
+
+class Unused(StrEnum):
+    """What becomes of a deposit beyond what was worked: it rolls on, or goes back to the client."""
+
+    ROLL = "roll"
+    RETURN = "return"
+
+
 class Unprotected(StrEnum):
     """Why an entry is not protected, in the order in which the reasons are looked at."""
 
@@ -66,6 +84,7 @@ class Unprotected(StrEnum):
     IDENTITY = "identity_not_verified"
     PAYEE_HELD = "payee_under_hold"
     LATE = "late"
+    NOT_DEPOSITED = "not_deposited"
     MANUAL = "manual"
     NO_MEMO = "no_memo"
     LOW_ACTIVITY = "low_activity"
@@ -78,7 +97,8 @@ class HourlyTerm:
 
     `week_zone` is an IANA name; weeks begin there on Monday at 00:00. `activity_floor` is the
     least activity, in percent, of a protected entry. `method_failed`: the last charge failed and
-    none has succeeded since.
+    none has succeeded since; nothing is logged for what was worked after `paused_at` meanwhile.
+    `ended_at`: the contract was ended then.
     """
 
     term_id: UUID
@@ -97,6 +117,10 @@ class HourlyTerm:
     method_failed: bool
     created_at: datetime
     accepted_at: datetime | None = None
+    collect: Collect = Collect.ARREARS
+    unused: Unused = Unused.ROLL
+    paused_at: datetime | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +156,11 @@ class Week:
     advanced_minor: int = 0
     charge_attempts: int = 0
     code: str = ""
+
+    @property
+    def is_prefunded(self) -> bool:
+        """Whether it has a slot of its own before it is invoiced, for its deposit."""
+        return self.slot_id is not None and self.state in {WeekState.OPEN, WeekState.PAYEE_REVIEW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +280,10 @@ class Worked:
     moved_entries: tuple[tuple[TimeEntry, TimeEntry], ...] = ()
     claims: tuple[ClientClaim, ...] = ()
     moved_claims: tuple[tuple[ClientClaim, ClientClaim], ...] = ()
+    disputes: tuple[LineDispute, ...] = ()
+    moved_disputes: tuple[tuple[LineDispute, LineDispute], ...] = ()
+    runs: tuple[TimeRun, ...] = ()
+    moved_runs: tuple[tuple[TimeRun, TimeRun], ...] = ()
 
 
 class Step(NamedTuple):

@@ -1,4 +1,4 @@
-"""The money map of worked weeks: P26 and P28 to P30 of domain/escrow.md 2.10.
+"""The money map of worked weeks: P26 to P30 of domain/escrow.md 2.10.
 
 P26 is P01 on the week's slot. P29 comes in two steps that sum to its row: the client's payment
 fills the slot like any other (P01), and what was advanced leaves it at once.
@@ -7,11 +7,19 @@ fills the slot like any other (P01), and what was advanced leaves it at once.
 from uuid import UUID
 
 from escrow.movements import Entries, p01_fund
+from escrow.movements_more import p13_split
 from ledger.chart import account
 from ledger.model import AccountKey, Book, Entry, Line
 
 p26_charge_week = p01_fund
 """A week charged in arrears is a slot paid for: money held, his fee deferred, the rail's our cost.
+"""
+
+
+p27_settle_line = p13_split
+"""A frozen line is found unqualified and goes back with its part of the client's fee.
+
+P27 is P13 without a share of the payee; what of a line is upheld after the review is his share.
 """
 
 

@@ -43,3 +43,63 @@ class RateOnlyRises(Refusal):
     """The client may raise a rate by himself; a lower one is a new term, which both sign."""
 
     code = "escrow.rate_only_rises"
+
+
+class UnknownLine(Refusal):
+    """The week's invoice has no such line."""
+
+    code = "escrow.unknown_line"
+
+
+class UnknownLineDispute(Refusal):
+    """There is no disputed line with this id."""
+
+    code = "escrow.unknown_line_dispute"
+
+
+class LineDisputedAlready(Refusal):
+    """A line is disputed once."""
+
+    code = "escrow.line_disputed_already"
+
+
+class BadRefund(Refusal):
+    """What goes back of a line is zero to all that is frozen of it."""
+
+    code = "escrow.bad_refund"
+
+
+class LineInPerson(Refusal):
+    """People decide on a contested line, not programs."""
+
+    code = "escrow.line_in_person"
+
+
+class LineNotProposed(Refusal):
+    """Nobody has proposed what shall become of the line."""
+
+    code = "escrow.line_not_proposed"
+
+
+class LineSamePerson(Refusal):
+    """Who proposed does not approve."""
+
+    code = "escrow.line_same_person"
+
+
+class LoggingPaused(Refusal):
+    """The client's payment failed: nothing is logged that was worked since, until it is made."""
+
+    code = "escrow.logging_paused"
+
+
+class RunsAlready(Refusal):
+    """The payee's time runs already, under this term or another."""
+
+    code = "escrow.runs_already"
+
+
+class UnknownRun(Refusal):
+    """There is no run with this id."""
+
+    code = "escrow.unknown_run"

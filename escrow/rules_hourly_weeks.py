@@ -26,6 +26,7 @@ from escrow.rules import Deal, subject_of
 from escrow.rules_deal import event
 from escrow.rules_hourly import close_alarm, opened
 from escrow.rules_hourly_advance import advance
+from escrow.rules_hourly_lines_end import release_undisputed
 from escrow.rules_hourly_step import moved_week, told_week, week_facts, week_step, week_subject
 from escrow.rules_release import release_earned
 
@@ -160,13 +161,24 @@ def try_again(week: Week, contract: Contract, command: WeekCommand, at: datetime
     )
 
 
-def end_review(week: Week, deal: Deal, command: WeekCommand, at: datetime, new_id: UUID) -> Step:
+def end_review(
+    week: Week,
+    deal: Deal,
+    command: WeekCommand,
+    at: datetime,
+    new_id: UUID,
+    *,
+    frozen_minor: int = 0,
+) -> Step:
     """Friday night: release what was paid, advance what is protected, say what stays unpaid.
 
-    Refuses `escrow.held`, `escrow.not_cleared`, and `escrow.wrong_state` while a dispute or a
-    refund request of the slot is not over.
+    `frozen_minor` is what disputed lines have frozen; what is undisputed is released. Refuses
+    `escrow.held`, `escrow.not_cleared`, and `escrow.wrong_state` while a dispute of the whole slot
+    is not over.
     """
     slot = deal.slot
+    if week.state is WeekState.IN_REVIEW and 0 < frozen_minor == slot.disputed_minor:
+        return release_undisputed(week, deal, command, at, new_id)
     if week.state in {WeekState.IN_REVIEW, WeekState.UNPAID}:
         return _release(week, deal, command, at, new_id)
     if week.protected_minor:

@@ -1,7 +1,7 @@
 """Decisions that send money back to the client: given back, by silence, by a lower price."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -104,8 +104,15 @@ def send_back(
     deal: Deal, fundings: Mapping[UUID, Funding], amount_minor: int, at: datetime, new_id: NewId
 ) -> Back:
     """P14 for a part of a slot, or for all of it: newest lot first, each by the way it came."""
+    parts = take_newest(deal.slot, deal.lots, amount_minor)
+    return back_of(deal, fundings, parts, at, new_id)
+
+
+def back_of(
+    deal: Deal, fundings: Mapping[UUID, Funding], parts: Sequence[Part], at: datetime, new_id: NewId
+) -> Back:
+    """P14 for these parts of lots, each by the way it came."""
     slot, contract = deal.slot, deal.contract
-    parts = take_newest(slot, deal.lots, amount_minor)
     per_funding: dict[UUID, list[Part]] = defaultdict(list)
     for part in parts:
         per_funding[part.lot.funding_id].append(part)
@@ -125,7 +132,7 @@ def send_back(
             to_wallet_minor=to_wallet,
             fee_minor=fee,
         ),
-        amount_minor=amount_minor,
+        amount_minor=sum(part.amount_minor for part in parts),
         fee_minor=fee,
         refunds=refunds,
         moved_lots=tuple((part.lot, gone(part)) for part in parts),

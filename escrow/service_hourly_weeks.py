@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from escrow import rules_hourly_weeks, store, store_hourly
+from escrow import rules_hourly_weeks, store, store_hourly, store_hourly_lines
 from escrow.commands_hourly import WeekCommand
 from escrow.machine_hourly import AWAITING_MONEY
 from escrow.maths_hourly import judge, week_of
@@ -118,9 +118,18 @@ def week_review_end(connection: Connection, due: Sequence[DueTimer], at: datetim
         in {WeekState.IN_REVIEW, WeekState.INVOICED, WeekState.CHARGE_FAILED}
     ]
 
+    frozen = store_hourly_lines.sum_frozen(connection, list(deals))
+
     def decide(command: WeekCommand) -> Step:
         week = weeks[command.week_id]
-        return rules_hourly_weeks.end_review(week, deals[slot_of(week)], command, at, new_id())
+        return rules_hourly_weeks.end_review(
+            week,
+            deals[slot_of(week)],
+            command,
+            at,
+            new_id(),
+            frozen_minor=frozen.get(slot_of(week), 0),
+        )
 
     outcomes = run_hours(connection, _commands(running), decide, at=at)
     waits = {Held.code, NotCleared.code, WrongState.code}

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table
 from escrow.model import Method, Role
 from escrow.model_hourly import (
     ClientClaim,
+    Collect,
     EntryState,
     HourlyTerm,
     Rate,
@@ -18,6 +19,7 @@ from escrow.model_hourly import (
     TermState,
     TimeEntry,
     Unprotected,
+    Unused,
     Week,
     WeekLine,
     WeekState,
@@ -27,7 +29,9 @@ from escrow.tables_hourly import (
     CLIENT_CLAIM,
     HOURLY_RATE,
     HOURLY_TERM,
+    LINE_DISPUTE,
     TIME_ENTRY,
+    TIME_RUN,
     WEEK_LINE,
     WORK_WEEK,
 )
@@ -52,16 +56,24 @@ def _insert(table: Table) -> str:
 
 
 _ADD_TERM: Final = "INSERT INTO term (id, contract_id, kind, created_at) VALUES (%s, %s, %s, %s)"
-_TERM_CHANGES: Final = ("state", "version", "limit_minutes", "method_failed", "accepted_at")
+_TERM_CHANGES: Final = (
+    *("state", "version", "limit_minutes", "method_failed", "accepted_at", "paused_at"),
+    *("ended_at",),
+)
 _WEEK_CHANGES: Final = (
     *("slot_id", "state", "version", "limit_minutes", "amount_minor", "protected_minor"),
-    *("advanced_minor", "charge_attempts", "code"),
+    *("advanced_minor", "charge_attempts", "code", "ends_at", "invoice_at", "review_ends_at"),
 )
 _ENTRY_CHANGES: Final = (
     *("week_id", "started_at", "ended_at", "source", "memo", "rate_minor", "state", "version"),
     *("billed_minutes", "over_limit", "is_protected", "reason", "line_no"),
 )
 _CLAIM_CHANGES: Final = ("state", "version", "proposed_by", "approved_by")
+_DISPUTE_CHANGES: Final = (
+    *("state", "version", "served_at", "served_by", "channel", "proof", "due_at", "reply"),
+    *("proposed_refund_minor", "proposed_by", "approved_by", "refunded_minor", "ended_at"),
+)
+_RUN_CHANGES: Final = ("started_at", "memo", "activity", "state", "version", "ended_at")
 
 _FIND_WAITING: Final = f"""
 SELECT {_names(WORK_WEEK)} FROM work_week
@@ -109,6 +121,7 @@ FROM unnest(%s::text[]) WITH ORDINALITY AS p (id, place) ORDER BY place
 def _term(row: Sequence[Any]) -> HourlyTerm:
     cells = list(row)
     cells[4], cells[6], cells[9] = TermState(row[4]), Role(row[6]), Method(row[9])
+    cells[16], cells[17] = Collect(row[16]), Unused(row[17])
     return HourlyTerm(*cells)
 
 
@@ -341,6 +354,10 @@ def write(connection: Connection, some: Sequence[Worked]) -> None:
     _save(connection, TIME_ENTRY, "id", _ENTRY_CHANGES, [w.moved_entries for w in some])
     _add_rows(connection, CLIENT_CLAIM, [c for worked in some for c in worked.claims])
     _save(connection, CLIENT_CLAIM, "week_id", _CLAIM_CHANGES, [w.moved_claims for w in some])
+    _add_rows(connection, LINE_DISPUTE, [d for worked in some for d in worked.disputes])
+    _save(connection, LINE_DISPUTE, "id", _DISPUTE_CHANGES, [w.moved_disputes for w in some])
+    _save(connection, TIME_RUN, "id", _RUN_CHANGES, [w.moved_runs for w in some])
+    _add_rows(connection, TIME_RUN, [r for worked in some for r in worked.runs])
 
 
 def _add_rows(connection: Connection, table: Table, rows: Sequence[Any]) -> None:

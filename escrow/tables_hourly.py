@@ -1,4 +1,4 @@
-"""The tables of hours as SQLAlchemy Core sees them; the migration `v0015_hourly` makes them.
+"""The tables of hours as SQLAlchemy Core sees them; the migrations v0015 and v0020 make them.
 
 Columns stand in the order of the rows in `escrow.model_hourly`.
 """
@@ -25,6 +25,10 @@ HOURLY_TERM: Final = table(
     method_failed=FLAG,
     created_at=TIME,
     accepted_at=TIME,
+    collect=TEXT,
+    unused=TEXT,
+    paused_at=TIME,
+    ended_at=TIME,
 )
 
 HOURLY_RATE: Final = table("hourly_rate", term_id=ID, seq=COUNT, rate_minor=MINOR, from_at=TIME)
@@ -101,4 +105,46 @@ CLIENT_CLAIM: Final = table(
     made_at=TIME,
     proposed_by=ID,
     approved_by=ID,
+)
+
+LINE_DISPUTE: Final = table(
+    "line_dispute",
+    id=ID,
+    week_id=ID,
+    line_no=COUNT,
+    slot_id=ID,
+    contract_id=ID,
+    currency=TEXT,
+    amount_minor=MINOR,
+    protected_minor=MINOR,
+    opened_by=ID,
+    reason=TEXT,
+    opened_at=TIME,
+    state=TEXT,
+    version=COUNT,
+    served_at=TIME,
+    served_by=ID,
+    channel=TEXT,
+    proof=TEXT,
+    due_at=TIME,
+    reply=TEXT,
+    proposed_refund_minor=MINOR,
+    proposed_by=ID,
+    approved_by=ID,
+    refunded_minor=MINOR,
+    ended_at=TIME,
+)
+
+TIME_RUN: Final = table(
+    "time_run",
+    id=ID,
+    term_id=ID,
+    contract_id=ID,
+    payee_id=ID,
+    started_at=TIME,
+    memo=TEXT,
+    activity=COUNT,
+    state=TEXT,
+    version=COUNT,
+    ended_at=TIME,
 )

@@ -25,6 +25,7 @@ from escrow.service_clocks import pause_clocks, resume_clocks
 from escrow.service_deal import close
 from escrow.service_dispute_clocks import DISPUTE_HANDLERS
 from escrow.service_funding import lock_payments
+from escrow.service_hourly_lines import LINE_HANDLERS
 from escrow.service_hourly_money import expire_funding
 from escrow.service_hourly_weeks import HANDLERS as WEEKS
 from escrow.service_refund import refund_unanswered, settle_dormant
@@ -132,6 +133,7 @@ HANDLERS: Final = MappingProxyType(
         "escrow.dormant": dormant,
         "escrow.close_contract": close_contract,
         **WEEKS,
+        **LINE_HANDLERS,
         **DISPUTE_HANDLERS,
         **RETAINER_HANDLERS,
     }

@@ -8,23 +8,30 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from escrow.machine import Machine, Trigger
-from escrow.machine_hourly import ENTRIES, WEEKS
+from escrow.machine_hourly import ENTRIES, LINE_DISPUTES, RUNS, WEEKS
 from escrow.model import Role
 from escrow.model_hourly import EntryState, WeekState
+from escrow.model_lines import LineState
+from escrow.model_runs import RunState
 from escrow.refusals import NotYours, WrongState
 from escrow.rules import step
 from tests.escrow.stage_hourly import HourlyStage
 
 WEEK_ROWS = """
 - open_week client payee system -> open
+open start_funding system -> =
 open close_week system -> payee_review
 payee_review invoice system -> invoiced
 payee_review close system -> closed
+payee_review bill_deposit system -> in_review
+in_review dispute_line client -> =
+in_review release_undisputed system -> lines_disputed
+lines_disputed review_ends system -> released
 invoiced,charge_failed fund system -> in_review
 invoiced funding_ended system -> charge_failed
 charge_failed,advanced,unpaid start_funding system -> =
 in_review review_ends system -> released
-in_review give_back system -> refunded
+in_review,lines_disputed give_back system -> refunded
 invoiced,charge_failed advance system -> advanced
 invoiced,charge_failed leave_unpaid system -> unpaid
 advanced settle_advance system -> released
@@ -42,7 +49,33 @@ logged lock system -> locked
 logged,locked,late_approved bill system -> billed
 """
 
-MACHINES = [(WEEKS, WeekState, WEEK_ROWS), (ENTRIES, EntryState, ENTRY_ROWS)]
+RUN_ROWS = """
+- start_time payee -> running
+running cut_time system -> =
+running stop_time payee system -> stopped
+running discard_time payee -> discarded
+"""
+
+LINE_ROWS = """
+- open_dispute client -> opened
+opened serve operator system -> awaiting_reply
+opened,awaiting_reply reply payee -> contested
+opened,awaiting_reply,contested concede payee -> refunded
+opened,awaiting_reply,contested withdraw_dispute client -> upheld
+awaiting_reply uphold_line system -> upheld
+awaiting_reply refund_line system -> refunded
+contested propose_decision operator -> =
+contested uphold_line operator -> upheld
+contested refund_line operator -> refunded
+"""
+
+MACHINES = [
+    (WEEKS, WeekState, WEEK_ROWS),
+    (ENTRIES, EntryState, ENTRY_ROWS),
+    (RUNS, RunState, RUN_ROWS),
+    (LINE_DISPUTES, LineState, LINE_ROWS),
+]
+NAMES = ["week", "entry", "run", "line"]
 
 
 def rows_of(listing: str) -> dict[tuple[str, str, str], str]:
@@ -56,7 +89,7 @@ def rows_of(listing: str) -> dict[tuple[str, str, str], str]:
     return found
 
 
-@pytest.mark.parametrize(("machine", "states", "listing"), MACHINES, ids=["week", "entry"])
+@pytest.mark.parametrize(("machine", "states", "listing"), MACHINES, ids=NAMES)
 def test_every_state_trigger_and_role(machine: Machine, states: Any, listing: str) -> None:
     """In the list a step leads where it says; any other is refused, a stranger's always."""
     expected = rows_of(listing)
@@ -81,13 +114,18 @@ def test_the_steps_in_the_database_are_those_of_the_tables(connection: Connectio
     stored = connection.execute(
         text(
             "SELECT machine, from_state, to_state FROM machine_step"
-            " WHERE machine IN ('work_week', 'time_entry')"
+            " WHERE machine IN ('work_week', 'time_entry', 'time_run', 'line_dispute')"
         )
     )
 
     assert {tuple(row) for row in stored} == {
         (name, str(start), str(row.to))
-        for name, machine in (("work_week", WEEKS), ("time_entry", ENTRIES))
+        for name, machine in (
+            ("work_week", WEEKS),
+            ("time_entry", ENTRIES),
+            ("time_run", RUNS),
+            ("line_dispute", LINE_DISPUTES),
+        )
         for (start, _), row in machine.items()
         if start is not None and row.to != start
     }

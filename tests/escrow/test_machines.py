@@ -54,8 +54,8 @@ awaiting_funding fund_from_wallet client system -> funded
 funding fund rail -> funded
 funding funding_ended client system rail -> awaiting_funding
 {HOLDING},disputed clear rail -> =
-{WORKING} start_top_up client -> =
-{WORKING} top_up_from_wallet client -> =
+{WORKING} start_top_up client system -> =
+{WORKING} top_up_from_wallet client system -> =
 {HOLDING},disputed top_up rail -> =
 {WORKING} submit payee -> submitted
 submitted withdraw_submission payee -> funded
@@ -77,7 +77,7 @@ dormant refund_dormant system operator -> refunded
 {WORKING} amend_down client payee -> =
 {WORKING} roll_rest client payee -> released
 {WORKING} roll_all client payee -> cancelled
-awaiting_funding roll_in client payee -> funded
+awaiting_funding roll_in client payee system -> funded
 {WORKING} roll_in client payee system -> =
 {HOLDING},released,refunded refund_later payee operator -> =
 {HOLDING},released,refunded dispute_released client operator -> =
@@ -97,6 +97,10 @@ disputed split_part system -> =
 {WORKING} settle_rolled system -> cancelled
 {WORKING} settle_advance system -> released
 {WORKING} settle_advance_part system -> =
+{WORKING} settle_deposit system -> =
+funded,disputed freeze_line system -> disputed
+disputed thaw_line system -> =
+disputed release_undisputed system -> =
 disputed split_released system -> released
 disputed split_refunded system -> refunded
 """

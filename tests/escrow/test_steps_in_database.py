@@ -8,7 +8,7 @@ from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import AT_ONCE as RESOLVED_AT_ONCE
 from escrow.machine_dispute import DISPUTES
-from escrow.machine_hourly import ENTRIES, WEEKS
+from escrow.machine_hourly import ENTRIES, LINE_DISPUTES, RUNS, WEEKS
 from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
 from tests.escrow.stage import Stage
@@ -25,6 +25,8 @@ MACHINES = {
     "drawdown": DRAWDOWNS,
     "work_week": WEEKS,
     "time_entry": ENTRIES,
+    "time_run": RUNS,
+    "line_dispute": LINE_DISPUTES,
     "claim": CLAIMS,
 }
 

@@ -1,0 +1,310 @@
+"""How a disputed line ends: upheld, or refunded in whole or in part, to the cent (P12, P27).
+
+While the week is under review what is upheld thaws, and is released with the rest on Friday. After
+the review it is released at once, since nothing else keeps it.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from escrow.commands import SlotCommand
+from escrow.machine import Timer, Transition, Trigger
+from escrow.machine_slot import SLOTS
+from escrow.maths import Part, commission_minor, take_newest
+from escrow.model import Plan, Release, Slot, SlotState
+from escrow.model_hourly import Step, Week, WeekState, Worked
+from escrow.model_lines import LineCommand, LineDispute, LineState
+from escrow.movements import Entries, p10_release_part
+from escrow.movements_hourly import p27_settle_line
+from escrow.movements_more import p12_thaw
+from escrow.rules import Deal, clocks, slot_step, subject_of
+from escrow.rules_deal import acted, event
+from escrow.rules_hourly_lines import LineCase, dispute_facts, line_step, moved_line
+from escrow.rules_hourly_step import moved_week, told_week, week_facts, week_step
+from escrow.rules_refund import Back, NewId, back_of, refund_detail, refund_facts
+from escrow.rules_release import new_release, release_facts, security_alarm
+from kernel.commands import Command
+from kernel.principals import SYSTEM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Division:
+    """What becomes of a frozen line: back to the client, released, or thawed; with the fee's parts.
+
+    `parts` are the lots that give back, newest first; `fee_back_minor` is the fee in them, and
+    `fee_earned_minor` is earned by the release.
+    """
+
+    parts: tuple[Part, ...]
+    back_minor: int
+    released_minor: int
+    thawed_minor: int
+    fee_back_minor: int
+    fee_earned_minor: int
+
+
+def concede(case: LineCase, command: LineCommand, at: datetime, new_id: NewId) -> Step:
+    """The payee agrees: all of the line goes back (P27)."""
+    return _end(case, Trigger.CONCEDE, case.dispute.amount_minor, command, at, new_id)
+
+
+def withdraw(case: LineCase, command: LineCommand, at: datetime, new_id: NewId) -> Step:
+    """The client thinks better of it: the line is upheld."""
+    return _end(case, Trigger.WITHDRAW_DISPUTE, 0, command, at, new_id)
+
+
+def default(case: LineCase, command: LineCommand, at: datetime, new_id: NewId) -> Step:
+    """The payee was told and said nothing: protected hours are upheld, the others go back."""
+    return _decide(
+        case, case.dispute.amount_minor - case.dispute.protected_minor, command, at, new_id
+    )
+
+
+def approve(case: LineCase, command: LineCommand, at: datetime, new_id: NewId) -> Step:
+    """A second operator agrees with what the first one proposed; it is carried out."""
+    return _decide(case, case.dispute.proposed_refund_minor or 0, command, at, new_id)
+
+
+def release_undisputed(
+    week: Week, deal: Deal, command: Command, at: datetime, release_id: UUID
+) -> Step:
+    """Friday night: what no line has frozen goes to the payee, with its part of the fee (P10)."""
+    row, _ = week_step(week, deal.contract, Trigger.RELEASE_UNDISPUTED, command)
+    after = moved_week(week, state=WeekState(row.to))
+    slot, contract = deal.slot, deal.contract
+    said = told_week(after, "week.released_undisputed", command, at)
+    free = slot.held_minor - slot.disputed_minor
+    slot_row = _slot_row(deal, Trigger.RELEASE_UNDISPUTED, at)
+    if not free:
+        plan = Plan(drafts=(said,), facts=week_facts(after, slot.currency))
+        return Step(plan, Worked(moved_weeks=((week, after),)))
+    kept_fee = slot.fee_deferred_minor * slot.disputed_minor // slot.held_minor
+    earned = slot.fee_deferred_minor - kept_fee
+    release = _release(deal, free, at, release_id)
+    entries = p10_release_part(
+        slot_id=slot.id,
+        payee_id=contract.payee_id,
+        currency=slot.currency,
+        amount_minor=free,
+        commission_minor=release.commission_minor,
+        fee_earned_minor=earned,
+    )
+    rest = acted(
+        slot,
+        at,
+        state=SlotState(slot_row.to),
+        held_minor=slot.disputed_minor,
+        released_minor=slot.released_minor + free,
+        fee_deferred_minor=kept_fee,
+    )
+    detail = {"by": Trigger.RELEASE_UNDISPUTED.value, "release_id": str(release_id)}
+    draft = event(
+        command,
+        at,
+        kind="slot.partly_released",
+        subject=subject_of(slot),
+        entries=entries,
+        detail=detail,
+    )
+    return Step(
+        Plan(
+            drafts=(draft, said),
+            facts=week_facts(after, slot.currency, release=release_facts(release)),
+            moved_slots=((slot, rest),),
+            releases=(release,),
+            alarms=(security_alarm(release),),
+        ),
+        Worked(moved_weeks=((week, after),)),
+    )
+
+
+def _decide(
+    case: LineCase, back_minor: int, command: LineCommand, at: datetime, new_id: NewId
+) -> Step:
+    trigger = Trigger.REFUND_LINE if back_minor else Trigger.UPHOLD_LINE
+    approver = None if command.actor == SYSTEM else command.actor.principal_id
+    return _end(case, trigger, back_minor, command, at, new_id, approved_by=approver)
+
+
+def _end(
+    case: LineCase,
+    trigger: Trigger,
+    back_minor: int,
+    command: LineCommand,
+    at: datetime,
+    new_id: NewId,
+    **changes: Any,  # noqa: ANN401  fields of LineDispute
+) -> Step:
+    """Carry out what becomes of the line, in the slot, in the week and in the books."""
+    row, role = line_step(case, trigger, command)
+    ended = moved_line(
+        case.dispute, row, refunded_minor=back_minor, due_at=None, ended_at=at, **changes
+    )
+    assert (ended.state is LineState.REFUNDED) == (back_minor > 0)
+    slot = case.deal.slot
+    split = divide(case, back_minor)
+    after, slot_row = _slot_after(case, split, at)
+    back = back_of(case.deal, case.fundings, split.parts, at, new_id) if back_minor else None
+    release = (
+        _release(case.deal, split.released_minor, at, new_id()) if split.released_minor else None
+    )
+    set_to, cancelled, _ = clocks(slot_row, after, case.contract, at)
+    said, moved_weeks = _week_after(case, after, command, at)
+    detail = {"by": role.value, "week_id": str(ended.week_id), "line_no": ended.line_no}
+    draft = event(
+        command,
+        at,
+        kind=f"line.{ended.state.value}",
+        subject=ended.subject,
+        entries=_entries(case, split, release, back),
+        detail={**detail, **(refund_detail(back, by=trigger.value) if back else {})},
+    )
+    plan = Plan(
+        drafts=(draft, *said),
+        facts=_facts(ended, after, back, release),
+        moved_slots=((slot, after),),
+        releases=(release,) if release else (),
+        refunds=back.refunds if back else (),
+        moved_lots=back.moved_lots if back else (),
+        moved_fundings=back.moved_fundings if back else (),
+        asks=back.asks if back else (),
+        alarms=(*set_to, *((security_alarm(release),) if release else ())),
+        cancelled=(*cancelled, (ended.subject, Timer.LINE_REPLY)),
+    )
+    moved_disputes = ((case.dispute, ended),)
+    return Step(plan, Worked(moved_disputes=moved_disputes, moved_weeks=moved_weeks))
+
+
+def divide(case: LineCase, back_minor: int) -> Division:
+    """The line's money and its part of the client's fee; the odd cent stays with the slot.
+
+    All deferred fee belongs to what the slot holds, so the last of it takes all of it.
+    """
+    slot, amount = case.deal.slot, case.dispute.amount_minor
+    kept = amount - back_minor
+    is_over = case.week.state is WeekState.LINES_DISPUTED
+    released = kept if is_over else 0
+    fee = slot.fee_deferred_minor * amount // slot.held_minor
+    parts = _parts(case, back_minor, fee * back_minor // amount)
+    fee_back = sum(part.fee_minor for part in parts)
+    is_last = slot.held_minor == back_minor + released
+    return Division(
+        parts=parts,
+        back_minor=back_minor,
+        released_minor=released,
+        thawed_minor=kept - released,
+        fee_back_minor=fee_back,
+        fee_earned_minor=fee - fee_back if released or is_last else 0,
+    )
+
+
+def _slot_after(case: LineCase, split: Division, at: datetime) -> tuple[Slot, Transition]:
+    slot = case.deal.slot
+    frozen = slot.disputed_minor - case.dispute.amount_minor
+    held = slot.held_minor - split.back_minor - split.released_minor
+    released = slot.released_minor + split.released_minor
+    if split.back_minor or split.released_minor:
+        trigger = Trigger.SPLIT_PART
+        if not held:
+            trigger = Trigger.SPLIT_RELEASED if released else Trigger.SPLIT_REFUNDED
+    else:
+        trigger = Trigger.THAW_LINE
+    row = _slot_row(case.deal, trigger, at)
+    state = SlotState(row.to)
+    if held and not frozen:
+        state = SlotState(_slot_row(case.deal, Trigger.RESTORE_FUNDED, at).to)
+    after = acted(
+        slot,
+        at,
+        state=state,
+        held_minor=held,
+        disputed_minor=frozen,
+        released_minor=released,
+        refunded_minor=slot.refunded_minor + split.back_minor,
+        fee_deferred_minor=slot.fee_deferred_minor - split.fee_back_minor - split.fee_earned_minor,
+    )
+    return after, row
+
+
+def _parts(case: LineCase, back_minor: int, fee_minor: int) -> tuple[Part, ...]:
+    """The lots that give back, newest first, the fee in proportion and within what each has."""
+    if not back_minor:
+        return ()
+    parts, left = [], back_minor
+    for part in take_newest(case.deal.slot, case.deal.lots, back_minor):
+        room = part.lot.fee_minor - part.lot.fee_gone_minor
+        share = min(room, fee_minor * part.amount_minor // left)
+        parts.append(Part(part.lot, part.amount_minor, share))
+        fee_minor, left = fee_minor - share, left - part.amount_minor
+    return tuple(parts)
+
+
+def _release(deal: Deal, amount_minor: int, at: datetime, release_id: UUID) -> Release:
+    ours = commission_minor(
+        amount_minor,
+        released_before_minor=deal.slot.kept_minor,
+        rate_bps=deal.contract.terms.commission_bps,
+    )
+    return new_release(
+        release_id,
+        deal.contract,
+        deal.slot.id,
+        gross_minor=amount_minor,
+        ours_minor=ours,
+        at=at,
+    )
+
+
+def _entries(
+    case: LineCase, split: Division, release: Release | None, back: Back | None
+) -> Entries:
+    slot, contract = case.deal.slot, case.contract
+    sent = {ask.id for ask in back.asks} if back else set()
+    refunds = back.refunds if back else ()
+    return p12_thaw(
+        slot_id=slot.id, currency=slot.currency, amount_minor=split.thawed_minor
+    ) + p27_settle_line(
+        slot_id=slot.id,
+        client_id=contract.client_id,
+        payee_id=contract.payee_id,
+        currency=slot.currency,
+        payee_minor=split.released_minor,
+        commission_minor=release.commission_minor if release else 0,
+        fee_earned_minor=split.fee_earned_minor,
+        refunds=tuple((each.id, each.total_minor) for each in refunds if each.id in sent),
+        to_wallet_minor=sum(each.total_minor for each in refunds if each.id not in sent),
+        fee_returned_minor=split.fee_back_minor,
+    )
+
+
+def _week_after(
+    case: LineCase, slot: Slot, command: Command, at: datetime
+) -> tuple[tuple[Any, ...], tuple[tuple[Week, Week], ...]]:
+    """The week ends with its last disputed line, once its review is over."""
+    week = case.week
+    if week.state is not WeekState.LINES_DISPUTED or slot.held_minor:
+        return (), ()
+    trigger = Trigger.REVIEW_ENDS if slot.state is SlotState.RELEASED else Trigger.GIVE_BACK
+    row, _ = week_step(week, case.contract, trigger, replace(command, actor=SYSTEM))
+    after = moved_week(week, state=WeekState(row.to))
+    return (told_week(after, f"week.{after.state.value}", command, at),), ((week, after),)
+
+
+def _facts(
+    ended: LineDispute, slot: Slot, back: Back | None, release: Release | None
+) -> dict[str, Any]:
+    more: dict[str, object] = {"slot_state": slot.state.value}
+    if back:
+        found = refund_facts(back, slot.currency)
+        more |= {"refund_ids": found["refund_ids"], "fee_returned": found["fee_returned"]}
+    if release:
+        more["release"] = release_facts(release)
+    return dispute_facts(ended, **more)
+
+
+def _slot_row(deal: Deal, trigger: Trigger, at: datetime) -> Transition:
+    """The slot's own row for what the engine does to it, with its guards."""
+    row, _ = slot_step(SLOTS, deal, trigger, SlotCommand(actor=SYSTEM, slot_id=deal.slot.id), at)
+    return row
