@@ -210,8 +210,8 @@ class Lot:
 class Release:
     """Money released to the payee, from a slot or a tip, in its security hold until available.
 
-    `withheld_gross_minor` is the part that a dispute took out of it, for now or for good, before
-    commission; `withheld_net_minor` what it took from the payee.
+    `taken_gross_minor` is the part that a dispute took out of it, for now or for good, before
+    commission; `taken_net_minor` what it took from the payee.
     """
 
     id: UUID
@@ -223,8 +223,8 @@ class Release:
     commission_minor: int
     available_at: datetime
     state: ReleaseState = ReleaseState.PENDING
-    withheld_gross_minor: int = 0
-    withheld_net_minor: int = 0
+    taken_gross_minor: int = 0
+    taken_net_minor: int = 0
 
     @property
     def net_minor(self) -> int:
@@ -234,7 +234,7 @@ class Release:
     @property
     def free_minor(self) -> int:
         """What the payee gets of it when its security hold ends."""
-        return self.net_minor - self.withheld_net_minor
+        return self.net_minor - self.taken_net_minor
 
 
 @dataclass(frozen=True, slots=True)

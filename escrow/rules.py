@@ -78,7 +78,7 @@ class Deal:
         """How much of the release in its security hold may be disputed, before commission."""
         if self.in_hold is None:
             return 0
-        left = self.in_hold.gross_minor - self.in_hold.withheld_gross_minor
+        left = self.in_hold.gross_minor - self.in_hold.taken_gross_minor
         return min(left, self.slot.kept_minor - self.slot.contested_minor)
 
 

@@ -181,8 +181,8 @@ def _set_aside(deal: Deal, dispute: Dispute, kind: str, command: Command, at: da
     after = acted(slot, at, contested_minor=slot.contested_minor + dispute.claim_minor)
     kept = replace(
         release,
-        withheld_gross_minor=release.withheld_gross_minor + dispute.claim_minor,
-        withheld_net_minor=release.withheld_net_minor + dispute.reserved_minor,
+        taken_gross_minor=release.taken_gross_minor + dispute.claim_minor,
+        taken_net_minor=release.taken_net_minor + dispute.reserved_minor,
     )
     draft = event(
         command,
@@ -230,8 +230,8 @@ def _put_back(release: Release, dispute: Dispute, net_minor: int) -> Release:
     step(RELEASES, release.state, Trigger.PUT_BACK, (Role.SYSTEM,))
     return replace(
         release,
-        withheld_gross_minor=release.withheld_gross_minor - (dispute.payee_minor or 0),
-        withheld_net_minor=release.withheld_net_minor - net_minor,
+        taken_gross_minor=release.taken_gross_minor - (dispute.payee_minor or 0),
+        taken_net_minor=release.taken_net_minor - net_minor,
     )
 
 

@@ -163,7 +163,7 @@ def file_evidence(case: Case, command: FileEvidence, at: datetime) -> Moves:
 
 
 def extend(case: Case, command: DisputeCommand, at: datetime) -> Moves:
-    """The running stage gets its length once more; by an operator, with a reason for both."""
+    """The running stage gets its length once more; by an operator, and both are told why."""
     row, _ = dispute_step(case, Trigger.EXTEND, command, at)
     if not command.reason.strip():
         raise ReasonRequired(dispute_id=str(case.dispute.id))
@@ -173,7 +173,13 @@ def extend(case: Case, command: DisputeCommand, at: datetime) -> Moves:
     (alarm,) = stage_alarms(replace(row, arms=(clock,)), dispute, dispute.due_at)
     window = alarm.due_at if clock is Timer.DISPUTE_REPLY else dispute.heard_by
     after = moved_dispute(dispute, due_at=alarm.due_at, heard_by=window, extended_in=dispute.state)
-    detail = {"stage": dispute.state.value, "due_at": alarm.due_at.isoformat()}
+    contract = case.deal.contract
+    detail = {
+        "stage": dispute.state.value,
+        "due_at": alarm.due_at.isoformat(),
+        "was_due_at": dispute.due_at.isoformat(),
+        "told": [str(contract.client_id), str(contract.payee_id)],
+    }
     return _moves(case, after, command, at, "dispute.extended", detail=detail, alarms=(alarm,))
 
 

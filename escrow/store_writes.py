@@ -90,8 +90,8 @@ _SAVE_FUNDINGS: Final = _update(FUNDING, ("id",), _FUNDING_CHANGES, ("version", 
 _SAVE_LOTS: Final = _update(
     LOT, ("slot_id", "seq"), ("gone_minor", "fee_gone_minor"), ("gone_minor",)
 )
-_RELEASE_CHANGES: Final = ("state", "withheld_gross_minor", "withheld_net_minor")
-_RELEASE_SAME: Final = ("state", "withheld_net_minor")
+_RELEASE_CHANGES: Final = ("state", "taken_gross_minor", "taken_net_minor")
+_RELEASE_SAME: Final = ("state", "taken_net_minor")
 _SAVE_RELEASES: Final = _update(RELEASE, ("id",), _RELEASE_CHANGES, _RELEASE_SAME)
 _SAVE_REFUNDS: Final = _update(REFUND, ("id",), _REFUND_CHANGES, ("version", "state"))
 _SAVE_AMENDMENTS: Final = _update(AMENDMENT, ("id",), ("state",), ("state",))

@@ -120,8 +120,8 @@ RELEASE: Final = table(
     commission_minor=MINOR,
     available_at=TIME,
     state=TEXT,
-    withheld_gross_minor=MINOR,
-    withheld_net_minor=MINOR,
+    taken_gross_minor=MINOR,
+    taken_net_minor=MINOR,
 )
 
 REFUND: Final = table(

@@ -132,7 +132,7 @@ class TermAnswer(Answer):
 
 
 class SlotAnswer(Answer):
-    """A slot: what holds money."""
+    """A slot: what holds money. `contested` is what a dispute set aside of what was released."""
 
     id: IdText
     term_id: IdText
@@ -149,6 +149,7 @@ class SlotAnswer(Answer):
     refunded: Money
     rolled_out: Money
     disputed: Money
+    contested: Money
     uncleared: Money
     unpaid: Money
     submission_no: int
@@ -214,7 +215,7 @@ class FundingAnswer(Answer):
 
 
 class ReleaseAnswer(Answer):
-    """Money released to the payee."""
+    """Money released to the payee; `taken` is what disputes took of his net, now or for good."""
 
     id: IdText
     contract_id: IdText
@@ -223,6 +224,7 @@ class ReleaseAnswer(Answer):
     gross: Money
     commission: Money
     net: Money
+    taken: Money
     available_at: TimeText
     state: str
 

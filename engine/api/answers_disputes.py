@@ -70,7 +70,11 @@ class DecisionAnswer(Answer):
 
 
 class DisputeAnswer(Answer):
-    """A dispute: what is frozen, how far it is, and who has the next word."""
+    """A dispute: what is frozen, how far it is, and who has the next word.
+
+    Over released money it names the release and what is reserved of the payee's own. The
+    arbitration fee is each side's; of a small claim it is what the loser pays.
+    """
 
     id: IdText
     slot_id: IdText
@@ -94,7 +98,11 @@ class DisputeAnswer(Answer):
     served_at: TimeText | None
     due_at: TimeText | None
     evidence_until: TimeText | None
+    extended_in: str | None
     ended_at: TimeText | None
+    release_id: IdText | None
+    reserved: Money | None
+    appeal_of: IdText | None
 
 
 class DisputeClockAnswer(Answer):
@@ -126,3 +134,4 @@ class DisputeRulesActed(OpenAnswer):
     currency: str
     small_claim_minor: int
     fee_bps: int
+    small_fee_bps: int

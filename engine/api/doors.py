@@ -133,6 +133,7 @@ def _doors() -> Mapping[str, Door]:
         services[f"escrow.{verb}"] = getattr(escrow, verb)
     for verb in (
         *("open_dispute", "serve_dispute", "concede_dispute", "withdraw_dispute"),
+        "appeal_dispute",
         *("offer_in_dispute", "accept_dispute_offer", "file_evidence", "extend_dispute"),
         *("mediate_dispute", "recommend_in_dispute", "elect_arbitration"),
         *("propose_decision", "approve_decision", "set_dispute_rules"),

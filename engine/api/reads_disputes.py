@@ -51,7 +51,11 @@ def show(row: Dispute) -> dict[str, Any]:
         "served_at": row.served_at and row.served_at.isoformat(),
         "due_at": row.due_at and row.due_at.isoformat(),
         "evidence_until": row.heard_by and row.heard_by.isoformat(),
+        "extended_in": row.extended_in and row.extended_in.value,
         "ended_at": row.ended_at and row.ended_at.isoformat(),
+        "release_id": row.release_id and str(row.release_id),
+        "reserved": money(row.reserved_minor) if row.release_id else None,
+        "appeal_of": row.appeal_of and str(row.appeal_of),
     }
 
 

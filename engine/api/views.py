@@ -82,6 +82,7 @@ def slot(row: Slot) -> Json:
         "refunded": money(row.refunded_minor),
         "rolled_out": money(row.rolled_out_minor),
         "disputed": money(row.disputed_minor),
+        "contested": money(row.contested_minor),
         "uncleared": money(row.uncleared_minor),
         "unpaid": money(row.unpaid_minor),
         "submission_no": row.submission_no,
@@ -125,6 +126,7 @@ def release(row: Release) -> Json:
         "gross": money(row.gross_minor),
         "commission": money(row.commission_minor),
         "net": money(row.net_minor),
+        "taken": money(row.taken_net_minor),
         "available_at": row.available_at.isoformat(),
         "state": row.state.value,
     }

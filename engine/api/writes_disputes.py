@@ -7,12 +7,13 @@ from pydantic import Field, StringConstraints
 from engine.api.access import Scope
 from engine.api.answers_disputes import DisputeActed, DisputeRulesActed
 from engine.api.calls import Given, Subject, Write
-from engine.api.models import Amount, Currency, Reference, Request, Text, Version
+from engine.api.models import Amount, Currency, Id, Reference, Request, Text, Version
 from engine.api.refusals import CurrencyMismatch
 from engine.api.writes_slots import SLOT
 from escrow.model import Role
 from escrow.model_dispute import (
     AcceptOffer,
+    Appeal,
     DisputeCommand,
     FileEvidence,
     MakeOffer,
@@ -47,11 +48,14 @@ class OpenDisputeBody(Request):
     """How much of the slot is frozen (all, where nothing is said), and why.
 
     An operator names the claimant. `rejects_refund`: the payee refuses the refund asked for.
+    `release_id`: the client disputes what was released, in its security hold; where the slot
+    holds nothing, its newest release is meant.
     """
 
     amount: Amount | None = None
     claimant: Literal["client", "payee"] | None = None
     rejects_refund: bool = False
+    release_id: Id | None = None
     version: Version | None = None
     reason: Annotated[Text, Field(min_length=1)]
 
@@ -61,6 +65,12 @@ class DisputeBody(Request):
 
     version: Version | None = None
     reason: Text = ""
+
+
+class AppealBody(DisputeBody):
+    """Why the decision by silence shall not stand."""
+
+    reason: Annotated[Text, Field(min_length=1)]
 
 
 class ServeBody(DisputeBody):
@@ -113,11 +123,16 @@ class ApproveDecisionBody(Request):
 
 
 class DisputeRulesBody(Request):
-    """Up to what a claim is small, and each side's arbitration fee as a share of the claim."""
+    """Up to what a claim is small, and the fees as shares of the claim.
+
+    `fee_bps`: what each side pays for arbitration; `small_fee_bps`: what who loses a small claim
+    pays.
+    """
 
     currency: Currency
     small_claim: Share
     fee_bps: Annotated[int, Field(ge=0, le=10_000)]
+    small_fee_bps: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 def _open(given: Given[OpenDisputeBody]) -> Command:
@@ -129,6 +144,7 @@ def _open(given: Given[OpenDisputeBody]) -> Command:
         amount_minor=body.amount.minor(given.currency) if body.amount else None,
         claimant=Role(body.claimant) if body.claimant else None,
         rejects_refund=body.rejects_refund,
+        release_id=body.release_id,
         version=body.version,
         reason=body.reason,
     )
@@ -145,6 +161,10 @@ def _facts(given: Given[Any]) -> dict[str, Any]:
 
 def _step(given: Given[DisputeBody]) -> Command:
     return DisputeCommand(**_facts(given))
+
+
+def _appeal(given: Given[AppealBody]) -> Command:
+    return Appeal(**_facts(given), appeal_id=new_id())
 
 
 def _serve(given: Given[ServeBody]) -> Command:
@@ -195,6 +215,7 @@ def _rules(given: Given[DisputeRulesBody]) -> Command:
         currency=body.currency,
         small_claim_minor=min(body.small_claim.minor(body.currency), MAX_MINOR),
         fee_bps=body.fee_bps,
+        small_fee_bps=body.small_fee_bps,
     )
 
 
@@ -268,6 +289,14 @@ _ANSWERS: Final[tuple[Write[Any], ...]] = (
         "File a document by hash and reference (either party)",
         body=EvidenceBody,
         command=_evidence,
+        status=201,
+    ),
+    _on_dispute(
+        "appeal",
+        "appeal_dispute",
+        "Appeal what was lost by silence, once, while the money is in its security hold",
+        body=AppealBody,
+        command=_appeal,
         status=201,
     ),
     _on_dispute(

@@ -7,6 +7,7 @@ from escrow import service_dispute, store_dispute
 from escrow.model import Role
 from escrow.model_dispute import (
     AcceptOffer,
+    Appeal,
     Dispute,
     DisputeCommand,
     FileEvidence,
@@ -43,6 +44,7 @@ class Court:
         *,
         claimant: Role | None = None,
         rejects_refund: bool = False,
+        release_id: UUID | None = None,
     ) -> Outcome:
         command = OpenDispute(
             actor=actor or self.stage.client,
@@ -51,6 +53,7 @@ class Court:
             amount_minor=amount_minor,
             claimant=claimant,
             rejects_refund=rejects_refund,
+            release_id=release_id,
             reason="not what was agreed",
         )
         return service_dispute.open_dispute(self.stage.connection, [command], at=self.stage.now)[0]
@@ -60,6 +63,20 @@ class Court:
             actor=actor, dispute_id=self.dispute_id, version=version, reason="a reason"
         )
         return self._do(verb, command)
+
+    def appeal(self, actor: Actor | None = None, *, reason: str = "I was away") -> Outcome:
+        """Appeal; the court goes on with the appeal where it is taken."""
+        appeal_id = new_id()
+        command = Appeal(
+            actor=actor or self.stage.client,
+            dispute_id=self.dispute_id,
+            appeal_id=appeal_id,
+            reason=reason,
+        )
+        outcome = self._do("appeal_dispute", command)
+        if outcome.is_done:
+            self.dispute_id = appeal_id
+        return outcome
 
     def serve(self) -> Outcome:
         return self._do(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Connection
 
+from escrow import store
 from escrow.model import Terms
 from kernel.commands import Outcome
 from kernel.money import parse_minor
@@ -39,6 +40,9 @@ ACTS: dict[str, Act] = {
     "freelancer submits": lambda c, _: c.stage.submit(),
     "client releases": lambda c, amount: c.stage.release_part(_minor(c, amount) or 0),
     "client approves": lambda c, _: c.stage.approve(),
+    "client appeals": lambda c, _: c.appeal(),
+    "freelancer appeals": lambda c, _: c.appeal(c.stage.payee),
+    "contract is ended by": lambda c, name: c.stage.on_contract("end", _who(c, name)),
     "client asks for a refund": lambda c, _: c.stage.on_slot("ask_refund", c.stage.client),
     "freelancer gives it back": lambda c, _: c.stage.on_slot("give_back", c.stage.payee),
     "freelancer rejects the refund": lambda c, _: c.open(c.stage.payee, rejects_refund=True),
@@ -88,9 +92,17 @@ def check_state(court: Court, expected: str) -> None:
             assert court.stage.slot().state == item.removeprefix("slot "), item
         elif item.startswith("dispute "):
             assert court.dispute.state == item.removeprefix("dispute "), item
+        elif item.startswith("contract "):
+            assert contract_state(court) == item.removeprefix("contract "), item
         else:
             balances.append(item)
     check_balances(court.stage.connection, court.stage.currency, " · ".join(balances))
+
+
+def contract_state(court: Court) -> str:
+    """The state of the contract whose slot is disputed."""
+    (contract,) = store.find_contracts(court.stage.connection, [court.stage.contract_id])
+    return contract.state.value
 
 
 STORIES = {

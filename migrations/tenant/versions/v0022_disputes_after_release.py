@@ -28,12 +28,12 @@ ALTER TABLE slot
             AND (contested_minor = 0 OR contested_minor + returned_minor <= released_minor));
 
 ALTER TABLE release
-    ADD COLUMN withheld_gross_minor bigint NOT NULL DEFAULT 0,
-    ADD COLUMN withheld_net_minor bigint NOT NULL DEFAULT 0,
-    ADD CONSTRAINT release_withheld_within_gross
-        CHECK (withheld_gross_minor BETWEEN 0 AND gross_minor),
-    ADD CONSTRAINT release_withheld_within_net
-        CHECK (withheld_net_minor BETWEEN 0 AND gross_minor - commission_minor);
+    ADD COLUMN taken_gross_minor bigint NOT NULL DEFAULT 0,
+    ADD COLUMN taken_net_minor bigint NOT NULL DEFAULT 0,
+    ADD CONSTRAINT release_taken_within_gross
+        CHECK (taken_gross_minor BETWEEN 0 AND gross_minor),
+    ADD CONSTRAINT release_taken_within_net
+        CHECK (taken_net_minor BETWEEN 0 AND gross_minor - commission_minor);
 
 ALTER TABLE dispute_rule
     ADD COLUMN small_fee_bps integer NOT NULL DEFAULT 0
@@ -104,7 +104,7 @@ DECLARE
     tenant_role text := current_setting('holdfast.tenant_role');
 BEGIN
     EXECUTE format('GRANT UPDATE (contested_minor) ON slot TO %I', tenant_role);
-    EXECUTE format('GRANT UPDATE (withheld_gross_minor, withheld_net_minor) ON release TO %I',
+    EXECUTE format('GRANT UPDATE (taken_gross_minor, taken_net_minor) ON release TO %I',
                    tenant_role);
     EXECUTE format('GRANT UPDATE (small_fee_bps) ON dispute_rule TO %I', tenant_role);
     EXECUTE format('GRANT UPDATE (awarded_id) ON dispute TO %I', tenant_role);

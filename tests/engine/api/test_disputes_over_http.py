@@ -109,6 +109,48 @@ def test_withdrawn_all_is_as_before(world: World, deal: Deal) -> None:
     world.prove()
 
 
+def test_released_money_is_disputed_and_appealed(api: Api, world: World, deal: Deal) -> None:
+    """After release the client disputes what is pending; silence is appealed once."""
+    slot = f"/v1/slots/{deal.slots[0]}"
+    opening = {"reason": "work was done", "amount": eur("40.00")}
+    lost = deal.payee.post(f"{slot}/disputes", opening)
+    path = f"/v1/disputes/{lost.body['dispute_id']}"
+    assert api.post(f"{path}/serve", {"channel": "email", "proof": "p"}).status == 200
+    advance(api, world, days=8)
+    assert deal.payee.get(path).body["resolution"] == "defaulted"
+    assert deal.payee.post(f"{path}/appeal", {"reason": "x"}).code == "dispute.only_respondent"
+    assert deal.client.post(f"{path}/appeal", {}).status == 422
+    options = {each["trigger"]: each for each in deal.client.get(path).body["options"]}
+    assert options["appeal"]["blocked_by"] == []
+
+    appealed = deal.client.post(f"{path}/appeal", {"reason": "I was away"})
+
+    assert (appealed.status, appealed.body["state"]) == (201, "negotiation")
+    again = deal.client.get(f"/v1/disputes/{appealed.body['dispute_id']}").body
+    assert (again["appeal_of"], again["reserved"]) == (lost.body["dispute_id"], eur("36.00"))
+    assert deal.client.get(slot).body["contested"] == eur("40.00")
+    release = deal.client.get(f"/v1/releases/{again['release_id']}").body
+    assert (release["net"], release["taken"]) == (eur("36.00"), eur("36.00"))
+    assert deal.client.post(f"{path}/appeal", {"reason": "x"}).code == "dispute.appealed_already"
+    twice = deal.client.post(
+        f"{slot}/disputes", {"reason": "this too", "release_id": again["release_id"]}
+    )
+    assert twice.code == "dispute.open_already"
+    world.prove()
+
+
+def test_e37_shares_are_in_the_contracts_currency(api: Api, deal: Deal) -> None:
+    """E37: a dispute is split in the contract's currency; shares in another are refused."""
+    path = opened(deal)
+    assert api.post(f"{path}/serve", {"channel": "email", "proof": "p"}).status == 200
+    dollars = {"amount": "10.00", "currency": "USD"}
+
+    assert deal.payee.post(f"{path}/reply", {"payee": dollars}).code == "money.currency_mismatch"
+    award = {"payee": eur("1"), "client": dollars, "award_ref": "a", "version": 2}
+    assert person(api).post(f"{path}/decisions", award).code == "money.currency_mismatch"
+    assert deal.payee.get(path).body["state"] == "awaiting_reply"
+
+
 def test_another_partys_dispute_is_not_there(api: Api, deal: Deal) -> None:
     """A stranger neither sees nor moves it."""
     path = opened(deal)
