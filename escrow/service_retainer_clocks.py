@@ -22,7 +22,7 @@ from escrow.model_retainer import (
 from escrow.rules_retainer import Case
 from escrow.rules_retainer_settle import cancel, settle
 from escrow.service_retainer import cancel_retainer, end_review
-from escrow.service_retainer_batch import act_all, lock_cases
+from escrow.service_retainer_batch import act_all, lock_cases, lock_contracts
 from escrow.service_waves import split_in_waves
 from kernel import timers
 from kernel.commands import Command
@@ -38,8 +38,11 @@ _MOST_CHARGES: Final = len(rules_retainer_period.RETRY_DAYS)
 def ring_period(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     """Clocks of periods, in due order; those whose slot another transaction holds wait.
 
-    What rings for different contracts is served together.
+    What rings for different contracts is served together. Contracts are locked before slots, as
+    every step of a retainer does.
     """
+    parents = store.find_parents(connection, [_id(each) for each in due])
+    lock_contracts(connection, {contract_id for _, contract_id, _, _ in parents})
     free = store.lock_slots(connection, [_id(each) for each in due], skip_locked=True)
     contracts = {slot.id: slot.contract_id for slot in free}
     claimed = sorted(timers.claim(connection, [each for each in due if _id(each) in contracts]))
@@ -55,6 +58,9 @@ def ring_period(connection: Connection, due: Sequence[DueTimer], at: datetime) -
 
 def ring_drawdown(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     """Reviews that ran out in silence: the drawdown is paid."""
+    drawdowns = store_retainer.find_drawdowns(connection, [_id(each) for each in due])
+    parents = store.find_parents(connection, [each.period_id for each in drawdowns])
+    lock_contracts(connection, {contract_id for _, contract_id, _, _ in parents})
     claimed = sorted(timers.claim(connection, due))
     commands = [DrawdownCommand(actor=SYSTEM, drawdown_id=_id(each)) for each in claimed]
     outcomes = end_review(connection, commands, at=at)
@@ -65,6 +71,8 @@ def ring_drawdown(connection: Connection, due: Sequence[DueTimer], at: datetime)
 
 def ring_retainer(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     """Notices that are over: the retainer ends."""
+    retainers = store_retainer.find_retainers(connection, [_id(each) for each in due])
+    lock_contracts(connection, {each.contract_id for each in retainers})
     claimed = timers.claim(connection, due)
     for timer in sorted(claimed):
         command = RetainerCommand(actor=SYSTEM, retainer_id=_id(timer))
