@@ -41,7 +41,7 @@ def main() -> int:
             took_s = time.monotonic() - begun
             verdict = f"{len(findings)} FOUND" if findings else "ok"
             out(f"{number}/{len(pairs)} {pair.name}: {len(schedules)} {verdict}, {took_s:.0f} s\n")
-            out("".join(f"  {each.schedule}: {each.what}\n" for each in findings[:3]))
+            out("".join(f"  {each.schedule}: {each.what[:4000]}\n" for each in findings[:3]))
             sys.stdout.flush()
     out(f"{total} schedules of {len(pairs)} pairs, {bad} found wanting\n")
     return 1 if bad else 0

@@ -8,8 +8,13 @@ from sqlalchemy import Connection
 
 from engine.api.doors import lift_holds, place_holds
 from escrow import service
-from escrow.commands import AddMilestones, FundingCommand, Milestone, ProposeAmendment
-from escrow.commands import SignAmendment
+from escrow.commands import (
+    AddMilestones,
+    FundingCommand,
+    Milestone,
+    ProposeAmendment,
+    SignAmendment,
+)
 from escrow.model import Method, ReleaseRule, Terms
 from kernel.commands import Outcome
 from kernel.ids import new_id

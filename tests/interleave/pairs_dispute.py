@@ -1,7 +1,7 @@
 """Pairs on a dispute: opening, answers, offers, decisions, clocks, and what it stops."""
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -57,12 +57,18 @@ def heard(connection: Connection) -> Court:
     assert court.act("mediate_dispute", court.stage.client).is_done
     assert court.file(court.stage.client).is_done
     assert court.file(court.stage.payee).is_done
-    return court
+    return looked_at(court)
 
 
 def proposed(connection: Connection) -> Court:
     court = heard(connection)
     assert court.propose(7_000).is_done
+    return looked_at(court)
+
+
+def looked_at(court: Court) -> Court:
+    """Whoever decides has looked at the dispute as it is now."""
+    court.seen = court.dispute.version  # type: ignore[attr-defined]
     return court
 
 
@@ -110,20 +116,20 @@ def new_offer(court: Court) -> Outcome:
     return court.offer(court.stage.client, 5_000)
 
 
-def first_decision(court: Court) -> Outcome:
-    return court.propose(7_000)
+def first_decision(court: Any) -> Outcome:
+    return court.propose(7_000, version=court.seen)  # type: ignore[no-any-return]
 
 
-def second_decision(court: Court) -> Outcome:
-    return court.propose(2_000, court.second)
+def second_decision(court: Any) -> Outcome:
+    return court.propose(2_000, court.second, version=court.seen)  # type: ignore[no-any-return]
 
 
-def approve_decision(court: Court) -> Outcome:
-    return court.approve()
+def approve_decision(court: Any) -> Outcome:
+    return court.approve(version=court.seen)  # type: ignore[no-any-return]
 
 
-def approve_too(court: Court) -> Outcome:
-    return court.approve(court.mediator)
+def approve_too(court: Any) -> Outcome:
+    return court.approve(court.mediator, version=court.seen)  # type: ignore[no-any-return]
 
 
 def settled(court: Court) -> Outcome:

@@ -49,7 +49,8 @@ def test_a_lost_update_is_found(lab: Lab) -> None:
             "SELECT notices FROM slot WHERE id = %s", (stage.slot_id,)
         ).scalar_one()
         stage.connection.exec_driver_sql(
-            "UPDATE slot SET notices = %s WHERE id = %s", (read + 1, stage.slot_id)
+            "UPDATE slot SET notices = %s, version = version + 1 WHERE id = %s",
+            (read + 1, stage.slot_id),
         )
         return int(read)
 
@@ -87,5 +88,3 @@ def test_the_same_order_twice_shows_the_same(lab: Lab) -> None:
 
     assert again in (first, second)
     assert first != second
-
-
