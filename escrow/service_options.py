@@ -24,6 +24,7 @@ from escrow.ways import (
     DRAWDOWN_WAYS,
     ENTRY_WAYS,
     FUNDING_WAYS,
+    RELEASE_WAYS,
     RETAINER_WAYS,
     WEEK_WAYS,
 )
@@ -63,7 +64,7 @@ SUBJECTS: Final[Mapping[str, Subject]] = MappingProxyType(
         ),
         "slot": Subject(SLOTS, store.find_slots, SLOT_WAYS),
         "funding": Subject(FUNDINGS, store.find_fundings, FUNDING_WAYS),
-        "release": Subject(RELEASES, store.find_releases),
+        "release": Subject(RELEASES, store.find_releases, RELEASE_WAYS),
         "refund": Subject(REFUNDS, store.find_refunds, contract_of=_of_slot),
         "dispute": Subject(DISPUTES, store_dispute.find_disputes, DISPUTE_WAYS),
         "claim": Subject(CLAIMS, _find_claim, CLAIM_WAYS, lambda *_: None),

@@ -44,6 +44,24 @@ ORDER BY id DESC
 LIMIT 1
 """
 
+_FIND_PENDING: Final = """
+SELECT id FROM release WHERE slot_id = %s AND state = 'pending' ORDER BY id DESC LIMIT 1
+"""
+
+_FIND_DISPUTE: Final = """
+SELECT id FROM dispute WHERE contract_id = %s AND ended_at IS NULL ORDER BY id LIMIT 1
+"""
+
+
+def find_pending_release(connection: Connection, slot_id: UUID) -> UUID | None:
+    """The slot's newest release in its security hold."""
+    return _one(connection, _FIND_PENDING, slot_id)
+
+
+def find_open_dispute(connection: Connection, contract_id: UUID) -> UUID | None:
+    """A dispute of the contract that is not over."""
+    return _one(connection, _FIND_DISPUTE, contract_id)
+
 
 def find_offer(connection: Connection, slot_id: UUID, role: Role, kind: str) -> UUID | None:
     """The other side's offer that this side may sign: of kind `up`, `down` or `roll`."""

@@ -7,12 +7,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from escrow import service, service_claims, service_retainer, store_retainer
+from escrow import service, service_claims, service_dispute, service_retainer, store_retainer
 from escrow.commands import ContractCommand, FundingCommand
 from escrow.commands_hourly import EditTime, EntryCommand, WeekCommand
 from escrow.machine import Trigger
 from escrow.machine_retainer import PERIODS
-from escrow.model import Contract, Funding
+from escrow.model import Contract, ContractState, Funding, Release
 from escrow.model_claim import ApproveWriteOff, Claim, ProposeWriteOff
 from escrow.model_hourly import TimeEntry, Week
 from escrow.model_retainer import (
@@ -26,7 +26,8 @@ from escrow.model_retainer import (
     RetainerState,
 )
 from escrow.rules_retainer_settle import cancel
-from escrow.ways_slot import SAMPLE
+from escrow.store_options import find_open_dispute
+from escrow.ways_slot import SAMPLE, open_dispute
 from kernel.commands import Command, Outcome
 from kernel.ids import new_id
 from kernel.options import Way
@@ -72,7 +73,7 @@ def _drawdown(_connection: Connection, actor: Actor, drawdown: Drawdown) -> Comm
     return DrawdownCommand(actor=actor, drawdown_id=drawdown.id, reason=SAMPLE)
 
 
-def _is_at_once(retainer: Retainer, actor: Actor) -> bool:
+def _is_at_once(_connection: Connection, retainer: Retainer, actor: Actor) -> bool:
     """Whether to cancel is to end: a side of a running retainer gives notice, if there is one."""
     is_running = retainer.state is RetainerState.RUNNING
     return not is_running or actor.party_id is None or retainer.terms.notice_days == 0
@@ -102,12 +103,27 @@ def _each_period(
         over = replace(period, state=PeriodState.CANCELLED)
 
 
+def _is_disputed(connection: Connection, contract: Contract, _actor: Actor) -> bool:
+    """Whether a dispute runs, so that to end is to close disputed."""
+    is_new = contract.state is ContractState.DRAFT
+    return not is_new and find_open_dispute(connection, contract.id) is not None
+
+
+def _set_aside(_connection: Connection, actor: Actor, release: Release) -> Command:
+    return open_dispute(actor, release.slot_id or new_id(), release_id=release.id)
+
+
 CONTRACT_WAYS: Final[Mapping[Trigger, Way]] = {
     _T.ACCEPT: Way(service.accept, _contract),
     _T.PAUSE: Way(service.pause, _contract),
     _T.RESUME: Way(service.resume, _contract),
-    _T.END: Way(service.end, _contract),
+    _T.END: Way(service.end, _contract, applies=lambda *given: not _is_disputed(*given)),
+    _T.END_DISPUTED: Way(service.end, _contract, applies=_is_disputed),
     _T.CLOSE: Way(service.close, _contract),
+}
+
+RELEASE_WAYS: Final[Mapping[Trigger, Way]] = {
+    _T.SET_ASIDE: Way(service_dispute.open_dispute, _set_aside, (*_REASON, "an amount")),
 }
 
 FUNDING_WAYS: Final[Mapping[Trigger, Way]] = {
@@ -135,7 +151,7 @@ RETAINER_WAYS: Final[Mapping[Trigger, Way]] = {
     _T.GIVE_NOTICE: Way(
         service_retainer.cancel_retainer,
         _retainer,
-        applies=lambda retainer, _: retainer.terms.notice_days > 0,
+        applies=lambda _, retainer, __: retainer.terms.notice_days > 0,
     ),
     _T.CANCEL: Way(
         service_retainer.cancel_retainer, _retainer, applies=_is_at_once, parts=_each_period

@@ -9,6 +9,7 @@ from escrow import service_dispute, store_dispute
 from escrow.machine import Trigger
 from escrow.model_dispute import (
     AcceptOffer,
+    Appeal,
     Dispute,
     DisputeCommand,
     FileEvidence,
@@ -20,6 +21,7 @@ from escrow.model_dispute import (
 from escrow.store_options import side_of
 from escrow.ways_slot import SAMPLE
 from kernel.commands import Command
+from kernel.ids import new_id
 from kernel.options import Asking, Way
 from kernel.principals import Actor
 
@@ -76,6 +78,10 @@ def _propose(_connection: Connection, actor: Actor, dispute: Dispute) -> Command
     )
 
 
+def _appeal(_connection: Connection, actor: Actor, dispute: Dispute) -> Command:
+    return Appeal(actor=actor, dispute_id=dispute.id, appeal_id=new_id())
+
+
 def _is_elected(dispute: Dispute) -> bool:
     return dispute.client_elected or dispute.payee_elected
 
@@ -89,22 +95,23 @@ DISPUTE_WAYS: Final[Mapping[Trigger, Way]] = {
     _T.FILE_EVIDENCE: Way(service_dispute.file_evidence, _file, ("a document's hash",)),
     _T.EXTEND: Way(service_dispute.extend_dispute, _plain, ("a reason",)),
     _T.MEDIATE: Way(
-        service_dispute.mediate_dispute, _plain, applies=lambda dispute, _: not dispute.is_small
+        service_dispute.mediate_dispute, _plain, applies=lambda _, dispute, __: not dispute.is_small
     ),
     _T.TAKE_SMALL: Way(
-        service_dispute.mediate_dispute, _plain, applies=lambda dispute, _: dispute.is_small
+        service_dispute.mediate_dispute, _plain, applies=lambda _, dispute, __: dispute.is_small
     ),
     _T.RECOMMEND: Way(service_dispute.recommend_in_dispute, _recommend, ("a figure",)),
     _T.ELECT: Way(
-        service_dispute.elect_arbitration, _plain, applies=lambda each, _: not _is_elected(each)
+        service_dispute.elect_arbitration, _plain, applies=lambda _, each, __: not _is_elected(each)
     ),
     _T.ELECT_TOO: Way(
-        service_dispute.elect_arbitration, _plain, applies=lambda each, _: _is_elected(each)
+        service_dispute.elect_arbitration, _plain, applies=lambda _, each, __: _is_elected(each)
     ),
     _T.PROPOSE_DECISION: Way(
         service_dispute.propose_decision, _propose, ("the shares", "the award's reference")
     ),
     _T.APPROVE_DECISION: Way(service_dispute.approve_decision, _plain),
+    _T.APPEAL: Way(service_dispute.appeal_dispute, _appeal),
     _T.WITHDRAW_DISPUTE: Way(service_dispute.withdraw_dispute, _plain),
 }
 """Every step of people on a dispute."""

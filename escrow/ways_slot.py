@@ -54,18 +54,36 @@ def _pay(method: Method) -> Asking[Slot]:
     return command
 
 
-def _dispute(*, rejects_refund: bool) -> Asking[Slot]:
-    def command(_connection: Connection, actor: Actor, slot: Slot) -> Command:
-        return OpenDispute(
-            actor=actor,
-            dispute_id=new_id(),
-            slot_id=slot.id,
-            claimant=Role.CLIENT if actor.is_operator and actor.party_id is None else None,
-            rejects_refund=rejects_refund,
-            reason=SAMPLE,
-        )
+def _dispute(connection: Connection, actor: Actor, slot: Slot) -> Command:
+    """About what is held; where nothing is, about what was released."""
+    if slot.held_minor:
+        return open_dispute(actor, slot.id)
+    return _dispute_released(connection, actor, slot)
 
-    return command
+
+def _dispute_released(connection: Connection, actor: Actor, slot: Slot) -> Command:
+    release_id = store_options.find_pending_release(connection, slot.id) or new_id()
+    return open_dispute(actor, slot.id, release_id=release_id)
+
+
+def _reject_refund(_connection: Connection, actor: Actor, slot: Slot) -> Command:
+    return open_dispute(actor, slot.id, rejects_refund=True)
+
+
+def open_dispute(
+    actor: Actor, slot_id: UUID, *, release_id: UUID | None = None, rejects_refund: bool = False
+) -> OpenDispute:
+    """A dispute about all that there is; an operator opens it for the client."""
+    for_whom = Role.CLIENT if actor.is_operator and actor.party_id is None else None
+    return OpenDispute(
+        actor=actor,
+        dispute_id=new_id(),
+        slot_id=slot_id,
+        claimant=for_whom,
+        rejects_refund=rejects_refund,
+        release_id=release_id,
+        reason=SAMPLE,
+    )
 
 
 def _end_payment(connection: Connection, actor: Actor, slot: Slot) -> Command:
@@ -133,6 +151,7 @@ def _offer_or_sign(connection: Connection, commands: Any, *, at: Any) -> Any:  #
 
 
 _BOTH: Final = ("the other side's signature",)
+_REASON: Final = ("a reason",)
 _BY_RAIL: Final = ("a means of payment",)
 
 SLOT_WAYS: Final[Mapping[Trigger, Way]] = {
@@ -142,46 +161,45 @@ SLOT_WAYS: Final[Mapping[Trigger, Way]] = {
     _T.FUNDING_ENDED: Way(
         service.cancel_funding,
         _end_payment,
-        applies=lambda slot, _: slot.state is SlotState.FUNDING,
+        applies=lambda _, slot, __: slot.state is SlotState.FUNDING,
     ),
     _T.START_TOP_UP: Way(service.fund, _pay(Method.CARD), _BY_RAIL),
     _T.TOP_UP_FROM_WALLET: Way(service.fund, _pay(Method.WALLET)),
     _T.SUBMIT: Way(service.submit, _submit, ("a message or artefacts",)),
     _T.WITHDRAW_SUBMISSION: Way(service.withdraw_submission, _plain),
-    _T.REQUEST_CHANGES: Way(service.request_changes, _with_reason, ("a reason",)),
+    _T.REQUEST_CHANGES: Way(service.request_changes, _with_reason, _REASON),
     _T.APPROVE: Way(service.approve, _plain),
     _T.RELEASE_PART: Way(service.release_part, _part, ("an amount",)),
     _T.CONFIRM_FIRST: Way(
-        service.confirm, _plain, applies=lambda slot, _: slot.confirmed_by is None
+        service.confirm, _plain, applies=lambda _, slot, __: slot.confirmed_by is None
     ),
     _T.CONFIRM_SECOND: Way(
-        service.confirm, _plain, applies=lambda slot, _: slot.confirmed_by is not None
+        service.confirm, _plain, applies=lambda _, slot, __: slot.confirmed_by is not None
     ),
     _T.ASK_REFUND: Way(service.ask_refund, _plain),
     _T.ACCEPT_REFUND: Way(service.accept_refund, _plain),
     _T.GIVE_BACK: Way(service.give_back, _plain),
-    _T.REJECT_REFUND: Way(
-        service_dispute.open_dispute, _dispute(rejects_refund=True), ("a reason",)
-    ),
-    _T.DISPUTE: Way(
-        service_dispute.open_dispute, _dispute(rejects_refund=False), ("a reason", "an amount")
+    _T.REJECT_REFUND: Way(service_dispute.open_dispute, _reject_refund, _REASON),
+    _T.DISPUTE: Way(service_dispute.open_dispute, _dispute, (*_REASON, "an amount")),
+    _T.DISPUTE_RELEASED: Way(
+        service_dispute.open_dispute, _dispute_released, (*_REASON, "an amount")
     ),
     _T.REFUND_LATER: Way(
         service_claims.refund_later, _refund_later, ("an amount", "the payee's agreement")
     ),
     _T.RELEASE_DORMANT: Way(
-        service.settle_dormant, _plain, applies=lambda slot, _: slot.submission_no > 0
+        service.settle_dormant, _plain, applies=lambda _, slot, __: slot.submission_no > 0
     ),
     _T.REFUND_DORMANT: Way(
-        service.settle_dormant, _plain, applies=lambda slot, _: slot.submission_no == 0
+        service.settle_dormant, _plain, applies=lambda _, slot, __: slot.submission_no == 0
     ),
     _T.AMEND_UP: _amending("up", "a price", *_BOTH),
     _T.AMEND_DOWN: _amending("down", "a price", *_BOTH),
     _T.ROLL_REST: _amending(
-        "roll", "another slot", *_BOTH, applies=lambda slot, _: slot.released_minor > 0
+        "roll", "another slot", *_BOTH, applies=lambda _, slot, __: slot.released_minor > 0
     ),
     _T.ROLL_ALL: _amending(
-        "roll", "another slot", *_BOTH, applies=lambda slot, _: slot.released_minor == 0
+        "roll", "another slot", *_BOTH, applies=lambda _, slot, __: slot.released_minor == 0
     ),
     _T.ROLL_IN: Way(_offer_or_sign, _roll_in, ("another slot", *_BOTH), is_half=is_offer),
 }

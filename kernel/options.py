@@ -50,7 +50,7 @@ class Asking(Protocol[S_contra]):
         """The command."""
 
 
-def _always(_subject: Any, _actor: Actor) -> bool:  # noqa: ANN401  whatever the step is about
+def _always(_connection: Connection, _subject: Any, _actor: Actor) -> bool:  # noqa: ANN401  any
     return True
 
 
@@ -75,7 +75,7 @@ class Way:
     service: Service
     command: Asking[Any]
     needs: tuple[str, ...] = ()
-    applies: Callable[[Any, Actor], bool] = _always
+    applies: Callable[[Connection, Any, Actor], bool] = _always
     is_half: Callable[[Command], bool] = _never
     parts: Callable[[Connection, Any, datetime], Iterable[Callable[[], Outcome]]] = _no_parts
 
@@ -127,7 +127,7 @@ def list_options(
         if state != subject.state:
             continue
         way = ways.get(trigger)
-        if way is not None and not way.applies(subject, actor):
+        if way is not None and not way.applies(connection, subject, actor):
             continue
         option = Option(
             trigger=str(trigger),
