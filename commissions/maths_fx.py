@@ -7,12 +7,9 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from commissions.model_fx import Rate
 from kernel.errors import Refusal
 from kernel.money import MAX_MINOR, convert
-
-PLACES: Final = 10
-"""Decimals of a rate."""
+from rails.rates.model import Rate, rounded
 
 FRESH_FOR_BUSINESS_DAYS: Final = 3
 _FRIDAY: Final = 4
@@ -52,11 +49,6 @@ class Gap(NamedTuple):
     due_to_platform_minor: int
     margin_minor: int
     loss_minor: int
-
-
-def rounded(rate: Fraction) -> Fraction:
-    """A rate at ten decimals, half up."""
-    return Fraction(int(rate * 10**PLACES + Fraction(1, 2)), 10**PLACES)
 
 
 def customer_rate(mid: Fraction, margin_bps: int) -> Fraction:

@@ -1,10 +1,12 @@
 """Rates of exchange and quotes on them: where a rate is from, what it buys, and until when."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
 from uuid import UUID
+
+from rails.rates.model import Rate
 
 
 class ConvertAt(StrEnum):
@@ -28,20 +30,6 @@ class QuoteState(StrEnum):
     OPEN = "open"
     USED = "used"
     EXPIRED = "expired"
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How much of `bought` one unit of `sold` is, at ten decimals, with where and when it is from.
-
-    `as_of` is the day that the rate is of, in the source's own calendar.
-    """
-
-    source: str
-    sold: str
-    bought: str
-    rate: Fraction
-    as_of: date
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ from commissions.maths_fx import (
     share_gap,
     sold_for,
 )
-from commissions.model_fx import Rate
 from escrow.movements_fx import p33_release, p34_fill, p35_receive
 from kernel.money import EXPONENTS, convert
 from ledger.chart import MIRRORS, account
 from ledger.entries import Entries
 from ledger.model import Book
+from rails.rates.model import Rate
 
 SLOT, PAYEE = UUID(int=1), UUID(int=2)
 MID = Rate("ecb", "EUR", "USD", Fraction("1.1"), date(2026, 3, 2))

@@ -1,0 +1,40 @@
+"""A rate of exchange, and what every source of rates can be asked."""
+
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Final, Protocol
+
+PLACES: Final = 10
+"""Decimals of a rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How much of `bought` one unit of `sold` is, at ten decimals, with where and when it is from.
+
+    `as_of` is the day that the rate is of, in the source's own calendar.
+    """
+
+    source: str
+    sold: str
+    bought: str
+    rate: Fraction
+    as_of: date
+
+
+class Source(Protocol):
+    """One place that rates come from."""
+
+    name: str
+
+    def find(self, *, sold: str, bought: str, on: date) -> Rate | None:
+        """The newest rate of this day or of one before it; None if there is none."""
+
+    def currencies(self, on: date) -> frozenset[str]:
+        """What it has a rate of on this day, or on the day before it that it has."""
+
+
+def rounded(rate: Fraction) -> Fraction:
+    """A rate at ten decimals, half up."""
+    return Fraction(int(rate * 10**PLACES + Fraction(1, 2)), 10**PLACES)
