@@ -19,7 +19,14 @@ from ledger.model import Draft
 from ledger.model_parties import Hold, HoldKind
 from ledger.parties import OperatorOnly
 from ledger.service import post
-from ledger.store_parties import add_holds, list_open, lock_open, lock_subjects, save_lifted
+from ledger.store_parties import (
+    add_holds,
+    find_held,
+    list_open,
+    lock_open,
+    lock_subjects,
+    save_lifted,
+)
 
 __all__ = [
     "Hold",
@@ -111,7 +118,9 @@ def place(connection: Connection, commands: Sequence[PlaceHold], *, at: datetime
 
 def lift(connection: Connection, commands: Sequence[LiftHold], *, at: datetime) -> list[Outcome]:
     """Lift holds; refuses `hold.unknown` and `party.operator_only`."""
-    known = lock_open(connection, [command.hold_id for command in commands])
+    ids = [command.hold_id for command in commands]
+    lock_subjects(connection, find_held(connection, ids))
+    known = lock_open(connection, ids)
     outcomes: list[Outcome] = []
     drafts: list[Draft] = []
     lifted: list[tuple[UUID, datetime, UUID]] = []

@@ -1,5 +1,6 @@
 """All SQL of parties and holds. Locks are taken in the order of ids."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -134,25 +135,58 @@ def save_lifted(connection: Connection, lifted: Sequence[tuple[UUID, datetime, U
     )
 
 
+def find_held(connection: Connection, ids: Iterable[UUID]) -> set[str]:
+    """The subjects of the open holds with these ids, which never change; without a lock."""
+    rows = driver(connection).execute(
+        "SELECT subject FROM hold WHERE id = ANY(%s) AND lifted_at IS NULL", (list(ids),)
+    )
+    return {subject for (subject,) in rows}
+
+
 def lock_subjects(connection: Connection, subjects: Iterable[str]) -> set[str]:
-    """Lock the rows that the subjects name, parties before contracts before slots, each by id."""
-    by_kind: dict[str, list[UUID]] = {}
-    for subject in sorted(subjects):
+    """Lock the rows that the subjects name, parties before contracts before slots, each by id.
+
+    What stands above them is locked FOR SHARE: a hold on a party, its contract and its slot stop
+    the same clocks, so they are placed and lifted one after the other.
+    """
+    named: dict[str, set[UUID]] = {kind: set() for kind in _SUBJECT_TABLES}
+    for subject in subjects:
         kind, _, text = subject.partition(":")
-        try:
-            by_kind.setdefault(kind, []).append(UUID(text))
-        except ValueError:
-            continue
+        if kind in named:
+            with contextlib.suppress(ValueError):
+                named[kind].add(UUID(text))
+    contracts, people = _find_above(connection, named["contract"], named["slot"])
+    above = {"party": people, "contract": contracts, "slot": set[UUID]()}
     there: set[str] = set()
     for kind, table in _SUBJECT_TABLES.items():
-        ids = sorted(by_kind.get(kind, []))
-        if ids:
-            rows = driver(connection).execute(
-                f"SELECT id FROM {table} WHERE id = ANY(%s) ORDER BY id FOR UPDATE".encode(),
-                (ids,),
-            )
-            there |= {f"{kind}:{found}" for (found,) in rows}
+        ids = sorted(named[kind] | above[kind])
+        if not ids:
+            continue
+        lock = "UPDATE" if named[kind] else "SHARE"
+        rows = driver(connection).execute(
+            f"SELECT id FROM {table} WHERE id = ANY(%s) ORDER BY id FOR {lock}".encode(), (ids,)
+        )
+        there |= {f"{kind}:{found}" for (found,) in rows if found in named[kind]}
     return there
+
+
+def _find_above(
+    connection: Connection, contract_ids: set[UUID], slot_ids: set[UUID]
+) -> tuple[set[UUID], set[UUID]]:
+    """The contracts of slots, and the parties of all these contracts; none of them changes."""
+    if not contract_ids and not slot_ids:
+        return set(), set()
+    rows = (
+        driver(connection)
+        .execute(
+            "SELECT id, client_id, payee_id FROM contract WHERE id = ANY(%s)"
+            " OR id IN (SELECT contract_id FROM slot WHERE id = ANY(%s))",
+            (list(contract_ids), list(slot_ids)),
+        )
+        .fetchall()
+    )
+    contracts = {row[0] for row in rows if row[0] not in contract_ids}
+    return contracts, {party_id for row in rows for party_id in row[1:]}
 
 
 def _fetch(connection: Connection, statement: str, ids: Sequence[UUID]) -> dict[UUID, Party]:

@@ -122,6 +122,18 @@ def held(connection: Connection) -> Stage:
     return later(stage, days=1)
 
 
+def contract_held(connection: Connection) -> Stage:
+    stage = submitted(connection)
+    stage.hold_id = UUID(hold_contract(stage).facts["id"])  # type: ignore[attr-defined]
+    return later(stage, days=1)
+
+
+def payee_held(connection: Connection) -> Stage:
+    stage = submitted(connection)
+    stage.hold_id = UUID(hold_payee(stage).facts["id"])  # type: ignore[attr-defined]
+    return later(stage, days=1)
+
+
 def later(stage: Stage, **length: int) -> Stage:
     """Time passes and no clock rings."""
     stage.now += timedelta(**length)
@@ -300,6 +312,11 @@ PAIRS: Final = (
     Pair("hold on payee / part", submitted, hold_payee, part),
     Pair("hold lifted / release", held, lift, approve),
     Pair("hold lifted / hold placed", held, lift, place),
+    Pair("hold lifted / hold on contract", held, lift, hold_contract),
+    Pair("hold lifted / hold on payee", held, lift, hold_payee),
+    Pair("hold on contract lifted / hold on slot", contract_held, lift, place),
+    Pair("hold on payee lifted / hold on slot", payee_held, lift, place),
+    Pair("hold lifted / lifted", held, lift, lift),
     Pair("pause / release", submitted, pause, approve),
     Pair("pause / pause", submitted, pause, pause),
     Pair("pause / add milestones", submitted, pause, add_slot),
