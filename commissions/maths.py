@@ -13,9 +13,6 @@ from kernel.errors import Refusal
 from kernel.money import MAX_MINOR, round_bps, share_bps
 
 
-class NotPerPayment(Refusal):
-    """Tiers on the whole amount have cliffs: they price a closed period, never one payment."""
-
     code = "fees.not_per_payment"
 
 

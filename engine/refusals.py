@@ -11,10 +11,12 @@ from typing import Any, Final, NamedTuple
 from engine.refusals_auditor import AUDITOR
 from engine.refusals_axes import AXES
 from engine.refusals_claims import CLAIMS
+from engine.refusals_clocks import CLOCKS
 from engine.refusals_disputes import DISPUTES
 from engine.refusals_hourly import HOURLY
 from engine.refusals_log import LOG
 from engine.refusals_periods import PERIODS
+from engine.refusals_prices import PRICES
 from engine.refusals_retainers import RETAINERS
 from engine.refusals_taken import TAKEN
 
@@ -369,7 +371,9 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
                 **DISPUTES,
                 **HOURLY,
                 **CLAIMS,
+                **CLOCKS,
                 **RETAINERS,
+                **PRICES,
             }.items()
         },
         **_ESCROW_STATES,

@@ -1,0 +1,71 @@
+"""The words of what fee schedules, rates of exchange and the tax on our fee refuse.
+
+Each is (HTTP status, title, detail), and becomes `engine.refusals.Words`.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+PRICES: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
+    {
+        "fees.net_out_of_reach": (
+            422,
+            "Net out of reach",
+            "No amount that we keep books of leaves {net_minor} minor units after the fee.",
+        ),
+        "fees.bad_schedule": (
+            422,
+            "Bad fee schedule",
+            "The schedule cannot be meant as it is written: {why}.",
+        ),
+        "fees.above_amount": (
+            422,
+            "Fee above the amount",
+            "A rate of {rate_bps} basis points takes more than the payment itself.",
+        ),
+        "fees.tie": (
+            409,
+            "Two schedules tie",
+            "Schedule {other} fits the same deals with equal right: give one a priority.",
+        ),
+        "fees.overlap": (
+            409,
+            "Schedules overlap",
+            "Schedule {other} has this scope at the same time.",
+        ),
+        "fees.no_schedule": (
+            409,
+            "No fee schedule",
+            "No schedule of the {side} is for this deal in {currency}.",
+        ),
+        "fx.zero_rate": (422, "No rate", "A rate of exchange is above zero; this one is {rate}."),
+        "fx.stale_rate": (
+            409,
+            "Rate too old",
+            "The newest rate of {source} is of {as_of}, more than three business days ago.",
+        ),
+        "fx.too_small": (
+            422,
+            "Amount too small",
+            "{amount_minor} minor units of {currency} buy nothing.",
+        ),
+        "fx.too_much": (
+            422,
+            "Amount too large",
+            "{amount_minor} minor units of {currency} come to more than we keep books of.",
+        ),
+        "fx.not_rates": (422, "No file of rates", "The file is not one of the bank's: {why}."),
+        "vat.not_enough_evidence": (
+            409,
+            "Not enough evidence",
+            "Two kinds of evidence that agree say where a buyer is; there is {found}.",
+        ),
+        "vat.no_rate": (409, "No rate of tax", "No rate of {country} is known for {on}."),
+        "vat.not_decided": (
+            409,
+            "Place not decided",
+            "Where an intermediary's service to a consumer in {country} is taxed is not decided.",
+        ),
+    }
+)
