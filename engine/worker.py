@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import Engine
 
 from engine.scanner import Scanner, TimerHandler
+from escrow.service_reminders import begin_round, remind
 from kernel import relay
 from kernel.broker import BROKER
 from kernel.due import DueTenants
@@ -53,7 +54,12 @@ def work(
         worker_threads: how many actors run beside one another.
     """
     scanner = Scanner(
-        engine=engine, tenants=DueTenants(engine), handlers=handlers, ring=BROKER.ring
+        engine=engine,
+        tenants=DueTenants(engine),
+        handlers=handlers,
+        ring=BROKER.ring,
+        begin_round=begin_round,
+        remind=remind,
     )
     everything: list[Loop] = [scanner.run_forever, *loops]
     BROKER.open(engine, DueTenants(engine))

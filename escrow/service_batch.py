@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from escrow import store, store_chargeback, store_writes
+from escrow.clocks import REMINDED, STOPPED
 from escrow.model import Contract, Plan, Slot
 from escrow.refusals import SubjectTwice, UnknownSlot
 from escrow.rules import Deal
@@ -30,12 +31,7 @@ from rails.model import OperationKind, RailOperation
 C = TypeVar("C", bound=Command)
 
 TIMER_ROOM: Final = "escrow."
-CLOCK_KINDS: Final = (
-    "escrow.auto_release",
-    "escrow.refund_reply",
-    "escrow.dormant",
-    "escrow.security_hold",
-)
+CLOCK_KINDS: Final = STOPPED
 """The timers that a hold stops, and that stand from the start if they are set under one."""
 
 FUNDING_HANDLER: Final = "escrow.funding"
@@ -244,7 +240,7 @@ def _set_clocks(connection: Connection, plans: Sequence[Plan], at: datetime) -> 
         timers.pause(connection, subjects, at=at, kinds=[kind])
     alarms = [alarm for plan in plans for alarm in plan.alarms]
     arms = [Arm(a.subject, TIMER_ROOM + a.kind, a.due_at, a.subject_version) for a in alarms]
-    timers.arm(connection, arms)
+    timers.arm(connection, arms, at=at, reminded=REMINDED)
     _stop_held(connection, arms, at)
 
 

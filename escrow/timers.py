@@ -28,6 +28,7 @@ from escrow.service_funding import lock_payments
 from escrow.service_hourly_lines import LINE_HANDLERS
 from escrow.service_hourly_money import expire_funding
 from escrow.service_hourly_weeks import HANDLERS as WEEKS
+from escrow.service_notice import after_notice
 from escrow.service_refund import refund_unanswered, settle_dormant
 from escrow.service_release import (
     auto_release_locked,
@@ -123,7 +124,7 @@ def close_contract(connection: Connection, due: Sequence[DueTimer], at: datetime
     return len(claimed)
 
 
-HANDLERS: Final = MappingProxyType(
+_HANDLERS: Final = MappingProxyType(
     {
         "escrow.auto_release": auto_release,
         "escrow.security_hold": security_hold,
@@ -137,6 +138,10 @@ HANDLERS: Final = MappingProxyType(
         **DISPUTE_HANDLERS,
         **RETAINER_HANDLERS,
     }
+)
+
+HANDLERS: Final = MappingProxyType(
+    {kind: after_notice(handler, kind) for kind, handler in _HANDLERS.items()}
 )
 """The kinds of timers that this room fires, for the engine's table of handlers."""
 

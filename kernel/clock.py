@@ -45,6 +45,12 @@ def now(connection: Connection) -> datetime:
     return at
 
 
+def real_now(connection: Connection) -> datetime:
+    """What the database's own clock says, also for a sandbox; never this machine's."""
+    at: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    return at
+
+
 def get_mode(connection: Connection) -> Mode:
     """Whether the tenant lives by the real clock or is a sandbox."""
     return Mode(connection.exec_driver_sql("SELECT mode FROM clock").scalar_one())

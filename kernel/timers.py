@@ -1,12 +1,13 @@
 """Timers: rows that say which handler must look at which subject, and when.
 
 One timer per subject and kind; the kind is also the handler's name (`escrow.auto_release`).
+Reminders are columns of the timer (`kernel.reminders`), so they move, stop and go with it.
 Due timers are read in due order without a lock. Whoever fires them locks the subjects first,
 in order, and only then claims the timers, which deletes them in the same transaction as the
 work: the other order deadlocks against a command that cancels a timer of its subject.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from sqlalchemy import Connection, Engine
 
 from kernel.database import Tenant, driver
 from kernel.errors import Broken
+from kernel.reminders import MARK
 
 GRACE: Final = timedelta(seconds=60)
 """A command that came in before a timer was due is applied first: the timer waits this long."""
@@ -56,18 +58,28 @@ class Timer:
     paused_remaining: timedelta | None
     armed_at: datetime
     failed_times: int
+    reminded: int = 0
+    remind_at: datetime | None = None
+    remind_length: timedelta | None = None
+    was_delayed: bool = False
 
 
-_ARM: Final = """
-INSERT INTO timer (subject, kind, due_at, subject_version, armed_at)
-SELECT subject, kind, due_at, subject_version, clock_now_once
+_ARM: Final = f"""
+INSERT INTO timer (subject, kind, due_at, subject_version, armed_at, remind_length, remind_at)
+SELECT subject, kind, due_at, subject_version, set_at, remind_length,
+    {MARK.format(reminded="0")}
 FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::integer[])
-    AS given (subject, kind, due_at, subject_version), clock_now() AS clock_now_once
+    AS given (subject, kind, due_at, subject_version),
+    coalesce(%s::timestamptz, clock_now()) AS set_at,
+    LATERAL (SELECT CASE WHEN kind = ANY (%s::text[]) AND due_at > set_at
+        THEN due_at - set_at END) AS whole (remind_length)
 ORDER BY subject, kind
 ON CONFLICT (subject, kind) DO UPDATE SET
     due_at = excluded.due_at, subject_version = excluded.subject_version,
-    armed_at = excluded.armed_at, paused_remaining = NULL, failed_times = 0, retry_at = NULL
-"""
+    armed_at = excluded.armed_at, paused_remaining = NULL, failed_times = 0, retry_at = NULL,
+    remind_length = excluded.remind_length, remind_at = excluded.remind_at, reminded = 0,
+    was_delayed = false
+"""  # noqa: S608  a constant of ours
 
 _CANCEL: Final = """
 WITH locked AS (
@@ -92,9 +104,9 @@ UPDATE timer SET paused_remaining = greatest(due_at - %s::timestamptz, interval 
 FROM locked WHERE timer.ctid = locked.ctid
 """
 
-_RESUME: Final = """
+_RESUME: Final = f"""
 WITH locked AS (
-    SELECT timer.ctid, given.floor
+    SELECT timer.ctid, %s::timestamptz + greatest(paused_remaining, given.floor) AS due_at
     FROM timer
     JOIN unnest(%s::text[], %s::interval[]) AS given (subject, floor) USING (subject)
     WHERE (kind = ANY (%s::text[]) OR %s) AND paused_remaining IS NOT NULL
@@ -102,9 +114,28 @@ WITH locked AS (
     FOR UPDATE OF timer
 )
 UPDATE timer SET
-    due_at = %s::timestamptz + greatest(paused_remaining, locked.floor), paused_remaining = NULL,
-    failed_times = 0, retry_at = NULL
+    due_at = locked.due_at, paused_remaining = NULL, failed_times = 0, retry_at = NULL,
+    remind_at = {MARK.format(reminded="reminded").replace("due_at", "locked.due_at")}
 FROM locked WHERE timer.ctid = locked.ctid
+"""  # noqa: S608  a constant of ours
+
+_POSTPONE: Final = """
+WITH locked AS (
+    SELECT timer.ctid, given.until
+    FROM timer
+    JOIN unnest(%s::text[], %s::text[], %s::timestamptz[], %s::integer[], %s::timestamptz[])
+        AS given (subject, kind, due_at, subject_version, until)
+        USING (subject, kind, due_at, subject_version)
+    WHERE paused_remaining IS NULL
+    ORDER BY subject, kind
+    FOR UPDATE OF timer
+)
+UPDATE timer SET
+    due_at = locked.until, armed_at = %s, failed_times = 0, retry_at = NULL, reminded = 0,
+    remind_length = CASE WHEN remind_length IS NOT NULL THEN locked.until - %s END,
+    remind_at = CASE WHEN remind_length IS NOT NULL THEN %s + (locked.until - %s) / 2 END
+FROM locked WHERE timer.ctid = locked.ctid
+RETURNING locked.until, timer.subject, timer.kind, timer.subject_version
 """
 
 _LIST_DUE: Final = """
@@ -145,7 +176,8 @@ WHERE timer.subject = given.subject AND timer.kind = given.kind
 """
 
 _LIST_OF: Final = """
-SELECT subject, kind, due_at, subject_version, paused_remaining, armed_at, failed_times
+SELECT subject, kind, due_at, subject_version, paused_remaining, armed_at, failed_times,
+    reminded, remind_at, remind_length, was_delayed
 FROM timer
 WHERE subject = ANY (%s::text[])
 ORDER BY subject, due_at, kind
@@ -156,16 +188,23 @@ _TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 
 
-def arm(connection: Connection, arms: Sequence[Arm]) -> None:
+def arm(
+    connection: Connection,
+    arms: Sequence[Arm],
+    *,
+    at: datetime | None = None,
+    reminded: Collection[str] = (),
+) -> None:
     """Set timers; one that is set already starts anew, also if it was paused.
 
-    A subject and kind may be named once.
+    A subject and kind may be named once. `at` is when they start, the tenant's time if None;
+    timers of the kinds `reminded` tell of themselves on the way.
     """
     if not arms:
         return
     if len({(each.subject, each.kind) for each in arms}) != len(arms):
         raise Broken("a timer is armed twice in one batch", subjects=[a.subject for a in arms])
-    connection.exec_driver_sql(_ARM, _columns(arms))
+    connection.exec_driver_sql(_ARM, (*_columns(arms), at, list(reminded)))
 
 
 def cancel(connection: Connection, timers: Sequence[tuple[str, str]]) -> int:
@@ -211,8 +250,23 @@ def resume(
         return 0
     distinct = sorted(set(subjects))
     least = [floors.get(subject, timedelta()) for subject in distinct]
-    given = (distinct, least, list(kinds or ()), kinds is None, at)
-    return _run(connection, _RESUME, given).rowcount
+    given = (at, distinct, least, list(kinds or ()), kinds is None)
+    return _run(connection, _RESUME.encode(), given).rowcount
+
+
+def postpone(
+    connection: Connection, due: Sequence[tuple[DueTimer, datetime]], *, at: datetime
+) -> list[DueTimer]:
+    """Start due timers anew from `at`, each until its own time; those that were still there.
+
+    The row stays: a command that waits to cancel such a timer under its subject's lock finds it.
+    Reminders begin from the start.
+    """
+    if not due:
+        return []
+    timers, until = zip(*due, strict=True)
+    given = (*_columns(timers), list(until), at, at, at, at)
+    return sorted(DueTimer(*row) for row in _run(connection, _POSTPONE, given))
 
 
 def list_due(
@@ -265,6 +319,10 @@ def list_of(connection: Connection, subjects: Sequence[str]) -> list[Timer]:
             paused_remaining=row.paused_remaining,
             armed_at=row.armed_at,
             failed_times=row.failed_times,
+            reminded=row.reminded,
+            remind_at=row.remind_at,
+            remind_length=row.remind_length,
+            was_delayed=row.was_delayed,
         )
         for row in rows
     ]
@@ -296,7 +354,7 @@ def sole_scanner(engine: Engine, tenant: Tenant) -> Iterator[bool]:
 
 
 def _run(
-    connection: Connection, statement: LiteralString, given: Sequence[object]
+    connection: Connection, statement: LiteralString | bytes, given: Sequence[object]
 ) -> psycopg.Cursor[tuple[Any, ...]]:
     """Run a statement with a plan of its own.
 
