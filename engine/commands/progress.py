@@ -2,10 +2,12 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType
+from typing import Final
 
 from rich.progress import (
     BarColumn,
@@ -19,21 +21,33 @@ from rich.progress import (
 
 from engine.commands.frame import errors
 
+_WEEK: Final = 7
+
 
 class DayBar:
-    """Days of a replay; shows nothing where standard error is no terminal."""
+    """Days of a replay, and a line for each week; nothing where standard error is no terminal."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("replaying", total=None)
+        self._started = time.monotonic()
+        self._days = 0
 
     def start(self, days: int) -> None:
         """How many days there are."""
+        self._days = days
+        self._started = time.monotonic()
         self._progress.update(self._task, total=days)
 
     def on_day(self, day: int, at: datetime) -> None:
         """A day is over."""
         self._progress.update(self._task, completed=day, description=f"{at:%Y-%m-%d}")
+        if day % _WEEK == 0 and not self._progress.disable:
+            weeks = -(-self._days // _WEEK)
+            seconds = time.monotonic() - self._started
+            self._progress.console.print(
+                f"week {day // _WEEK} of {weeks}, until {at:%Y-%m-%d}: {seconds:.0f} s"
+            )
 
 
 @contextmanager

@@ -30,6 +30,13 @@ from engine.replay.tenants import free_name, open_tenant
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True)
 @click.option("--contracts", type=click.IntRange(1, 100_000), help="At most so many contracts.")
 @click.option(
+    "--share",
+    type=click.FloatRange(0, 100, min_open=True),
+    default=100.0,
+    show_default=True,
+    help="Percent of the usable postings, drawn by the seed.",
+)
+@click.option(
     "--tenant",
     "tenant_name",
     metavar="NAME",
@@ -43,15 +50,21 @@ def command(
     days: int | None,
     seed: int,
     contracts: int | None,
+    share: float,
     tenant_name: str | None,
     as_json: bool,
 ) -> None:
     """Turn job postings into contracts, live through their days, and prove the books.
 
-    A file's days go on for thirty after its last posting; a made-up month has thirty. The same
-    postings and seed give the same figures. Exit 1 if the books or the client money are not clean.
+    Fixed budgets become milestones, rates become hours, retainers, or either beside milestones. A
+    file is lived through for six months, or for thirty days after its last posting if that is
+    longer; a made-up month has thirty days. Balances and client money are checked at every
+    midnight. The same postings and seed give the same figures. Exit 1 if the books or the client
+    money are not clean.
     """
-    options = Options(jobs=jobs, seed=seed, days=days, contracts=contracts)
+    options = Options(
+        jobs=jobs, seed=seed, days=days, contracts=contracts, share_bps=round(share * 100)
+    )
     intake = take_in(options)
     with database() as opened, stop_on_interrupt() as stop:
         name = tenant_name or free_name(opened, "replay")

@@ -1,12 +1,13 @@
 """The closing report of a replay: what was held, moved and proven, for people and as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
+from engine.replay.store_outcome import Sum
 from kernel.money import format_minor
 
 _LINES_SHOWN: Final = 20
@@ -17,8 +18,12 @@ class Report:
     """One replay. Amounts are texts by currency; the names are stable and are the JSON's keys.
 
     funded = released + refunded + held, in every currency: what clients paid in for milestones,
-    before fees. `paid_out` is what reached freelancers, `revenue` all fees earned. `seconds` and
-    `lines_per_second` are the only figures that differ between two runs of one file and seed.
+    before fees. `returned` went back after it was released, `paid_out` is what reached freelancers,
+    `revenue` all fees earned. `accounts` are the balances by kind of account as the books have
+    them, debit positive. `claims` and `open` are counts and amounts by name. `rates` are the
+    shares in basis points by which everybody behaved, `digest` a SHA-256 over all balances.
+    `seconds` and `lines_per_second` are the only figures that differ between two runs of one file
+    and seed.
     """
 
     tenant: str
@@ -52,6 +57,17 @@ class Report:
     proven: bool
     safeguarding: bool
     findings: tuple[str, ...] = field(default=())
+    contract_states: Mapping[str, int] = field(default_factory=dict)
+    weeks: Mapping[str, int] = field(default_factory=dict)
+    periods: Mapping[str, int] = field(default_factory=dict)
+    disputes: Mapping[str, int] = field(default_factory=dict)
+    returned: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    claims: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    open: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    midnights: int = 0
+    digest: str = ""
+    rates: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_good(self) -> bool:
@@ -68,6 +84,16 @@ def amounts(by_currency: Mapping[str, int]) -> dict[str, str]:
     return {
         currency: format_minor(minor, currency) for currency, minor in sorted(by_currency.items())
     }
+
+
+def items(sums: Iterable[Sum]) -> dict[str, dict[str, Any]]:
+    """Counts and amounts by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, currency, number, amount_minor in sums:
+        item = found.setdefault(name, {"count": 0, "amounts": {}})
+        item["count"] += number
+        item["amounts"][currency] = format_minor(amount_minor, currency)
+    return found
 
 
 def from_json(stored: Mapping[str, Any]) -> Report:
@@ -94,6 +120,8 @@ def show(report: Report, console: Console) -> None:
     for name, value in _rows(report):
         table.add_row(name, value)
     console.print(table)
+    console.print(_accounts(report))
+    console.print(_rates(report))
     for row in report.unreadable[:_LINES_SHOWN]:
         console.print(f"line {row['line']} was skipped: {row['reason']}", markup=False)
     more = report.skipped.get("unreadable", 0) - _LINES_SHOWN
@@ -107,18 +135,43 @@ def show(report: Report, console: Console) -> None:
         )
 
 
+def _accounts(report: Report) -> Table:
+    """The balances by kind of account, debit positive."""
+    table = Table("account", title="Money by account, debit positive", title_justify="left")
+    table.add_column("balance", justify="right")
+    for kind, by_currency in report.accounts.items():
+        table.add_row(kind, _money(by_currency))
+    return table
+
+
+def _rates(report: Report) -> Table:
+    """How everybody behaved: the stated shares."""
+    table = Table("of the cases that get that far", title="Stated rates", title_justify="left")
+    table.add_column("share", justify="right")
+    for name, bps in report.rates.items():
+        table.add_row(name.replace("_", " "), f"{bps / 100:.2f} %")
+    return table
+
+
 def _rows(report: Report) -> list[tuple[str, str]]:
     return [
         ("contracts", _counts(report.contracts)),
-        ("milestones", _counts(report.slots)),
+        ("how they stand", _counts(report.contract_states)),
+        ("slots", _counts(report.slots)),
+        ("weeks", _counts(report.weeks)),
+        ("periods", _counts(report.periods)),
+        ("disputes", _counts(report.disputes)),
         ("funded", _money(report.funded)),
         ("released", _money(report.released)),
         ("refunded", _money(report.refunded)),
+        ("given back after release", _money(report.returned)),
         ("still held", _money(report.held)),
         ("tips", _money(report.tips)),
         ("in clients' wallets", _money(report.wallets)),
         ("paid out", _money(report.paid_out)),
         ("revenue", _money(report.revenue)),
+        ("claims", _items(report.claims)),
+        ("open", _items(report.open)),
         ("timers fired", _counts(report.timers)),
         ("commands", f"{report.commands:,}"),
         ("refused", _counts(report.refusals)),
@@ -128,6 +181,8 @@ def _rows(report: Report) -> list[tuple[str, str]]:
             f"{report.events:,} events, {report.entries:,} entries, {report.lines:,} lines",
         ),
         ("speed", f"{report.lines_per_second:,} lines/s, {report.seconds:.1f} s"),
+        ("midnights checked", f"{report.midnights}"),
+        ("digest of the balances", report.digest[:32]),
         ("books proven", "yes" if report.proven else "NO"),
         ("client money safe", "yes" if report.safeguarding else "NO"),
     ]
@@ -139,6 +194,14 @@ def _counts(counts: Mapping[str, int]) -> str:
     return "\n".join(f"{name} {number:,}" for name, number in sorted(counts.items()))
 
 
+def _items(items: Mapping[str, Mapping[str, Any]]) -> str:
+    if not items:
+        return "none"
+    return "\n".join(
+        f"{name} {item['count']:,}: {_money(item['amounts'])}" for name, item in items.items()
+    )
+
+
 def _money(by_currency: Mapping[str, str]) -> str:
     if not by_currency:
         return "none"
@@ -146,5 +209,6 @@ def _money(by_currency: Mapping[str, str]) -> str:
 
 
 def _with_commas(amount: str, currency: str) -> str:
-    whole, point, cents = amount.partition(".")
-    return f"{int(whole):,}{point}{cents} {currency}"
+    sign = "-" if amount.startswith("-") else ""
+    whole, point, cents = amount.removeprefix("-").partition(".")
+    return f"{sign}{int(whole):,}{point}{cents} {currency}"

@@ -4,23 +4,27 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import orjson
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from engine.proofs import check_books
-from engine.replay import store
+from engine.replay import store, store_outcome
+from engine.replay.behaviour import RATES
 from engine.replay.deals import Deal, deal_of
+from engine.replay.dice import Dice
 from engine.replay.driver import OnDay, Replay, group_by_day
 from engine.replay.generator import generate_postings
 from engine.replay.postings import Kind, Posting, Unreadable, open_postings
-from engine.replay.report import Report, amounts, from_json
+from engine.replay.quarrels import WAYS
+from engine.replay.report import Report, amounts, from_json, items
 from engine.replay.stage import Stage
+from engine.replay.store_midnight import digest_balances
 from engine.store_locks import alone
 from kernel import clock
 from kernel.database import Tenant, snapshot, transaction
@@ -67,12 +71,16 @@ class NotEmpty(Refusal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a replay is asked for. `jobs` None: postings are made up from the seed."""
+    """What a replay is asked for. `jobs` None: postings are made up from the seed.
+
+    `share_bps`: of the usable postings only this share is taken, drawn by seed and posting.
+    """
 
     jobs: Path | None = None
     seed: int = 1
     days: int | None = None
     contracts: int | None = None
+    share_bps: int = 10_000
 
 
 @dataclass(slots=True)
@@ -176,6 +184,8 @@ def _sort_out(rows: Iterable[Posting | Unreadable], options: Options) -> Intake:
                 intake.unreadable.append({"line": row.line, "reason": row.reason})
         elif row.budget_minor is None and row.rate_minor is None:
             intake.skipped[_WHY_NOT[row.kind]] += 1
+        elif not Dice(options.seed, row.job_id).happens("share", options.share_bps):
+            intake.skipped["not_in_share"] += 1
         elif len(postings) >= limit:
             intake.skipped["over_limit"] += 1
         else:
@@ -199,7 +209,10 @@ def _report(
     engine, tenant = run.stage.engine, run.stage.tenant
     with snapshot(engine, tenant) as connection:
         sums = store.get_sums(connection)
+        outcome = _outcome(connection)
+        left_over = store_outcome.list_left_over(connection)
     checked = check_books(engine, tenant)
+    findings = (*run.midnights.findings, *left_over, *checked.findings)
     last = run.starts_on + timedelta(days=max(0, run.days_done - 1))
     return Report(
         tenant=tenant.name,
@@ -230,10 +243,31 @@ def _report(
         lines=sums.lines,
         seconds=round(seconds, 2),
         lines_per_second=int(sums.lines / seconds) if seconds else 0,
-        proven=checked.is_proven,
+        proven=checked.is_proven and not left_over and not run.midnights.findings,
         safeguarding=checked.is_safe,
-        findings=checked.findings,
+        findings=findings,
+        contract_states=sums.contract_states,
+        returned=amounts(sums.returned),
+        midnights=run.midnights.checked,
+        rates={**asdict(RATES), **{f"dispute_{way}": 100 * share for way, share in WAYS.items()}},
+        **outcome,
     )
+
+
+def _outcome(connection: Connection) -> dict[str, Any]:
+    """Money by account, disputes, weeks, periods, claims and open items, as the report has them."""
+    accounts: dict[str, dict[str, int]] = {}
+    for kind, currency, balance_minor in store_outcome.sum_accounts(connection):
+        accounts.setdefault(kind, {})[currency] = balance_minor
+    return {
+        "accounts": {kind: amounts(found) for kind, found in accounts.items()},
+        "disputes": store_outcome.count_disputes(connection),
+        "weeks": store_outcome.count_weeks(connection),
+        "periods": store_outcome.count_periods(connection),
+        "claims": items(store_outcome.sum_claims(connection)),
+        "open": items(store_outcome.sum_open(connection)),
+        "digest": digest_balances(connection),
+    }
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:

@@ -47,7 +47,17 @@ WHERE kind LIKE 'platform.revenue.%%' GROUP BY currency ORDER BY currency
 """
 
 _COUNT_CONTRACTS: Final = """
-SELECT kind, count(DISTINCT contract_id) FROM term GROUP BY kind ORDER BY kind
+SELECT kinds, count(*) FROM (
+    SELECT string_agg(DISTINCT kind, '+' ORDER BY kind) AS kinds FROM term GROUP BY contract_id
+) c
+GROUP BY kinds ORDER BY kinds
+"""
+
+_COUNT_CONTRACT_STATES: Final = "SELECT state, count(*) FROM contract GROUP BY state ORDER BY state"
+
+_SUM_LATER: Final = """
+SELECT currency, sum(returned_minor)::bigint FROM slot
+WHERE returned_minor > 0 GROUP BY currency ORDER BY currency
 """
 
 _COUNT_STATES: Final = "SELECT state, count(*) FROM slot GROUP BY state ORDER BY state"
@@ -71,11 +81,13 @@ class Sums:
     released: dict[str, int]
     refunded: dict[str, int]
     held: dict[str, int]
+    returned: dict[str, int]
     tips: dict[str, int]
     wallets: dict[str, int]
     paid_out: dict[str, int]
     revenue: dict[str, int]
     contracts: dict[str, int]
+    contract_states: dict[str, int]
     slots: dict[str, int]
     events: int
     entries: int
@@ -105,11 +117,13 @@ def get_sums(connection: Connection) -> Sums:
         released={row[0]: row[2] for row in slots},
         refunded={row[0]: row[3] for row in slots},
         held={row[0]: row[4] for row in slots},
+        returned=_pairs(connection, _SUM_LATER),
         tips=_pairs(connection, _SUM_TIPS),
         wallets=_pairs(connection, _SUM_WALLETS),
         paid_out=_pairs(connection, _SUM_PAID_OUT),
         revenue=_pairs(connection, _SUM_REVENUE),
         contracts=_pairs(connection, _COUNT_CONTRACTS),
+        contract_states=_pairs(connection, _COUNT_CONTRACT_STATES),
         slots=_pairs(connection, _COUNT_STATES),
         events=rows[0] or 0,
         entries=rows[1] or 0,
