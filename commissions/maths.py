@@ -13,9 +13,6 @@ from kernel.errors import Refusal
 from kernel.money import MAX_MINOR, round_bps, share_bps
 
 
-    code = "fees.not_per_payment"
-
-
 class NetOutOfReach(Refusal):
     """No amount that we keep books of leaves so much after the fee."""
 
