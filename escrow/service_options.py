@@ -10,13 +10,13 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from escrow import store, store_chargeback, store_dispute, store_hourly, store_retainer
-from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Machine, Trigger
+from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Machine, Timer, Trigger
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_hourly import ENTRIES, WEEKS
 from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
-from escrow.model import Role
+from escrow.model import Contract, Role
 from escrow.rules import roles
 from escrow.ways import (
     CLAIM_WAYS,
@@ -78,6 +78,23 @@ SUBJECTS: Final[Mapping[str, Subject]] = MappingProxyType(
 """Every subject of escrow, by the name that timers and events give it."""
 
 
+FIRES: Final[Mapping[str, Trigger]] = MappingProxyType(
+    {
+        f"escrow.{timer}": trigger
+        for timer, trigger in (
+            (Timer.AUTO_RELEASE, Trigger.AUTO_RELEASE),
+            (Timer.REFUND_REPLY, Trigger.REFUND_UNANSWERED),
+            (Timer.SECURITY_HOLD, Trigger.HOLD_ENDS),
+            (Timer.FUND_INTERACTIVE, Trigger.EXPIRE),
+            (Timer.FUND_BANK, Trigger.EXPIRE),
+            (Timer.DRAWDOWN_REVIEW, Trigger.REVIEW_ENDS),
+            (Timer.RETAINER_ENDS, Trigger.CANCEL),
+        )
+    }
+)
+"""The clocks that set off one step of their own subject, and which."""
+
+
 def find(connection: Connection, kind: str, subject_id: UUID) -> Any | None:  # noqa: ANN401  a row of the kind
     """The subject as it stands, without a lock; None where there is none."""
     found = SUBJECTS[kind].find(connection, [subject_id])
@@ -99,22 +116,27 @@ def options(
         subject.machine,
         subject.ways,
         row,
-        mine=mine(connection, subject, row, actor),
+        mine=mine(connection, kind, row, actor),
         actor=actor,
         at=at,
     )
 
 
+def contract_of(connection: Connection, kind: str, row: Any) -> Contract | None:  # noqa: ANN401  as `find` gave it
+    """The contract that gives the roles; None of what a payee alone has to do with."""
+    contract_id = SUBJECTS[kind].contract_of(connection, row)
+    return store.find_contracts(connection, [contract_id])[0] if contract_id else None
+
+
 def mine(
     connection: Connection,
-    subject: Subject,
+    kind: str,
     row: Any,  # noqa: ANN401  as `find` gave it
     actor: Actor,
 ) -> tuple[Role, ...]:
     """The roles in which an actor meets this subject."""
-    contract_id = subject.contract_of(connection, row)
-    if contract_id is not None:
-        (contract,) = store.find_contracts(connection, [contract_id])
+    contract = contract_of(connection, kind, row)
+    if contract is not None:
         return roles(actor, contract)
     if actor.kind in {PrincipalKind.SYSTEM, PrincipalKind.RAIL}:
         return (Role(actor.kind.value),)

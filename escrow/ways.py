@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from escrow import service, service_claims, service_dispute, service_retainer, store_retainer
-from escrow.commands import ContractCommand, FundingCommand
+from escrow.commands import ContractCommand, FundingCommand, ReleaseCommand
 from escrow.commands_hourly import EditTime, EntryCommand, WeekCommand
 from escrow.machine import Trigger
 from escrow.machine_retainer import PERIODS
@@ -109,6 +109,10 @@ def _is_disputed(connection: Connection, contract: Contract, _actor: Actor) -> b
     return not is_new and find_open_dispute(connection, contract.id) is not None
 
 
+def _release(_connection: Connection, actor: Actor, release: Release) -> Command:
+    return ReleaseCommand(actor=actor, release_id=release.id)
+
+
 def _set_aside(_connection: Connection, actor: Actor, release: Release) -> Command:
     return open_dispute(actor, release.slot_id or new_id(), release_id=release.id)
 
@@ -124,10 +128,12 @@ CONTRACT_WAYS: Final[Mapping[Trigger, Way]] = {
 
 RELEASE_WAYS: Final[Mapping[Trigger, Way]] = {
     _T.SET_ASIDE: Way(service_dispute.open_dispute, _set_aside, (*_REASON, "an amount")),
+    _T.HOLD_ENDS: Way(service.end_security_hold, _release),
 }
 
 FUNDING_WAYS: Final[Mapping[Trigger, Way]] = {
     _T.CANCEL: Way(service.cancel_funding, _funding),
+    _T.EXPIRE: Way(service.expire_funding, _funding),
     _T.CREDIT: Way(service.credit_receipt, _funding),
 }
 
@@ -160,6 +166,7 @@ RETAINER_WAYS: Final[Mapping[Trigger, Way]] = {
 
 DRAWDOWN_WAYS: Final[Mapping[Trigger, Way]] = {
     _T.APPROVE: Way(service_retainer.approve_drawdown, _drawdown),
+    _T.REVIEW_ENDS: Way(service_retainer.end_review, _drawdown),
     _T.REJECT: Way(service_retainer.reject_drawdown, _drawdown, _REASON),
     _T.WITHDRAW: Way(service_retainer.withdraw_drawdown, _drawdown),
 }

@@ -79,7 +79,13 @@ def _propose(_connection: Connection, actor: Actor, dispute: Dispute) -> Command
 
 
 def _appeal(_connection: Connection, actor: Actor, dispute: Dispute) -> Command:
-    return Appeal(actor=actor, dispute_id=dispute.id, appeal_id=new_id())
+    return Appeal(
+        actor=actor,
+        dispute_id=dispute.id,
+        version=dispute.version,
+        appeal_id=new_id(),
+        reason=SAMPLE,
+    )
 
 
 def _is_elected(dispute: Dispute) -> bool:
@@ -111,7 +117,7 @@ DISPUTE_WAYS: Final[Mapping[Trigger, Way]] = {
         service_dispute.propose_decision, _propose, ("the shares", "the award's reference")
     ),
     _T.APPROVE_DECISION: Way(service_dispute.approve_decision, _plain),
-    _T.APPEAL: Way(service_dispute.appeal_dispute, _appeal),
+    _T.APPEAL: Way(service_dispute.appeal_dispute, _appeal, ("a reason",)),
     _T.WITHDRAW_DISPUTE: Way(service_dispute.withdraw_dispute, _plain),
 }
 """Every step of people on a dispute."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from escrow import service, service_claims, service_dispute, store_options
 from escrow.commands import (
+    ContractCommand,
     Fund,
     FundingCommand,
     ProposeAmendment,
@@ -24,6 +25,7 @@ from kernel.commands import Command
 from kernel.ids import new_id
 from kernel.options import Asking, Way
 from kernel.principals import Actor
+from kernel.rehearsal import Service
 
 SAMPLE: Final = "-"
 """A text where one is needed."""
@@ -33,6 +35,14 @@ _T = Trigger
 
 def _plain(_connection: Connection, actor: Actor, slot: Slot) -> Command:
     return SlotCommand(actor=actor, slot_id=slot.id)
+
+
+def _accept(_connection: Connection, actor: Actor, slot: Slot) -> Command:
+    return ContractCommand(actor=actor, contract_id=slot.contract_id)
+
+
+def _shown(_connection: Connection, actor: Actor, slot: Slot) -> Command:
+    return SlotCommand(actor=actor, slot_id=slot.id, submission_no=slot.submission_no)
 
 
 def _with_reason(_connection: Connection, actor: Actor, slot: Slot) -> Command:
@@ -145,16 +155,23 @@ def _amending(kind: str, *needs: str, applies: Any = lambda *_: True) -> Way:  #
 
 
 def _offer_or_sign(connection: Connection, commands: Any, *, at: Any) -> Any:  # noqa: ANN401  as the two services
-    signs = isinstance(commands[0], SignAmendment)
-    verb = service.sign_amendment if signs else service.propose_amendment
-    return verb(connection, commands, at=at)
+    return SERVICES[type(commands[0])](connection, commands, at=at)
 
+
+SERVICES: Final[Mapping[type[Command], Service]] = {
+    ProposeAmendment: service.propose_amendment,
+    SignAmendment: service.sign_amendment,
+}
+"""The service of a command, where a way has the choice."""
 
 _BOTH: Final = ("the other side's signature",)
 _REASON: Final = ("a reason",)
 _BY_RAIL: Final = ("a means of payment",)
 
 SLOT_WAYS: Final[Mapping[Trigger, Way]] = {
+    _T.ACCEPT: Way(service.accept, _accept),
+    _T.AUTO_RELEASE: Way(service.auto_release, _shown),
+    _T.REFUND_UNANSWERED: Way(service.refund_unanswered, _plain),
     _T.CANCEL: Way(service.cancel, _plain),
     _T.START_FUNDING: Way(service.fund, _pay(Method.CARD), _BY_RAIL),
     _T.FUND_FROM_WALLET: Way(service.fund, _pay(Method.WALLET)),
@@ -203,4 +220,4 @@ SLOT_WAYS: Final[Mapping[Trigger, Way]] = {
     ),
     _T.ROLL_IN: Way(_offer_or_sign, _roll_in, ("another slot", *_BOTH), is_half=is_offer),
 }
-"""Every step of people on a slot."""
+"""Every step of people on a slot, and what its clocks set off."""

@@ -80,6 +80,9 @@ class Way:
     parts: Callable[[Connection, Any, datetime], Iterable[Callable[[], Outcome]]] = _no_parts
 
 
+ENGINE_ROLES: Final = frozenset({"system", "rail"})
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One step from the present state. `answer` is what the service would say to the caller.
@@ -103,12 +106,14 @@ class Option:
         return self.command is not None
 
     @property
+    def is_peoples(self) -> bool:
+        """Whether somebody may take it who is not the engine or a rail."""
+        return not set(self.by) <= ENGINE_ROLES
+
+    @property
     def is_open(self) -> bool:
         """Whether the caller may take the step now."""
         return self.answer is not None and self.answer.is_done
-
-
-ENGINE_ROLES: Final = frozenset({"system", "rail"})
 
 
 def list_options(
@@ -141,7 +146,7 @@ def list_options(
         if way is not None and not set(mine).isdisjoint(row.who):
             option = ask(connection, option, way, subject, actor=actor, at=at)
         found.append(option)
-    return sorted(found, key=lambda each: (not each.is_yours, set(each.by) <= ENGINE_ROLES))
+    return sorted(found, key=lambda each: (not each.is_yours, not each.is_peoples))
 
 
 def ask(

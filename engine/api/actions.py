@@ -1,28 +1,30 @@
 """What can be done with a subject now, by whom, and what happens if nobody does anything.
 
-Drawn from the machines' own tables, the open holds and the running clocks.
+The steps come from the machines' own tables, what is in their way from the services themselves
+(`kernel.options`), the rest from the running clocks and the open holds.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from engine.api import store
-from engine.api.calls import Look
-from escrow import store as deals
-from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Guard
-from escrow.machine_slot import SLOTS
-from escrow.model import Contract, Role, Slot
-from kernel import timers
+from engine.api.calls import Fetch, Look
+from engine.api.doors import DOORS
+from engine.api.writes import WRITES
+from engine.refusals import sentence
+from escrow import service_options
+from escrow.model import Contract
+from escrow.ways_slot import SERVICES
+from kernel import clock, timers
+from kernel.options import Option, list_options
+from kernel.principals import SYSTEM
 from ledger import holds
-from payouts import machine as payout_machine
 from payouts import store as payouts
-
-ENGINE_ROLES: Final = frozenset({"system", "rail"})
+from payouts.machine import TRANSITIONS as PAYOUTS
+from payouts.ways import PAYOUT_WAYS, roles_of
 
 CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -38,70 +40,52 @@ CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(
         "escrow.arbitration_elect": "The recommendation stands, or arbitration begins.",
         "escrow.dispute_execute": "What was agreed or decided is carried out.",
         "escrow.close_contract": "The contract is closed if nothing is left to settle.",
+        "escrow.week_close": "The hours are locked, and the next week opens.",
+        "escrow.week_invoice": "The week is invoiced and charged.",
+        "escrow.week_charge": "The client is charged once more.",
+        "escrow.week_review_end": "The week is released, or its protected hours are advanced.",
+        "escrow.period_open": "The client is charged for the period, and the next one scheduled.",
+        "escrow.fund_retry": "The client is charged once more; in the end the period lapses.",
+        "escrow.period_start": "The period begins.",
+        "escrow.period_close": "The period ends: what was earned is released, the rest settled.",
+        "escrow.drawdown_review": "What was drawn is paid to the payee.",
+        "escrow.retainer_ends": "The notice is over and the retainer ends.",
     }
 )
 """What each clock of a deal does when it rings."""
 
-
-def of_slot(connection: Connection, look: Look) -> dict[str, Any] | None:
-    """Steps, clocks and holds of a slot."""
-    found = deals.find_slots(connection, [look.ids["slot_id"]])
-    if not found or not _is_seen(connection, look, "slot", found[0].id):
-        return None
-    slot = found[0]
-    (contract,) = deals.find_contracts(connection, [slot.contract_id])
-    subject = f"slot:{slot.id}"
-    named = [subject, *_held_subjects(contract)]
-    blocked = holds.list_open(connection, named)
-    actions = _steps(SLOTS, slot.state, _mine(look, contract), _obstacles(slot, blocked))
-    return _answer(connection, subject, slot.state.value, slot.version, actions, blocked)
+Ring = Callable[[Connection, timers.Timer], Option | None]
+"""What a clock sets off, as a step of its subject; None where it is more than one, or another's."""
 
 
-def of_contract(connection: Connection, look: Look) -> dict[str, Any] | None:
-    """Steps, clocks and holds of a contract."""
-    found = deals.find_contracts(connection, [look.ids["contract_id"]])
-    if not found or not _is_seen(connection, look, "contract", found[0].id):
-        return None
-    contract = found[0]
-    blocked = holds.list_open(connection, _held_subjects(contract))
-    actions = _steps(CONTRACTS, contract.state, _mine(look, contract), {})
-    subject = f"contract:{contract.id}"
-    return _answer(connection, subject, contract.state.value, contract.version, actions, blocked)
+def _calls() -> Mapping[Any, list[str]]:
+    """The calls by which each service is asked for."""
+    found: dict[Any, list[str]] = {}
+    for write in WRITES:
+        found.setdefault(DOORS[write.service].service, []).append(f"POST {write.path}")
+    return found
 
 
-def of_funding(connection: Connection, look: Look) -> dict[str, Any] | None:
-    """Steps and clocks of a payment."""
-    found = deals.find_fundings(connection, [look.ids["funding_id"]])
-    if not found or not _is_seen(connection, look, "funding", found[0].id):
-        return None
-    row = found[0]
-    (contract,) = deals.find_contracts(connection, [row.contract_id])
-    actions = _steps(FUNDINGS, row.state, _mine(look, contract), {})
-    return _answer(connection, f"funding:{row.id}", row.state.value, row.version, actions, {})
+_CALLS: Final = _calls()
 
 
-def of_refund(connection: Connection, look: Look) -> dict[str, Any] | None:
-    """Steps of a refund: only the rail moves it."""
-    found = deals.find_refunds(connection, [look.ids["refund_id"]])
-    if not found or not _is_seen(connection, look, "refund", found[0].id):
-        return None
-    row = found[0]
-    actions = _steps(REFUNDS, row.state, frozenset(), {})
-    return _answer(connection, f"refund:{row.id}", row.state.value, row.version, actions, {})
+def of(kind: str, parameter: str) -> Fetch:
+    """Steps, clocks and holds of one kind of subject of escrow."""
 
+    def fetch(connection: Connection, look: Look) -> dict[str, Any] | None:
+        row = service_options.find(connection, kind, look.ids[parameter])
+        if row is None:
+            return None
+        contract = service_options.contract_of(connection, kind, row)
+        if not _is_seen(look, row, contract):
+            return None
+        at = clock.now(connection)
+        found = service_options.options(connection, kind, row, actor=look.actor, at=at)
+        subject = f"{kind}:{row.id}"
+        held = _held_subjects(kind, row, contract)
+        return _answer(connection, row, subject, found, held, _rings(kind, row))
 
-def of_release(connection: Connection, look: Look) -> dict[str, Any] | None:
-    """The clock of a release in its security hold."""
-    found = deals.find_releases(connection, [look.ids["release_id"]])
-    if not found or not _is_seen(connection, look, "release", found[0].id):
-        return None
-    row = found[0]
-    (contract,) = deals.find_contracts(connection, [row.contract_id])
-    named = _held_subjects(contract) + ([f"slot:{row.slot_id}"] if row.slot_id else [])
-    blocked = holds.list_open(connection, named)
-    obstacles = {Guard.NO_HOLD: _kinds(blocked)}
-    actions = _steps(RELEASES, row.state, frozenset(), obstacles)
-    return _answer(connection, f"release:{row.id}", row.state.value, None, actions, blocked)
+    return fetch
 
 
 def of_payout(connection: Connection, look: Look) -> dict[str, Any] | None:
@@ -110,95 +94,110 @@ def of_payout(connection: Connection, look: Look) -> dict[str, Any] | None:
     row = payouts.find_payouts(connection, [payout_id]).get(payout_id)
     if row is None or look.sees_only not in {None, row.payee_id}:
         return None
-    blocked = holds.list_open(connection, [f"party:{row.payee_id}"])
-    mine = frozenset({"operator"} if look.sees_only is None else {"payee"})
-    obstacles = {payout_machine.Guard.PAYEE_CLEAR: _kinds(blocked)}
-    actions = _steps(payout_machine.TRANSITIONS, row.state, mine, obstacles)
-    return _answer(connection, row.subject, row.state.value, row.version, actions, blocked)
+    found = list_options(
+        connection,
+        PAYOUTS,
+        PAYOUT_WAYS,
+        row,
+        mine=roles_of(row, look.actor),
+        actor=look.actor,
+        at=clock.now(connection),
+    )
+    return _answer(connection, row, row.subject, found, [f"party:{row.payee_id}"])
 
 
-def _is_seen(connection: Connection, look: Look, kind: str, subject_id: UUID) -> bool:
-    party_id = look.sees_only
-    return party_id is None or store.is_seen(connection, kind, subject_id, party_id=party_id)
-
-
-def _mine(look: Look, contract: Contract) -> frozenset[str]:
-    """The roles in which the caller may act; the platform itself is an operator."""
+def _is_seen(look: Look, row: Any, contract: Contract | None) -> bool:  # noqa: ANN401  any subject
     if look.sees_only is None:
-        return frozenset({Role.OPERATOR.value})
-    role = Role.CLIENT if look.sees_only == contract.client_id else Role.PAYEE
-    return frozenset({role.value})
+        return True
+    if contract is None:
+        return bool(row.payee_id == look.sees_only)
+    return look.sees_only in {contract.client_id, contract.payee_id}
 
 
-def _held_subjects(contract: Contract) -> list[str]:
-    return [
-        f"contract:{contract.id}",
-        f"party:{contract.client_id}",
-        f"party:{contract.payee_id}",
-    ]
+def _held_subjects(kind: str, row: Any, contract: Contract | None) -> list[str]:  # noqa: ANN401  any subject
+    if contract is None:
+        return [f"party:{row.payee_id}"]
+    slot_id: UUID | None = row.id if kind in {"slot", "period"} else getattr(row, "slot_id", None)
+    slot = [f"slot:{slot_id}"] if slot_id else []
+    sides = [f"party:{contract.client_id}", f"party:{contract.payee_id}"]
+    return [*slot, f"contract:{contract.id}", *sides]
 
 
-def _kinds(blocked: Mapping[str, Sequence[Any]]) -> list[str]:
-    return [f"hold:{each.kind.value}" for some in blocked.values() for each in some]
+def _rings(kind: str, row: Any) -> Ring:  # noqa: ANN401  any subject
+    """What the engine would do when a clock rings, as far as one step of the table says it."""
+
+    def ring(connection: Connection, timer: timers.Timer) -> Option | None:
+        trigger = service_options.FIRES.get(timer.kind)
+        if trigger is None:
+            return None
+        found = service_options.options(connection, kind, row, actor=SYSTEM, at=timer.due_at)
+        return next((each for each in found if each.trigger == trigger), None)
+
+    return ring
 
 
-def _obstacles(slot: Slot, blocked: Mapping[str, Sequence[Any]]) -> dict[Any, list[str]]:
-    """What stands in the way of a guard now, as far as the row alone shows."""
-    return {
-        Guard.NO_HOLD: _kinds(blocked),
-        Guard.CLEARED: ["not_cleared"] if slot.uncleared_minor else [],
-        Guard.PRICE_UNPAID: [] if slot.unpaid_minor else ["nothing_unpaid"],
-    }
-
-
-def _steps(
-    machine: Mapping[Any, Any],
-    state: StrEnum,
-    mine: Iterable[str],
-    obstacles: Mapping[Any, Sequence[str]],
-) -> list[dict[str, Any]]:
-    """The rows of a machine that start from a state; steps of people first."""
-    roles = set(mine)
-    found = []
-    for (start, trigger), row in machine.items():
-        if start is not state:
-            continue
-        by = sorted(role.value for role in row.who)
-        in_the_way = [why for guard in row.guards for why in obstacles.get(guard, ())]
-        found.append(
-            {
-                "trigger": trigger.value,
-                "by": by,
-                "yours": not roles.isdisjoint(by),
-                "leads_to": row.to.value,
-                "guards": [guard.value for guard in row.guards],
-                "blocked_by": in_the_way,
-            }
-        )
-    return sorted(found, key=lambda each: (set(each["by"]) <= ENGINE_ROLES, not each["yours"]))
+def _no_step(_connection: Connection, _timer: timers.Timer) -> None:
+    return None
 
 
 def _answer(
     connection: Connection,
+    row: Any,  # noqa: ANN401  any subject
     subject: str,
-    state: str,
-    version: int | None,
-    actions: list[dict[str, Any]],
-    blocked: Mapping[str, Sequence[Any]],
+    found: Sequence[Option],
+    held: Collection[str],
+    ring: Ring = _no_step,
 ) -> dict[str, Any]:
+    blocked = holds.list_open(connection, list(held))
     return {
         "subject": subject,
-        "state": state,
-        "version": version,
-        "actions": actions,
+        "state": row.state.value,
+        "version": getattr(row, "version", None),
+        "actions": [show(each) for each in found],
         "if_nothing_happens": [
-            {
-                "kind": timer.kind,
-                "due_at": timer.due_at.isoformat(),
-                "paused": timer.paused_remaining is not None,
-                "consequence": CONSEQUENCES.get(timer.kind, timer.kind),
-            }
+            _clock(timer, ring(connection, timer))
             for timer in timers.list_of(connection, [subject])
         ],
         "holds": [holds.as_json(each) for some in blocked.values() for each in some],
+    }
+
+
+def show(option: Option) -> dict[str, Any]:
+    """A step as the API shows it."""
+    refusal = option.answer if option.answer and not option.is_open else None
+    return {
+        "trigger": option.trigger,
+        "by": list(option.by),
+        "yours": option.is_yours,
+        "open": option.is_open,
+        "leads_to": option.leads_to,
+        "guards": list(option.guards),
+        "needs": list(option.needs),
+        "call": _call(option),
+        "blocked_by": [refusal.code] if refusal else [],
+        "why": sentence(refusal.code, refusal.facts) if refusal else "",
+    }
+
+
+def _call(option: Option) -> str | None:
+    """The call that asks for the step; of several of one service the one that is named like it."""
+    if option.way is None or not option.is_peoples:
+        return None
+    service = option.way.service
+    if option.command is not None:
+        service = SERVICES.get(type(option.command), service)
+    calls = _CALLS.get(service, [])
+    named = (each for each in calls if each.rpartition("/")[2].startswith(option.trigger))
+    return next(named, calls[-1] if calls else None)
+
+
+def _clock(timer: timers.Timer, step: Option | None) -> dict[str, Any]:
+    refusal = step.answer if step and step.answer and not step.is_open else None
+    return {
+        "kind": timer.kind,
+        "due_at": timer.due_at.isoformat(),
+        "paused": timer.paused_remaining is not None,
+        "consequence": CONSEQUENCES.get(timer.kind, timer.kind),
+        "leads_to": step.leads_to if step else None,
+        "blocked_by": [refusal.code] if refusal else [],
     }

@@ -301,23 +301,33 @@ class PayoutAnswer(Answer):
 
 
 class ActionAnswer(Answer):
-    """One step that is possible now: by whom, where it leads, what must hold, what stops it."""
+    """One step that is possible now: by whom, where it leads, what must hold, what stops it.
+
+    `open`: it is yours and would be done now. `needs` is what you bring along, `call` how you ask.
+    `blocked_by` has the code with which it would be refused, `why` says it in words.
+    """
 
     trigger: str
     by: list[str]
     yours: bool
+    open: bool
     leads_to: str
     guards: list[str]
+    needs: list[str]
+    call: str | None
     blocked_by: list[str]
+    why: str
 
 
 class ClockAnswer(Answer):
-    """What happens if nobody does anything."""
+    """What happens if nobody does anything; `blocked_by` what would stop it as things stand."""
 
     kind: str
     due_at: TimeText
     paused: bool
     consequence: str
+    leads_to: str | None
+    blocked_by: list[str]
 
 
 class ActionsAnswer(Answer):

@@ -39,6 +39,7 @@ from engine.api.log_reads import LOG_READS, no_signer
 from engine.api.logs import AccessLog
 from engine.api.notices import Inbox, NoticesBody, Rails, take_in
 from engine.api.problems import add_handlers
+from engine.api.reads_actions import ACTION_READS
 from engine.api.reads_books import BOOK_READS
 from engine.api.reads_claims import CLAIM_READS
 from engine.api.reads_deals import DEAL_READS
@@ -51,21 +52,13 @@ from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.refusals import NotFound, PlatformOnly
 from engine.api.views import api_key
-from engine.api.writes_claims import CLAIMS
-from engine.api.writes_contracts import CONTRACTS
-from engine.api.writes_disputes import DISPUTES
-from engine.api.writes_hourly import HOURS
-from engine.api.writes_house import HOUSE
-from engine.api.writes_journals import JOURNALS
-from engine.api.writes_reservations import RESERVATIONS
-from engine.api.writes_slots import SLOTS
+from engine.api.writes import WRITES
 from engine.group_commit import GroupCommit
 from engine.handlers import RAIL_RESULTS
 from engine.sealer import Ask
 from kernel.database import Tenant
 from kernel.keys import KeyRing
 
-WRITES: Final = (*SLOTS, *CONTRACTS, *HOUSE, *RESERVATIONS, *JOURNALS, *DISPUTES, *CLAIMS, *HOURS)
 READS: Final = (
     *DEAL_READS,
     *HOUSE_READS,
@@ -78,6 +71,7 @@ READS: Final = (
     *DISPUTE_READS,
     *CLAIM_READS,
     *HOURLY_READS,
+    *ACTION_READS,
 )
 VERSION: Final = "1"
 

@@ -101,9 +101,10 @@ class Look:
     """What a read is given: who looks, at what, and where a page begins.
 
     `sees_only` is the party to whose things the view is narrowed. `query` is the read's own model;
-    `texts` are the path's parameters as they came.
+    `texts` are the path's parameters as they came; `actor` is who looks.
     """
 
+    actor: Actor
     sees_only: UUID | None
     ids: Mapping[str, UUID]
     texts: Mapping[str, str]

@@ -135,7 +135,9 @@ def read_route(edge: Edge, read: Read) -> Callable[[Request], Awaitable[Response
     async def route(request: Request) -> Response:
         caller = await edge.admit(request, read.scope)
         query, after, bound_to = query_of(read, caller, request)
-        look = Look(caller.sees_only, path_ids(request), request.path_params, query, after)
+        look = Look(
+            caller.actor, caller.sees_only, path_ids(request), request.path_params, query, after
+        )
         found = await edge.read(caller.tenant, lambda connection: read.fetch(connection, look))
         if found is None:
             raise NotFound

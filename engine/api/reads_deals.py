@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from engine.api import actions, answers, store, views
+from engine.api import answers, store, views
 from engine.api.access import Scope
 from engine.api.calls import (
     Look,
@@ -151,13 +151,6 @@ DEAL_READS: Final[tuple[Read, ...]] = (
         _SLOT, _C, _one("slot", deals.find_slots, views.slot), answers.SlotAnswer, summary="A slot"
     ),
     declare(
-        f"{_SLOT}/actions",
-        _C,
-        actions.of_slot,
-        answers.ActionsAnswer,
-        summary="What can be done with a slot now",
-    ),
-    declare(
         f"{_SLOT}/submissions",
         _C,
         _submissions,
@@ -170,13 +163,6 @@ DEAL_READS: Final[tuple[Read, ...]] = (
         _one("contract", deals.find_contracts, views.contract),
         answers.ContractAnswer,
         summary="A contract",
-    ),
-    declare(
-        f"{_DEAL}/actions",
-        _C,
-        actions.of_contract,
-        answers.ActionsAnswer,
-        summary="What can be done with a contract now",
     ),
     declare(
         f"{_DEAL}/terms", _C, _terms, answers.TermAnswer, summary="Terms of a contract", pages=True
@@ -238,13 +224,6 @@ DEAL_READS: Final[tuple[Read, ...]] = (
         summary="A payment by the client",
     ),
     declare(
-        "/v1/fundings/{funding_id}/actions",
-        _C,
-        actions.of_funding,
-        answers.ActionsAnswer,
-        summary="What can be done with a payment now",
-    ),
-    declare(
         "/v1/releases/{release_id}",
         _C,
         _one("release", deals.find_releases, views.release),
@@ -252,25 +231,11 @@ DEAL_READS: Final[tuple[Read, ...]] = (
         summary="A release",
     ),
     declare(
-        "/v1/releases/{release_id}/actions",
-        _C,
-        actions.of_release,
-        answers.ActionsAnswer,
-        summary="What happens with a release",
-    ),
-    declare(
         "/v1/refunds/{refund_id}",
         _C,
         _one("refund", deals.find_refunds, views.refund),
         answers.RefundAnswer,
         summary="A refund",
-    ),
-    declare(
-        "/v1/refunds/{refund_id}/actions",
-        _C,
-        actions.of_refund,
-        answers.ActionsAnswer,
-        summary="What happens with a refund",
     ),
 )
 """Every look at a deal."""

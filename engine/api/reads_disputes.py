@@ -11,10 +11,10 @@ from engine.api.answers_disputes import DisputeAnswer, DisputeInFull
 from engine.api.calls import Look, Page, PageQuery, Read, after_id, by_id, declare, page_of
 from escrow import store as deals
 from escrow import store_dispute
-from escrow.model import Contract, Role
 from escrow.model_dispute import Dispute, Offer
 from escrow.rules_dispute import Case, decision_facts
-from escrow.service_dispute_look import list_clocks, list_steps, look_dispute
+from escrow.service_dispute_look import list_clocks, look_dispute
+from escrow.service_options import options
 from kernel import clock
 from kernel.money import to_json
 from ledger import holds
@@ -68,7 +68,13 @@ def _dispute(connection: Connection, look: Look) -> dict[str, Any] | None:
     return {
         **show(case.dispute),
         **_lists(case),
-        "options": list_steps(case, _mine(look, case.deal.contract), clock.now(connection)),
+        "options": [
+            actions.show(each)
+            for each in options(
+                connection, "dispute", case.dispute, actor=look.actor, at=clock.now(connection)
+            )
+            if each.is_peoples
+        ],
         "if_nothing": [
             {
                 "kind": each.kind,
@@ -134,12 +140,6 @@ def _of_slot(connection: Connection, look: Look) -> Page | None:
 def _sees(connection: Connection, look: Look, kind: str) -> bool:
     party_id, named = look.sees_only, look.ids[f"{kind}_id"]
     return party_id is None or store.is_seen(connection, kind, named, party_id=party_id)
-
-
-def _mine(look: Look, contract: Contract) -> frozenset[Role]:
-    if look.sees_only is None:
-        return frozenset({Role.OPERATOR})
-    return frozenset({Role.CLIENT if look.sees_only == contract.client_id else Role.PAYEE})
 
 
 DISPUTE_READS: Final[tuple[Read, ...]] = (

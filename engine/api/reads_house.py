@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy import Connection
 
-from engine.api import actions, answers, store, views
+from engine.api import answers, store, views
 from engine.api.access import Scope
 from engine.api.calls import Look, Page, PageQuery, Read, after_id, by_id, declare, page_of
 from engine.api.models import Id, Request
@@ -177,12 +177,5 @@ HOUSE_READS: Final[tuple[Read, ...]] = (
         pages=True,
     ),
     declare("/v1/payouts/{payout_id}", _O, _payout, answers.PayoutAnswer, summary="A payout"),
-    declare(
-        "/v1/payouts/{payout_id}/actions",
-        _O,
-        actions.of_payout,
-        answers.ActionsAnswer,
-        summary="What can be done with a payout now",
-    ),
 )
 """Every look at parties and payouts."""

@@ -177,7 +177,8 @@ def test_a_hold_blocks_until_it_is_lifted(api: Api, world: World) -> None:
 
     assert (blocked.status, blocked.code) == (409, "escrow.held")
     by_trigger = {each["trigger"]: each for each in actions["actions"]}
-    assert by_trigger["approve"]["blocked_by"] == ["hold:compliance"]
+    assert by_trigger["approve"]["blocked_by"] == ["escrow.held"]
+    assert not by_trigger["approve"]["open"]
     assert actions["if_nothing_happens"][0]["paused"]
     assert [hold["id"] for hold in listed] == [placed.body["id"]]
     assert (lifted.status, approved.status) == (200, 200)

@@ -1,0 +1,48 @@
+"""What can be done now: one and the same look at every subject that has a machine."""
+
+from typing import Final
+
+from engine.api import actions, answers
+from engine.api.access import Scope
+from engine.api.calls import Fetch, Read, declare
+
+
+def _look(path: str, *, fetch: Fetch, name: str) -> Read:
+    return declare(
+        f"/v1/{path}/actions",
+        Scope.CONTRACTS_READ,
+        fetch,
+        answers.ActionsAnswer,
+        summary=f"What can be done with {name} now, and what happens if nobody does",
+    )
+
+
+_SUBJECTS: Final = (
+    ("contracts", "contract", "contract_id", "a contract"),
+    ("slots", "slot", "slot_id", "a slot"),
+    ("fundings", "funding", "funding_id", "a payment"),
+    ("releases", "release", "release_id", "a release"),
+    ("refunds", "refund", "refund_id", "a refund"),
+    ("disputes", "dispute", "dispute_id", "a dispute"),
+    ("claims", "claim", "claim_id", "a claim on a payee"),
+    ("weeks", "week", "week_id", "a worked week"),
+    ("time_entries", "time_entry", "entry_id", "a time entry"),
+    ("retainers", "retainer", "retainer_id", "a retainer"),
+    ("periods", "period", "period_id", "a retainer's period"),
+    ("drawdowns", "drawdown", "drawdown_id", "a drawdown"),
+)
+
+ACTION_READS: Final[tuple[Read, ...]] = (
+    *(
+        _look(f"{path}/{{{parameter}}}", fetch=actions.of(kind, parameter), name=name)
+        for path, kind, parameter, name in _SUBJECTS
+    ),
+    declare(
+        "/v1/payouts/{payout_id}/actions",
+        Scope.PAYOUTS_READ,
+        actions.of_payout,
+        answers.ActionsAnswer,
+        summary="What can be done with a payout now, and what happens if nobody does",
+    ),
+)
+"""The looks at every subject."""

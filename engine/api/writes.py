@@ -1,0 +1,24 @@
+"""Every command that there is by HTTP."""
+
+from typing import Any, Final
+
+from engine.api.calls import Write
+from engine.api.writes_claims import CLAIMS
+from engine.api.writes_contracts import CONTRACTS
+from engine.api.writes_disputes import DISPUTES
+from engine.api.writes_hourly import HOURS
+from engine.api.writes_house import HOUSE
+from engine.api.writes_journals import JOURNALS
+from engine.api.writes_reservations import RESERVATIONS
+from engine.api.writes_slots import SLOTS
+
+WRITES: Final[tuple[Write[Any], ...]] = (
+    *SLOTS,
+    *CONTRACTS,
+    *HOUSE,
+    *RESERVATIONS,
+    *JOURNALS,
+    *DISPUTES,
+    *CLAIMS,
+    *HOURS,
+)

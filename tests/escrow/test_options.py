@@ -1,0 +1,149 @@
+"""What is offered as open is not refused; what is blocked says the very code; no one else may."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, Final
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection
+
+from escrow.service_options import SUBJECTS, find, options
+from kernel.commands import Command, Outcome
+from kernel.options import Option, Way
+from kernel.principals import Actor
+from tests.escrow import scenes_disputes, scenes_terms
+from tests.escrow.scenes import SCENES, Scene
+
+MODULES: Final = (scenes_disputes, scenes_terms)
+"""They enter their scenes into the list as they are read."""
+
+TABLES: Final = {"week": "work_week", "period": "retainer_period"}
+_NEW_IDS: Final = frozenset(
+    {"funding_id", "amendment_id", "dispute_id", "write_off_id", "appeal_id"}
+)
+
+
+def every_subject(connection: Connection) -> Iterator[tuple[str, Any]]:
+    """All that has a machine, as it stands."""
+    for kind in SUBJECTS:
+        table = TABLES.get(kind, kind)
+        for subject_id in connection.exec_driver_sql(
+            f"SELECT id FROM {table} ORDER BY id"
+        ).scalars():
+            row = find(connection, kind, subject_id)
+            assert row is not None
+            yield kind, row
+
+
+def try_out(
+    connection: Connection, kind: str, row_id: UUID, way: Way, command: Command, scene: Scene
+) -> tuple[Outcome, str]:
+    """Execute a command for good in a savepoint, look at the state after it, and take it back."""
+    point = connection.begin_nested()
+    (outcome,) = way.service(connection, [command], at=scene.now)
+    after = find(connection, kind, row_id)
+    assert after is not None
+    state = str(after.state)
+    point.rollback()
+    return outcome, state
+
+
+def follows(kind: str, state: str) -> set[str]:
+    """The state itself, and where the engine takes it on at once."""
+    on = {
+        str(row.to)
+        for (start, _), row in SUBJECTS[kind].machine.items()
+        if str(start) == state and any(str(role) == "system" for role in row.who)
+    }
+    return {state, *on}
+
+
+def same(first: Command, second: Command) -> bool:
+    """Whether two commands ask for the same thing, new ids aside."""
+    names = [each.name for each in fields(first) if each.name not in _NEW_IDS]
+    return type(first) is type(second) and all(
+        getattr(first, name) == getattr(second, name) for name in names
+    )
+
+
+def check_option(
+    connection: Connection, kind: str, row: Any, option: Option, scene: Scene, who: str
+) -> None:
+    """One of the caller's own: the answer of the rehearsal is the answer."""
+    assert option.way is not None
+    assert option.command is not None
+    assert option.answer is not None
+    outcome, state = try_out(connection, kind, row.id, option.way, option.command, scene)
+    place = f"{who}: {option.trigger} of {kind} in {row.state}"
+    assert option.answer.code == outcome.code, (place, option.answer, outcome)
+    if not outcome.is_done:
+        assert state == str(row.state), place
+    elif not option.way.is_half(option.command):
+        assert state in follows(kind, option.leads_to), place
+
+
+def check_rest(
+    connection: Connection, kind: str, row: Any, mine: list[Option], scene: Scene, actor: Actor
+) -> None:
+    """What is not offered is refused."""
+    for trigger, way in SUBJECTS[kind].ways.items():
+        command = way.command(connection, actor, row)
+        if not way.applies(connection, row, actor) or way.is_half(command):
+            continue
+        if any(each.command and same(each.command, command) for each in mine):
+            continue
+        outcome, _ = try_out(connection, kind, row.id, way, command, scene)
+        assert not outcome.is_done, (actor, str(trigger), kind, row.state)
+
+
+@pytest.mark.parametrize("name", sorted(SCENES))
+def test_an_action_is_open_if_and_only_if_it_is_not_refused(
+    connection: Connection, name: str
+) -> None:
+    """For every subject and everybody: offered and open is done, blocked gives its very code."""
+    scene = SCENES[name](connection)
+
+    for number, (kind, row) in enumerate(list(every_subject(connection))):
+        for order, (who, actor) in enumerate(scene.actors.items()):
+            seen = options(connection, kind, row, actor=actor, at=scene.now)
+            mine = [each for each in seen if each.is_yours]
+            for option in mine:
+                check_option(connection, kind, row, option, scene, who)
+            if (number + len(name)) % len(scene.actors) == order:  # each in his turn
+                check_rest(connection, kind, row, mine, scene, actor)
+
+
+def test_the_scenes_show_every_state_of_every_machine(connection: Connection) -> None:
+    """No state of a subject is left out."""
+    seen = set()
+    for build in SCENES.values():
+        point = connection.begin_nested()
+        build(connection)
+        seen |= {(kind, str(row.state)) for kind, row in every_subject(connection)}
+        point.rollback()
+
+    there_are = {
+        (kind, str(state))
+        for kind, subject in SUBJECTS.items()
+        for (start, _), row in subject.machine.items()
+        for state in (start, row.to)
+        if state is not None
+    }
+
+    assert there_are - seen == set()
+
+
+def test_whatever_people_may_do_can_be_asked_for() -> None:
+    """Every row of a table that is a person's has a way, so that it is never offered in vain."""
+    people = {"client", "payee", "operator"}
+
+    missing = {
+        (kind, str(trigger))
+        for kind, subject in SUBJECTS.items()
+        for (start, trigger), row in subject.machine.items()
+        if start is not None and people & {str(role) for role in row.who}
+        if trigger not in subject.ways
+    }
+
+    assert missing == {("period", "cancel")}, "a period ends with its retainer"
