@@ -31,6 +31,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine
 
@@ -43,6 +44,12 @@ from tests.fixtures.databases import (
     cloned_database,
     data_dir,
 )
+
+# How fast a machine is says nothing about the code: no example fails by the clock.
+settings.register_profile(
+    "untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 from tests.fixtures.network import loopback_only
 
 
