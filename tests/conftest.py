@@ -44,13 +44,13 @@ from tests.fixtures.databases import (
     cloned_database,
     data_dir,
 )
+from tests.fixtures.network import loopback_only
 
 # How fast a machine is says nothing about the code: no example fails by the clock.
 settings.register_profile(
     "untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("untimed")
-from tests.fixtures.network import loopback_only
 
 
 def pytest_configure() -> None:
