@@ -100,6 +100,7 @@ PARTY_STEPS: Final = frozenset(
     {
         *(Trigger.START_FUNDING, Trigger.FUND_FROM_WALLET, Trigger.FUNDING_ENDED),
         *(Trigger.GIVE_BACK, Trigger.ACCEPT_REFUND, Trigger.DISPUTE, Trigger.REJECT_REFUND),
+        *(Trigger.START_TOP_UP, Trigger.TOP_UP_FROM_WALLET, Trigger.REFUND_LATER),
         Trigger.DISPUTE_RELEASED,
     }
 )
@@ -201,8 +202,14 @@ def _parties_clear(deal: Deal, _command: Command, _role: Role, _at: datetime) ->
         raise PartyNotClear(party_ids=[str(each) for each in deal.unclear_parties])
 
 
+_BILLING: Final = frozenset({ContractState.ENDING, ContractState.CLOSED_DISPUTED})
+"""What was worked before a contract was ended is paid for while it ends."""
+
+
 def _contract_runs(deal: Deal, _command: Command, _role: Role, _at: datetime) -> None:
-    if deal.contract.state not in {ContractState.ACTIVE, ContractState.PAUSED}:
+    is_owned = deal.slot.term_id != deal.slot.id
+    running = {ContractState.ACTIVE, ContractState.PAUSED}
+    if deal.contract.state not in (running | _BILLING if is_owned else running):
         raise ContractNotRunning(contract_id=str(deal.contract.id), state=deal.contract.state)
 
 

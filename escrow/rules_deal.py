@@ -209,8 +209,10 @@ def end(
     """End a contract: money still held is asked back (row 9), the rest is cancelled.
 
     While a dispute runs it is `closed_disputed`, and ends when that is over.
-    Refuses: `escrow.funding_open` while a slot's payment is under way.
+    Slots of weeks and periods are their own machines' to end. Refuses: `escrow.funding_open` while
+    a milestone's payment is under way.
     """
+    slots = [slot for slot in slots if slot.term_id == slot.id]
     trigger = Trigger.END_DISPUTED if is_disputed else Trigger.END
     row, _ = step(CONTRACTS, contract.state, trigger, roles(command.actor, contract))
     if any(slot.state is SlotState.FUNDING for slot in slots):

@@ -33,7 +33,7 @@ from escrow.refusals import (
     ContractNotRunning,
     StaleVersion,
 )
-from escrow.refusals_hourly import BadEntry, HoursOverlap
+from escrow.refusals_hourly import BadEntry, HoursOverlap, LoggingPaused
 from escrow.rules import check_text, roles, step
 from escrow.rules_deal import LONGEST_TEXT, event
 from escrow.rules_hourly_protection import protection
@@ -83,20 +83,45 @@ def term_facts(term: HourlyTerm, **more: object) -> dict[str, Any]:
 def log_time(desk: Desk, command: LogTime, at: datetime, new_id: NewId) -> Step:
     """Hours are kept, each part in its week; what comes after its week's invoice is late.
 
-    Refuses: `escrow.bad_entry`, `escrow.hours_overlap`, `escrow.contract_not_running`.
+    Refuses: `escrow.bad_entry`, `escrow.hours_overlap`, `escrow.contract_not_running`,
+    `escrow.logging_paused`.
     """
     term = desk.term
     step(ENTRIES, None, Trigger.LOG_TIME, roles(command.actor, desk.contract))
-    if term.state is not TermState.ACTIVE or desk.contract.state is not ContractState.ACTIVE:
-        raise ContractNotRunning(contract_id=str(term.contract_id), state=desk.contract.state)
+    check_logging(desk, [each.ended_at for each in command.entries])
     if not 0 < len(command.entries) <= MOST_ENTRIES:
         raise BadEntry(why=f"1 to {MOST_ENTRIES} entries at once")
     for each in command.entries:
         _check_interval(each, term, at)
     _check_free([*desk.taken, *((each.started_at, each.ended_at) for each in command.entries)])
+    return keep(desk, command.entries, command, at, new_id)
+
+
+def check_logging(desk: Desk, ends: Sequence[datetime]) -> None:
+    """Refuse hours under a term that does not run, that rests, or that was ended before them."""
+    term, contract = desk.term, desk.contract
+    runs = contract.state is ContractState.ACTIVE or (
+        contract.state is ContractState.ENDING and term.ended_at is not None
+    )
+    if term.state is not TermState.ACTIVE or not runs:
+        raise ContractNotRunning(contract_id=str(term.contract_id), state=contract.state)
+    latest = max(ends, default=None)
+    if latest is None:
+        return
+    if term.ended_at is not None and latest > term.ended_at:
+        raise BadEntry(why=f"the contract was ended at {term.ended_at.isoformat()}")
+    if term.paused_at is not None and latest > term.paused_at:
+        raise LoggingPaused(term_id=str(term.term_id), paused_at=term.paused_at.isoformat())
+
+
+def keep(
+    desk: Desk, intervals: Sequence[Interval], command: Command, at: datetime, new_id: NewId
+) -> Step:
+    """Hours as entries, each part in its week; weeks that were not there open."""
+    term = desk.term
     opened_weeks: dict[datetime, Week] = {}
     kept: list[TimeEntry] = []
-    for each in command.entries:
+    for each in intervals:
         parts = split_at_weeks(
             ZoneInfo(term.week_zone), started_at=each.started_at, ended_at=each.ended_at
         )

@@ -122,7 +122,10 @@ def invoice(book: Ledger, *, seq: int, slot_id: UUID, command: WeekCommand, at: 
 def hear_charge(
     week: Week, deal: Deal, term: HourlyTerm, code: str, command: WeekCommand, at: datetime
 ) -> Step | None:
-    """What became of the charge, from the state of the week's slot; None if it is no news."""
+    """What became of the charge, from the state of the week's slot; None if it is no news.
+
+    From a charge that failed until one that succeeds, logging rests.
+    """
     paid = deal.slot.state in WORKING
     trigger = Trigger.FUND if paid else Trigger.FUNDING_ENDED
     is_open = deal.slot.state in {SlotState.FUNDING, SlotState.CANCELLED}
@@ -131,7 +134,12 @@ def hear_charge(
     row, _ = week_step(week, deal.contract, trigger, command)
     after = moved_week(week, state=WeekState(row.to), code="" if paid else code)
     kind = "week.charged" if paid else "week.charge_failed"
-    signed = replace(term, method_failed=not paid, version=term.version + 1)
+    signed = replace(
+        term,
+        method_failed=not paid,
+        paused_at=None if paid else at,
+        version=term.version + 1,
+    )
     moves = ((term, signed),) if term.method_failed is paid else ()
     subject = week_subject(after)
     retry = Alarm(subject, Timer.WEEK_CHARGE, at + timedelta(days=RETRY_DAYS[0]), 0)

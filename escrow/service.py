@@ -5,7 +5,7 @@ They live by topic in `service_deal`, `service_funding`, `service_work`, `servic
 """
 
 from escrow.maths import quote
-from escrow.service_deal import accept, add_milestones, close, end, pause, propose, resume
+from escrow.service_deal import accept, add_milestones, close, propose, resume
 from escrow.service_funding import credit_receipt, tip
 from escrow.service_hourly import (
     accept_hours,
@@ -17,6 +17,7 @@ from escrow.service_hourly import (
     log_time,
     propose_hours,
 )
+from escrow.service_hourly_end import end, pause
 from escrow.service_hourly_lines import (
     approve_line,
     concede_line,
@@ -33,6 +34,7 @@ from escrow.service_hourly_money import (
     funding_results,
     write_off,
 )
+from escrow.service_hourly_run import discard_time, start_time, stop_time
 from escrow.service_look import look
 from escrow.service_refund import (
     accept_refund,
@@ -77,6 +79,7 @@ __all__ = [
     "confirm",
     "credit_receipt",
     "delete_time",
+    "discard_time",
     "dispute_line",
     "edit_time",
     "end",
@@ -102,6 +105,8 @@ __all__ = [
     "serve_line",
     "settle_dormant",
     "sign_amendment",
+    "start_time",
+    "stop_time",
     "submit",
     "tip",
     "withdraw_line",

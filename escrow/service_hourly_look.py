@@ -1,7 +1,7 @@
 """How hours look now: what each entry would be billed, and whether it is protected."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -97,6 +97,16 @@ def as_stored(entry: TimeEntry, term: HourlyTerm) -> Judged:
     )
     minutes = 0 if entry.state is EntryState.DELETED else entry.minutes
     return Judged(entry, minutes, over_limit=False, is_protected=is_protected, reason=reason)
+
+
+def judged_facts(judged: Judged) -> dict[str, Any]:
+    """What an answer says of an entry beyond its own facts."""
+    return {
+        "billable_minutes": judged.billed_minutes,
+        "over_limit": judged.over_limit,
+        "protected": judged.is_protected,
+        "unprotected_because": judged.reason.value,
+    }
 
 
 def _is_settled(entry: TimeEntry) -> bool:

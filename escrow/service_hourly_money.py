@@ -27,6 +27,7 @@ from escrow.service_funding import expire_funding as expire_payment
 from escrow.service_funding import fund as pay
 from escrow.service_funding import funding_results as hear
 from escrow.service_hourly import run_hours
+from escrow.service_hourly_run import stop_runs
 from escrow.service_waves import in_waves
 from kernel import timers
 from kernel.commands import Outcome
@@ -143,6 +144,9 @@ def follow(
             timers.arm(connection, [Arm(f"week:{week.id}", kind, at + PAUSE, 0)])
         elif outcome.is_done and week.state is WeekState.ADVANCED:
             _release_rest(connection, slot_of(week), at)
+    failed = [o for o in outcomes if o.facts.get("state") == WeekState.CHARGE_FAILED]
+    resting = store_hourly.find_terms(connection, {UUID(o.facts["term_id"]) for o in failed})
+    stop_runs(connection, resting, at)
 
 
 def _follow_one(
@@ -170,10 +174,10 @@ def _follow_one(
 
 
 def _in_good_standing(step: Step, term: HourlyTerm) -> Step:
-    """A charge that succeeded: later hours may be protected again."""
+    """A charge that succeeded: hours are logged, and may be protected again."""
     if not term.method_failed:
         return step
-    signed = replace(term, method_failed=False, version=term.version + 1)
+    signed = replace(term, method_failed=False, paused_at=None, version=term.version + 1)
     return Step(step.plan, replace(step.worked, moved_terms=((term, signed),)))
 
 

@@ -22,6 +22,7 @@ from escrow.rules_hourly_weeks import PAUSE, Ledger
 from escrow.service_batch import lock_deals, share_people
 from escrow.service_hourly import run_hours
 from escrow.service_hourly_money import charge, follow, lock_terms, slot_of
+from escrow.service_hourly_run import cut_runs
 from kernel import timers
 from kernel.commands import Outcome
 from kernel.ids import new_id
@@ -36,6 +37,7 @@ def week_close(connection: Connection, due: Sequence[DueTimer], at: datetime) ->
     known = store_hourly.find_weeks(connection, [_id(each) for each in due])
     contracts = _share(connection, known)
     terms = lock_terms(connection, known)
+    cut_runs(connection, list(terms.values()), at)
     weeks, claimed = _claim(connection, due)
     judged = _judge(connection, weeks, terms)
     since = min((week.ends_at for week in weeks.values()), default=at)
@@ -47,7 +49,8 @@ def week_close(connection: Connection, due: Sequence[DueTimer], at: datetime) ->
         book = Ledger(week=week, term=term, contract=contract, judged=judged[week.id])
         bounds = week_of(week.ends_at, ZoneInfo(term.week_zone))
         is_there = bounds.starts_at in there.get(term.term_id, {})
-        opens = contract.state is ContractState.ACTIVE and not is_there
+        rests = term.paused_at is not None or term.ended_at is not None
+        opens = contract.state is ContractState.ACTIVE and not is_there and not rests
         following = new_week(term, bounds, new_id()) if opens else None
         return rules_hourly_weeks.close_week(book, following, command, at)
 

@@ -66,6 +66,8 @@ SELECT id FROM contract WHERE id = ANY (%s::uuid[]) AND (
         AND refund.state IN ('approved', 'submitted', 'unknown'))
     OR EXISTS (SELECT FROM dispute WHERE dispute.contract_id = contract.id
         AND dispute.state NOT IN ('executed', 'withdrawn'))
+    OR EXISTS (SELECT FROM work_week WHERE work_week.contract_id = contract.id
+        AND work_week.state NOT IN ('closed', 'released', 'refunded', 'unpaid', 'written_off'))
 )
 """
 

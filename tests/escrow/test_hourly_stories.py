@@ -147,8 +147,9 @@ def test_a_failed_charge_is_tried_again_and_takes_protection_meanwhile(
     stage = HourlyStage(connection).ready().invoiced()
     first = stage.funding().id
     assert stage.hear(RailOutcome.REFUSED).is_done
-    (entry,) = stage.log(hours(7, 12, 13)).facts["entries"]
+    (entry,) = stage.log(hours(7, 11, 12)).facts["entries"]
     assert entry["unprotected_because"] == "client_method_not_verified"
+    assert stage.log(hours(7, 12, 13)).code == "escrow.logging_paused"
 
     stage.pass_to(MONDAY + timedelta(days=8, hours=12))
 

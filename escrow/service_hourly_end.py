@@ -1,0 +1,58 @@
+"""What pausing and ending a contract does to its hours: runs stop, a last short week is billed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from escrow import rules_hourly_end, service_deal, store, store_hourly
+from escrow.commands import ContractCommand
+from escrow.commands_hourly import TermCommand
+from escrow.model_hourly import HourlyTerm, TermState
+from escrow.service_hourly import run_hours
+from escrow.service_hourly_run import stop_runs
+from kernel.commands import Outcome
+from kernel.principals import SYSTEM
+
+
+def pause(
+    connection: Connection, commands: Sequence[ContractCommand], *, at: datetime
+) -> list[Outcome]:
+    """As `service_deal.pause`; time that runs is stopped."""
+    outcomes = service_deal.pause(connection, commands, at=at)
+    stop_runs(connection, _terms(connection, outcomes), at)
+    return outcomes
+
+
+def end(
+    connection: Connection, commands: Sequence[ContractCommand], *, at: datetime
+) -> list[Outcome]:
+    """As `service_deal.end`; each hourly term has a last short week, which ends now.
+
+    It is invoiced twelve hours later and reviewed as long as any other week.
+    """
+    outcomes = service_deal.end(connection, commands, at=at)
+    for term in _terms(connection, outcomes):
+        command = TermCommand(actor=SYSTEM, term_id=term.term_id)
+        weeks = store_hourly.lock_term_weeks(connection, [term.term_id])
+        run_hours(
+            connection,
+            [command],
+            lambda c, term=term, weeks=weeks: rules_hourly_end.end_hours(term, weeks, c, at),  # type: ignore[misc]
+            at=at,
+        )
+        stop_runs(connection, store_hourly.find_terms(connection, [term.term_id]), at)
+    return outcomes
+
+
+def _terms(connection: Connection, outcomes: Sequence[Outcome]) -> list[HourlyTerm]:
+    """The running hourly terms of the contracts that moved, locked."""
+    moved = [UUID(each.facts["contract_id"]) for each in outcomes if each.is_done]
+    found = [
+        term
+        for contract in store.find_contracts(connection, moved)
+        for term in store_hourly.list_contract_terms(connection, contract.id)
+        if term.state is TermState.ACTIVE and term.ended_at is None
+    ]
+    return store_hourly.lock_terms(connection, [each.term_id for each in found])
