@@ -174,9 +174,9 @@ class Replay:
         """Midnight: the rail has its word, the books are settled, and all of it is checked."""
         midnight = self._at(day, MIDNIGHT)
         self.stage.move_clock(midnight)
-        self.stage.hear_rail()
+        self.stage.hear_rail_once()
         self.stage.call(settlement.settle)
-        self.stage.hear_rail()
+        self.stage.hear_rail_once()
         self._look(day)
         self.midnights.check(self.stage, midnight)
 

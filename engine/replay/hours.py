@@ -39,7 +39,7 @@ SUNDAY: Final = 6
 SATURDAY: Final = 5
 TUESDAY: Final = 1
 
-END_DAYS: Final = 15
+END_DAYS: Final = 7
 """Days from the last logged Sunday to the end of the contract: its week is released by then."""
 
 END_UNPAID_DAYS: Final = 45

@@ -111,7 +111,9 @@ class Retainers:
 
     def _offer(self, stage: Stage, day: int, at: datetime) -> None:
         tracks = self._offers.pop(day, [])
-        outcomes = stage.serve(retainers.offer_retainer, [_offer_of(each, at) for each in tracks])
+        outcomes = stage.serve(
+            retainers.offer_retainer, [offer_of(each.deal, at) for each in tracks]
+        )
         for track, outcome in zip(tracks, outcomes, strict=True):
             if not outcome.is_done:
                 self._over(track, day)
@@ -304,8 +306,10 @@ class Retainers:
         self.endings.part_over(track.deal, day)
 
 
-def _offer_of(track: Track, at: datetime) -> OfferRetainer:
-    deal, plan = track.deal, track.plan
+def offer_of(deal: Deal, at: datetime) -> OfferRetainer:
+    """The retainer of a deal as it is offered, with its contract or under one that runs."""
+    plan = deal.retainer
+    assert plan is not None
     lowest, highest = START_DAYS
     wait = deal.conduct.accept_days + deal.dice.between("starts", lowest=lowest, highest=highest)
     rolls = plan.unused is Unused.ROLL

@@ -15,7 +15,7 @@ from engine.scanner import Scanner
 from kernel import clock
 from kernel.commands import Command, Outcome
 from kernel.database import Tenant, transaction
-from rails.caller import run_once
+from rails.caller import Counts, run_once
 from rails.simulated.service import SimulatedRail
 
 Found = TypeVar("Found")
@@ -83,14 +83,22 @@ class Stage:
 
     def hear_rail(self) -> None:
         """Send what was asked of the rail and hear what it says, until both are quiet."""
-        while not self.hear_rail_once():
+        while not self._hear().is_quiet:
             pass
 
-    def hear_rail_once(self) -> bool:
-        """Send and hear a batch; whether there was nothing to send and nothing new."""
+    def hear_rail_once(self) -> None:
+        """Send all that was asked of the rail, and hear all that it says now.
+
+        What the engine asks for because of what it heard waits for the next time.
+        """
+        while max((counts := self._hear()).taken, counts.heard) >= self.batch_size:
+            pass
+
+    def _hear(self) -> Counts:
+        """Send and hear a batch."""
         with transaction(self.engine, self.tenant) as connection:
             at = clock.now(connection)
-        counts = run_once(
+        return run_once(
             self.engine,
             self.tenant,
             self.rail,
@@ -99,7 +107,6 @@ class Stage:
             notice_handlers=RAIL_NOTICES,
             limit=self.batch_size,
         )
-        return counts.is_quiet
 
     def check_stop(self) -> None:
         """Raise Stopped if somebody asked for it."""

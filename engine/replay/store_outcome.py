@@ -47,7 +47,7 @@ WHERE s.held_minor > 0 GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 _SUM_FUNDINGS: Final = """
-SELECT state, currency, count(*), sum(amount_minor + fee_minor)::bigint FROM funding
+SELECT state, currency, count(*), sum(amount_minor)::bigint FROM funding
 WHERE state IN ('created', 'requires_action', 'processing', 'unknown', 'mismatch')
 GROUP BY state, currency ORDER BY 1, 2
 """

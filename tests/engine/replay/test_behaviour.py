@@ -1,18 +1,31 @@
 """Made-up postings, milestones and behaviour: seeded, in stated shapes, never off a cent."""
 
 from collections import Counter
+from datetime import timedelta
+from itertools import pairwise
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.replay.behaviour import RATES, Answer, Delivery, conduct_of, slot_conduct
+from engine.replay.calendar import Calendar
 from engine.replay.countries import CODES, code_of
 from engine.replay.deals import Deal, deal_of, milestone_amounts, milestone_count
 from engine.replay.dice import Dice
-from engine.replay.generator import budget_at, generate_postings
+from engine.replay.generator import START, budget_at, generate_postings
 from engine.replay.postings import Kind, Posting
+from engine.replay.retainers import offer_of
+from engine.replay.terms import (
+    LEAST_RETAINER_MINOR,
+    WITH_HOURS,
+    WITH_MILESTONES,
+    WITH_RETAINER,
+    Form,
+)
 from escrow.model import Method
+from escrow.rules_retainer import check_retainer_terms
 
 MANY = 4_000
 
@@ -22,8 +35,8 @@ def made(seed: int = 7, count: int = 1_000) -> list[Posting]:
 
 
 def deals(seed: int = 7, count: int = 300) -> list[Deal]:
-    fixed = [posting for posting in made(seed, count) if posting.budget_minor is not None]
-    return [deal_of(seed, posting, payee_count=100) for posting in fixed]
+    usable = [posting for posting in made(seed, count) if posting.kind is not Kind.NO_BUDGET]
+    return [deal_of(seed, posting, payee_count=100) for posting in usable]
 
 
 def test_the_same_seed_makes_the_same_postings_and_deals() -> None:
@@ -59,11 +72,12 @@ def test_made_up_postings_are_shaped_like_real_ones() -> None:
     kinds = Counter(posting.kind for posting in postings)
     clients = Counter(posting.client for posting in postings)
 
-    assert kinds[Kind.FIXED_BUDGET] == 1_000
+    assert kinds[Kind.FIXED_BUDGET] + kinds[Kind.HOURLY] == 1_000
     assert 0.40 < kinds[Kind.FIXED_BUDGET] / len(postings) < 0.48
     assert 0.08 < sum(count > 1 for count in clients.values()) / len(clients) < 0.18
     assert 0.25 < sum(p.country == "United States" for p in postings) / len(postings) < 0.36
     assert all(posting.budget_minor for posting in postings if posting.kind is Kind.FIXED_BUDGET)
+    assert all(posting.rate_minor for posting in postings if posting.kind is Kind.HOURLY)
 
 
 def test_a_client_keeps_country_and_standing() -> None:
@@ -132,6 +146,43 @@ def test_each_try_to_pay_has_a_token_and_only_the_last_may_succeed() -> None:
             assert len(conduct.methods) == len(conduct.tokens)
             cards = [token for token in conduct.tokens if token.startswith("card")]
             assert all(":declined" in token for token in cards[:-1])
+
+
+def test_hourly_postings_become_every_form_at_its_stated_rate() -> None:
+    """And each form has the parts that its name says, with milestones of hybrids summing up."""
+    found = [deal for deal in deals(count=4_000) if deal.posting.kind is Kind.HOURLY]
+    forms = Counter(deal.form for deal in found)
+
+    for form, rate in (
+        (Form.RETAINER, RATES.by_retainer),
+        (Form.MILESTONES_AND_RETAINER, RATES.with_retainer),
+        (Form.MILESTONES_AND_HOURS, RATES.with_hours),
+    ):
+        assert abs(forms[form] * 10_000 // len(found) - rate) < 300
+    for deal in found:
+        assert bool(deal.slots) == (deal.form in WITH_MILESTONES)
+        assert (deal.hours is not None) == (deal.form in WITH_HOURS)
+        assert (deal.retainer is not None) == (deal.form in WITH_RETAINER)
+
+
+def test_a_retainer_is_worth_its_hours_and_its_terms_are_good() -> None:
+    """The engine's own rules take every retainer that a posting becomes."""
+    for deal in deals(count=1_000):
+        if deal.retainer is not None:
+            check_retainer_terms(offer_of(deal, START).terms)
+            assert deal.retainer.amount_minor >= LEAST_RETAINER_MINOR
+
+
+def test_nobody_works_twice_at_the_same_time() -> None:
+    """Hours are given out one after the other, and a day ends."""
+    calendar, payee_id = Calendar(), UUID(int=5)
+    spans = [calendar.book(payee_id, START, minutes) for minutes in (300, 300, 300, 300)]
+
+    given = [span for span in spans if span is not None]
+    assert len(given) == 3
+    assert all(first[1] == second[0] for first, second in pairwise(given))
+    assert given[-1][1] - given[0][0] == timedelta(hours=13)
+    assert calendar.book(UUID(int=6), START, 60) is not None
 
 
 def test_ids_are_of_version_seven_and_all_different() -> None:

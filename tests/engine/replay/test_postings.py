@@ -78,6 +78,21 @@ def test_a_bad_row_is_told_with_its_line_and_reason(row: str, why: str) -> None:
     assert [each.job_id for each in rows if isinstance(each, Posting)] == ["j1", "j3"]
 
 
+def test_an_hourly_row_has_its_rate_and_hours() -> None:
+    """A row without a rate is a posting all the same; one with a rate that is none is told."""
+    header = HEADER.replace("duration", "hourly_rate_usd,engagement,duration")
+    row = "{0},2023-01-01T10:00:00Z,hourly,,{1},30+ hrs/week,1 to 3 months,c,1"
+    rows = read(row.format("a", "11.5"), row.format("b", ""), row.format("c", "-3"), header=header)
+
+    found = [each for each in rows if isinstance(each, Posting)]
+    assert [(each.rate_minor, each.engagement) for each in found] == [
+        (1_150, "30+ hrs/week"),
+        (None, "30+ hrs/week"),
+    ]
+    ((line, why),) = reasons(rows)
+    assert (line, "money.malformed_amount" in why) == (4, True)
+
+
 def test_lines_are_counted_as_an_editor_counts_them() -> None:
     """Quoted line breaks, lines that are no text and lines too long to hold do not shift them."""
     text = [HEADER, GOOD.format(1).replace("c1", '"c1"'), "x" * (3 * LONGEST_LINE), "\xff", "a,b"]

@@ -3,13 +3,15 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
 
 from engine.proofs import check_books
+from engine.replay.behaviour import RATES
+from engine.replay.midnight import Midnights
 from engine.replay.report import Report, from_json
 from engine.replay.service import (
     NotEmpty,
@@ -19,12 +21,18 @@ from engine.replay.service import (
     play,
     take_in,
 )
-from kernel.database import Tenant
+from engine.replay.stage import Stage
+from kernel import clock
+from kernel.database import Tenant, transaction
+from kernel.principals import SYSTEM
 from migrations import runner
+from payouts import settlement
+from payouts.commands import OpenCapital
 from tests.fixtures.databases import TestDatabase
 from tests.fixtures.sources import ROOT
 
 REAL = ROOT.parent / "shared" / "data" / "jobs-2023-01.csv.gz"
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SMALL = Options(contracts=50, days=25, seed=3)
 
 Play = Callable[[Options, str], Report]
@@ -56,6 +64,27 @@ def cents(amount: str) -> int:
     return int(amount.replace(".", ""))
 
 
+def open_capital(stage: Stage) -> None:
+    """Some money on the accounts of the banks."""
+    with transaction(stage.engine, stage.tenant) as connection:
+        clock.make_sandbox(connection, at=NOON)
+    capital = OpenCapital(actor=SYSTEM, currency="USD", amount_minor=100_000)
+    stage.serve(settlement.open_capital, [capital])
+    stage.hear_rail()
+
+
+def plant_a_cent(database: TestDatabase, tenant: Tenant) -> None:
+    """What no program of ours can do: a balance without a line."""
+    owner = create_engine(database.admin_url)
+    with owner.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL session_replication_role = 'replica'")
+        connection.exec_driver_sql(
+            f"UPDATE {tenant.schema}.account SET balance_minor = balance_minor + 1"
+            " WHERE kind IN ('custody.bank', 'platform.bank')"
+        )
+    owner.dispose()
+
+
 @pytest.fixture
 def second_tenant(own_database: TestDatabase) -> Tenant:
     tenant = Tenant("second")
@@ -72,14 +101,17 @@ def test_a_month_is_replayed_proven_and_the_same_twice(
     second = run(own_engine, second_tenant, SMALL)
 
     assert first.is_good, first.findings
-    assert first.contracts == {"milestone": 50}
+    assert sum(first.contracts.values()) == 50
+    assert {"milestone", "hourly"} <= set(first.contracts)
+    assert first.midnights == 25
     assert first.timers_fired > 0
     assert first.is_complete
     paid_in = cents(first.funded["USD"])
     came_out = [first.released, first.refunded, first.held]
     assert paid_in == sum(cents(each["USD"]) for each in came_out) > 0
     assert 0 < cents(first.paid_out["USD"]) < cents(first.released["USD"])
-    assert set(first.skipped) == {"hourly_not_yet", "no_budget"}
+    assert set(first.skipped) == {"no_budget"}
+    assert first.digest == second.digest
     assert without_time(first) == without_time(second)
 
 
@@ -150,7 +182,7 @@ def test_a_file_without_a_usable_posting_is_refused(tmp_path: Path) -> None:
         take_in(Options(jobs=jobs))
 
     assert refusal.value.facts["skipped"] == {
-        "hourly_not_yet": 1,
+        "no_rate": 1,
         "no_budget": 1,
         "unreadable": 1,
     }
@@ -172,13 +204,52 @@ def test_an_unreadable_row_is_counted_and_told(tmp_path: Path) -> None:
     assert [row["line"] for row in intake.unreadable] == [3]
 
 
+def test_a_share_is_drawn_by_the_seed_and_the_posting() -> None:
+    """A larger share has the smaller one in it, and the rest is counted."""
+    half = take_in(Options(contracts=300, share_bps=5_000))
+    quarter = take_in(Options(contracts=300, share_bps=2_500))
+
+    ids = [{deal.posting.job_id for deal in intake.deals} for intake in (quarter, half)]
+    assert ids[0] < ids[1]
+    assert 40 < len(ids[0]) < 110
+    assert len(ids[1]) + half.skipped["not_in_share"] == 300
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL.exists(), reason="the real postings are not beside the checkout")
-def test_the_real_postings_are_replayed_and_proven(own_engine: Engine, tenant: Tenant) -> None:
-    """All 2,191 fixed-budget postings become contracts, and the books are clean."""
-    report = run(own_engine, tenant, Options(jobs=REAL))
+def test_a_share_of_the_real_postings_lives_through_six_months(
+    own_engine: Engine, tenant: Tenant
+) -> None:
+    """Contracts of every kind, every midnight clean, nothing left in escrow of what has ended.
+
+    All of them: `holdfast replay --jobs FILE`.
+    """
+    options = Options(jobs=REAL, share_bps=150)
+    report = run(own_engine, tenant, options)
 
     assert report.is_good, report.findings
-    assert report.contracts == {"milestone": 2_191}
-    assert report.skipped == {"hourly_not_yet": 1_790, "no_budget": 1_014}
+    assert report.findings == ()
     assert report.unreadable == ()
+    assert report.midnights == report.days == 184
+    assert {"milestone", "hourly", "retainer"} <= {
+        kind for kinds in report.contracts for kind in kinds.split("+")
+    }
+    assert report.weeks["released"] > 0
+    assert report.periods["settled"] > 0
+    assert report.rates["dispute"] == RATES.dispute
+
+
+def test_midnight_finds_a_balance_that_no_line_explains(
+    own_engine: Engine, own_database: TestDatabase, tenant: Tenant
+) -> None:
+    """A planted cent on an account, past all guards, is told with the account's name."""
+    stage = Stage.of(own_engine, tenant, threading.Event())
+    run_of = Midnights()
+    open_capital(stage)
+    run_of.check(stage, NOON)
+    assert run_of.findings == []
+
+    plant_a_cent(own_database, tenant)
+    run_of.check(stage, NOON)
+
+    assert any("bank" in finding for finding in run_of.findings)
