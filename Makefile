@@ -15,7 +15,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 # An environment that was moved, or whose Python is gone, is made anew.
 _ := $(shell $(PYTHON) -c pass 2>/dev/null || rm -f $(VENV)/.made $(VENV)/.run $(VENV)/.test)
 
-.PHONY: help run test check format bench durability exports-check replay migrate docs lock clean
+.PHONY: help run test check format bench timers durability exports-check replay migrate docs lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -39,6 +39,9 @@ format: $(VENV)/.test  ## let ruff lay out the code and mend what it safely can
 bench: $(VENV)/.test  ## measure; ARGS="--json FILE" keeps the figures
 	@$(PYTHON) -m loadtests.bench $(ARGS)
 
+timers: $(VENV)/.test  ## ring a million clocks; ARGS="--fraction 0.05" for a part of them
+	@$(PYTHON) -m loadtests.timers $(ARGS)
+
 durability: $(VENV)/.test  ## kill -9 under load, twenty times, then audit; ARGS="--rounds 5 --seed 3"
 	@$(PYTHON) -m tests.durability $(ARGS)
 
@@ -52,7 +55,7 @@ migrate: $(VENV)/bin/holdfast  ## bring the database's schema up to date
 	@$(PYTHON) -m engine migrate $(ARGS)
 
 docs: $(VENV)/.run  ## draw the state machines anew into docs/machines
-	@$(PYTHON) -m escrow.diagram docs/machines
+	@$(PYTHON) -m engine.diagrams docs/machines
 
 lock:  ## write requirements*.txt anew from pyproject.toml (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: python3 -m pip install uv, or UV=/path/to/uv." >&2; exit 1; }
