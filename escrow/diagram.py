@@ -1,15 +1,10 @@
-"""The machines as pictures: Mermaid state diagrams drawn from the transition tables themselves.
+"""The machines as pictures: Mermaid state diagrams drawn from the transition tables themselves."""
 
-`python -m escrow.diagram docs/machines` writes one page for each machine.
-"""
-
-import sys
 from collections import defaultdict
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Machine
+from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Machine, Trigger
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_hourly import ENTRIES, LINE_DISPUTES, RUNS, WEEKS
@@ -42,15 +37,31 @@ _ORIGIN: Final = (
 )
 
 
+REOPENS: Final = frozenset({Trigger.DISPUTE_OPENED})
+"""What wakes up what was over: a state that only these lead out of is an end all the same."""
+
+
+def ends(machine: Machine) -> list[str]:
+    """The states out of which nothing leads, in the order of their names."""
+    states = {state for (start, _), row in machine.items() for state in (start, row.to) if state}
+    left = {
+        start
+        for (start, trigger), row in machine.items()
+        if row.to is not start and trigger not in REOPENS
+    }
+    return sorted(state.value for state in states - left)
+
+
 def draw(machine: Machine) -> str:
     """One arrow for each pair of states, labelled with all the steps that lead along it."""
     arrows: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (state, trigger), row in machine.items():
         arrows[state.value if state else "[*]", row.to.value].append(trigger.value)
     lines = [f"    {start} --> {end}: {', '.join(steps)}" for (start, end), steps in arrows.items()]
-    starts = {start for start, end in arrows if start != end}
-    ends = sorted({end for _, end in arrows} - starts)
-    return "\n".join(["stateDiagram-v2", *lines, *(f"    {end} --> [*]" for end in ends)])
+    if not any(start == "[*]" for start, _ in arrows):
+        lines.insert(0, f"    [*] --> {next(iter(arrows))[0]}")
+    last = [f"    {end} --> [*]" for end in ends(machine)]
+    return "\n".join(["stateDiagram-v2", *lines, *last])
 
 
 def page(name: str, machine: Machine) -> str:
@@ -64,17 +75,3 @@ def page(name: str, machine: Machine) -> str:
     head = "| from | step | to | who | what must hold | postings |\n|---|---|---|---|---|---|"
     picture = f"```mermaid\n{draw(machine)}\n```"
     return "\n\n".join([f"# The {name}", _ORIGIN, picture, "\n".join([head, *rows])]) + "\n"
-
-
-def main(folder: str) -> None:
-    """Write the pages into a folder, which is made if it lacks."""
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    for name, machine in MACHINES.items():
-        (target / f"{name}.md").write_text(page(name, machine), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != len(("program", "folder")) or sys.argv[1].startswith("-"):
-        sys.exit("usage: python -m escrow.diagram FOLDER")
-    main(sys.argv[1])

@@ -35,7 +35,6 @@ from escrow.service_hourly_money import (
     write_off,
 )
 from escrow.service_hourly_run import discard_time, start_time, stop_time
-from escrow.service_look import look
 from escrow.service_refund import (
     accept_refund,
     give_back,
@@ -89,7 +88,6 @@ __all__ = [
     "funding_results",
     "give_back",
     "log_time",
-    "look",
     "pause",
     "propose",
     "propose_amendment",

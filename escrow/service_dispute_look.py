@@ -1,10 +1,9 @@
-"""Reading a dispute without a lock: its lists, the steps that are open, and what blocks them."""
+"""Reading a dispute without a lock: its lists, and what happens by itself."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -26,8 +25,6 @@ _ASKS_THE_ACTOR: Final = frozenset(
     {Guard.IN_PERSON, Guard.NOT_INVOLVED, Guard.SECOND_PERSON, Guard.SHARES_ADD_UP}
 )
 """Guards that look at who acts, or at what he brings along: they are named, not tried."""
-
-_PEOPLE: Final = frozenset({Role.CLIENT, Role.PAYEE, Role.OPERATOR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +48,6 @@ def look_dispute(connection: Connection, dispute_id: UUID) -> Case | None:
     open_holds = list_holds(connection, [contract], [f"slot:{slot.id}"])
     deal = look_at_slot(slot, contract, open_holds, set())
     return look_at_case(connection, deal, found[0], MappingProxyType({}))
-
-
-def list_steps(case: Case, mine: Iterable[Role], at: datetime) -> list[dict[str, Any]]:
-    """Every step of people from the present state; the caller's own first."""
-    roles = frozenset(mine)
-    found = []
-    for (state, trigger), row in DISPUTES.items():
-        if state is not case.dispute.state or not row.who & _PEOPLE:
-            continue
-        yours = sorted(row.who & roles)
-        blocked = [_obstacles(case, row, role, at) for role in yours]
-        found.append(
-            {
-                "trigger": trigger.value,
-                "by": sorted(role.value for role in row.who),
-                "yours": bool(yours),
-                "leads_to": row.to.value,
-                "guards": [guard.value for guard in row.guards],
-                "blocked_by": min(blocked, key=len, default=[]),
-            }
-        )
-    return sorted(found, key=lambda each: not each["yours"])
 
 
 def list_clocks(connection: Connection, case: Case) -> list[DisputeClock]:

@@ -69,7 +69,7 @@ def _calls() -> Mapping[Any, list[str]]:
 _CALLS: Final = _calls()
 
 
-def of(kind: str, parameter: str) -> Fetch:
+def of(kind: str, *, parameter: str) -> Fetch:
     """Steps, clocks and holds of one kind of subject of escrow."""
 
     def fetch(connection: Connection, look: Look) -> dict[str, Any] | None:

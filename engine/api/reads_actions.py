@@ -34,7 +34,7 @@ _SUBJECTS: Final = (
 
 ACTION_READS: Final[tuple[Read, ...]] = (
     *(
-        _look(f"{path}/{{{parameter}}}", fetch=actions.of(kind, parameter), name=name)
+        _look(f"{path}/{{{parameter}}}", fetch=actions.of(kind, parameter=parameter), name=name)
         for path, kind, parameter, name in _SUBJECTS
     ),
     declare(
