@@ -24,6 +24,11 @@ PRICES: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Fee above the amount",
             "A rate of {rate_bps} basis points takes more than the payment itself.",
         ),
+        "fees.bad_experiment": (
+            422,
+            "Bad experiment",
+            "The experiment is not what it needs to be: {why}.",
+        ),
         "fees.tie": (
             409,
             "Two schedules tie",

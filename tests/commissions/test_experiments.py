@@ -1,0 +1,102 @@
+"""Experiments on fees: stable arms in their shares, known intervals, and when one is over."""
+
+from collections import Counter
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commissions.experiments import (
+    Arm,
+    BadExperiment,
+    Experiment,
+    Tally,
+    assign,
+    check,
+    mean,
+    mean_difference,
+    read_out,
+    share,
+    share_difference,
+    stops,
+)
+
+LAUNCH = Experiment("launch", (Arm("control", 4_000), Arm("low", 4_000)), stop_after_units=1_000)
+
+
+def test_units_fall_into_arms_by_their_shares() -> None:
+    """Of 20,000 units four in ten each way, two held out; the next experiment cuts them anew."""
+    units = [f"pair-{number}" for number in range(20_000)]
+    counted = Counter(assign(LAUNCH, unit) for unit in units)
+    other = replace(LAUNCH, name="other")
+
+    assert counted["control"] == pytest.approx(8_000, abs=300)
+    assert counted["low"] == pytest.approx(8_000, abs=300)
+    assert counted[None] == pytest.approx(4_000, abs=250)
+    both = sum(assign(LAUNCH, unit) == assign(other, unit) == "low" for unit in units)
+    assert both == pytest.approx(20_000 * 0.16, abs=250)
+
+
+@given(st.text(max_size=40))
+def test_a_unit_stays_in_its_arm(unit: str) -> None:
+    """The same answer every time; an arm is only taken from whom a smaller share leaves out."""
+    arm = assign(LAUNCH, unit)
+    wider = replace(LAUNCH, arms=(LAUNCH.arms[0], Arm("low", 6_000)))
+
+    assert assign(LAUNCH, unit) == arm
+    if arm is not None:
+        assert assign(wider, unit) == arm
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"arms": (Arm("low", 10_000),)},
+        {"arms": (Arm("control", 5_000),)},
+        {"arms": (Arm("control", 5_000), Arm("control", 5_000))},
+        {"arms": (Arm("control", 5_000), Arm("low", 5_001))},
+        {"arms": (Arm("control", 5_000), Arm("low", 0))},
+        {"arms": (Arm("control", 5_000), Arm("a/b", 5_000))},
+        {"name": ""},
+        {"stop_after_units": 0},
+    ],
+)
+def test_what_is_no_experiment_is_refused(bad: dict[str, object]) -> None:
+    """A control and another arm, names without a slash, shares up to the whole."""
+    check(LAUNCH)
+
+    with pytest.raises(BadExperiment):
+        check(replace(LAUNCH, **bad))  # type: ignore[arg-type]
+
+
+def test_intervals_are_the_textbook_s() -> None:
+    """Wilson for 10 of 100 and for none of 20; Newcombe for 56/70 beside 48/80; a mean."""
+    assert share(10, 100) == pytest.approx((0.1, 0.0552, 0.1744), abs=1e-4)
+    assert share(0, 20) == pytest.approx((0.0, 0.0, 0.1611), abs=1e-4)
+    assert share_difference((56, 70), (48, 80)) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
+    assert mean([2, 4, 4, 4, 5, 5, 7, 9]) == pytest.approx((5.0, 3.5184, 6.4816), abs=1e-4)
+    assert mean_difference([1, 2, 3], [1, 2, 3]).value == 0
+
+
+def test_a_readout_finds_what_was_planted_and_stops() -> None:
+    """A cent of every ten more revenue, no more disputes: over when every arm has its units."""
+    random = Random(5)
+    revenue = [random.randint(500, 1_500) for _ in range(1_000)]
+    control = Tally("control", revenue, repeated=400, disputed=30)
+    low = Tally("low", [each + 100 for each in revenue], repeated=420, disputed=31)
+
+    readouts = read_out([control, low])
+
+    assert readouts[1].revenue_above_control_minor.value == pytest.approx(100)
+    assert readouts[1].revenue_above_control_minor.low > 0
+    assert readouts[0].revenue_above_control_minor.low < 0
+    assert stops(LAUNCH, readouts) == "units"
+    assert stops(replace(LAUNCH, stop_after_units=1_001), readouts) is None
+    angry = replace(low, disputed=90)
+    assert stops(LAUNCH, read_out([control, angry])) == "disputes:low"
+    with pytest.raises(BadExperiment):
+        read_out([low])
+    with pytest.raises(BadExperiment):
+        read_out([control, replace(low, revenue_minor=[1])])
