@@ -3,8 +3,8 @@
 The unit is a client-payee pair or a client's organisation, never a payment: whoever is in an arm
 stays in it. Pure; the ledger gives the figures.
 
-Source: domain/escrow.md 3.2 (Experiment). Intervals: Wilson (1927) for shares, Newcombe (1998) for their
-difference, Welch (1947) with the normal quantile for means.
+Source: domain/escrow.md 3.2 (Experiment). Intervals: Wilson (1927) for shares, Newcombe (1998)
+for their difference, Welch (1947) with the normal quantile for means.
 """
 
 import hashlib
