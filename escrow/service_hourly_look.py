@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import store_hourly
+from escrow import store_hourly, store_hourly_lines
 from escrow.maths_hourly import judge
 from escrow.model_hourly import (
     ClientClaim,
@@ -18,6 +18,7 @@ from escrow.model_hourly import (
     Week,
     WeekLine,
 )
+from escrow.model_lines import LineDispute
 from escrow.rules_hourly import LOGGING
 from escrow.rules_hourly_protection import protection
 from kernel import timers
@@ -30,6 +31,7 @@ class WeekSeen(NamedTuple):
     week: Week
     term: HourlyTerm
     lines: Sequence[WeekLine]
+    disputes: Sequence[LineDispute]
     judged: Sequence[Judged]
     claim: ClientClaim | None
     clocks: Sequence[Timer]
@@ -63,6 +65,7 @@ def look_week(connection: Connection, week_id: UUID) -> WeekSeen | None:
         week,
         term,
         store_hourly.list_lines(connection, week.id),
+        store_hourly_lines.list_week_lines(connection, week.id),
         _judge_week(connection, term, week),
         claims[0] if claims else None,
         timers.list_of(connection, [f"week:{week.id}"]),

@@ -42,6 +42,34 @@ class TimeLogged(HourlyTermActed):
     entries: list[EntryTold]
 
 
+class RunActed(OpenAnswer):
+    """What became of time that runs; once it is stopped, the entries it was worth."""
+
+    run_id: IdText
+    term_id: IdText
+    contract_id: IdText
+    state: str
+    version: int
+    started_at: TimeText
+    ended_at: TimeText | None
+
+
+class LineDisputeActed(OpenAnswer):
+    """What became of a disputed line."""
+
+    line_dispute_id: IdText
+    week_id: IdText
+    line_no: int
+    slot_id: IdText
+    state: str
+    version: int
+    frozen: Money
+    protected: Money
+    refunded: Money
+    proposed_refund: Money | None
+    due_at: TimeText | None
+
+
 class WeekActed(OpenAnswer):
     """What became of a worked week."""
 
@@ -61,7 +89,11 @@ class RateAnswer(Answer):
 
 
 class HourlyTermAnswer(Answer):
-    """What two parties agreed on hours."""
+    """What two parties agreed on hours.
+
+    After `paused_at` nothing is logged until the client's payment is made; after `ended_at` nothing
+    at all.
+    """
 
     id: IdText
     contract_id: IdText
@@ -76,6 +108,8 @@ class HourlyTermAnswer(Answer):
     limit_minutes: int
     rates: list[RateAnswer]
     method_failed: bool
+    paused_at: TimeText | None
+    ended_at: TimeText | None
     created_at: TimeText
     accepted_at: TimeText | None
 
@@ -121,6 +155,47 @@ class WeekClockAnswer(Answer):
     consequence: str
 
 
+class RunAnswer(Answer):
+    """Time that runs, or ran."""
+
+    id: IdText
+    term_id: IdText
+    contract_id: IdText
+    payee_id: IdText
+    state: str
+    version: int
+    started_at: TimeText
+    ended_at: TimeText | None
+    memo: str
+    activity: int
+
+
+class LineDisputeAnswer(Answer):
+    """A line of an invoice that the client disputes: what is frozen, and who has the next word."""
+
+    id: IdText
+    week_id: IdText
+    line_no: int
+    slot_id: IdText
+    contract_id: IdText
+    state: str
+    version: int
+    frozen: Money
+    protected: Money
+    reason: str
+    reply: str
+    opened_at: TimeText
+    served_at: TimeText | None
+    channel: str
+    proof: str
+    due_at: TimeText | None
+    proposed_refund: Money | None
+    proposed_by: IdText | None
+    approved_by: IdText | None
+    refunded: Money
+    ended_at: TimeText | None
+
+
 class ClientClaimAnswer(Answer):
     """What a client owes for hours that the platform paid in advance."""
 
@@ -141,6 +216,7 @@ class WeekInFull(WeekAnswer):
     """A week with its invoice, what is logged so far, and what happens if nobody acts."""
 
     lines: list[WeekLineAnswer]
+    disputed_lines: list[LineDisputeAnswer]
     logged_minutes: int
     billable_minutes: int
     claim: ClientClaimAnswer | None

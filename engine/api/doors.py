@@ -37,7 +37,7 @@ _NAMES: Final = (
         "hold_id",
     ),
     *("reservation_id", "journal_id"),
-    *("term_id", "week_id", "entry_id"),
+    *("term_id", "week_id", "entry_id", "run_id", "line_dispute_id"),
     *("subject", "reference"),
 )
 
@@ -129,6 +129,9 @@ def _doors() -> Mapping[str, Door]:
         *("propose_amendment", "sign_amendment"),
         *("propose_hours", "add_hours", "accept_hours", "change_hours"),
         *("log_time", "edit_time", "delete_time", "approve_late", "write_off"),
+        *("start_time", "stop_time", "discard_time"),
+        *("dispute_line", "serve_line", "reply_line", "concede_line", "withdraw_line"),
+        *("propose_line", "approve_line"),
     ):
         services[f"escrow.{verb}"] = getattr(escrow, verb)
     for verb in (

@@ -12,6 +12,8 @@ from engine.api.access import Scope
 from engine.api.answers_hourly import (
     ClientClaimAnswer,
     HourlyTermAnswer,
+    LineDisputeAnswer,
+    RunAnswer,
     TimeEntryAnswer,
     WeekAnswer,
     WeekInFull,
@@ -27,8 +29,10 @@ from engine.api.calls import (
     page_of,
 )
 from engine.api.models import Id
-from escrow import store_hourly, store_hourly_lists
+from escrow import store_hourly, store_hourly_lines, store_hourly_lists
 from escrow.model_hourly import ClientClaim, EntryState, Judged, Week, WeekLine
+from escrow.model_lines import LineDispute
+from escrow.model_runs import TimeRun
 from escrow.service_hourly_look import TermSeen, look_entries, look_term, look_week
 from kernel.money import to_json
 
@@ -78,6 +82,8 @@ def show_term(seen: TermSeen) -> dict[str, Any]:
             for each in seen.rates
         ],
         "method_failed": term.method_failed,
+        "paused_at": term.paused_at and term.paused_at.isoformat(),
+        "ended_at": term.ended_at and term.ended_at.isoformat(),
         "created_at": term.created_at.isoformat(),
         "accepted_at": term.accepted_at and term.accepted_at.isoformat(),
     }
@@ -152,6 +158,54 @@ def show_claim(claim: ClientClaim) -> dict[str, Any]:
     }
 
 
+def show_line(dispute: LineDispute) -> dict[str, Any]:
+    """A disputed line."""
+
+    def money(minor: int) -> dict[str, str]:
+        return to_json(minor, dispute.currency)
+
+    proposed = dispute.proposed_refund_minor
+    return {
+        "id": str(dispute.id),
+        "week_id": str(dispute.week_id),
+        "line_no": dispute.line_no,
+        "slot_id": str(dispute.slot_id),
+        "contract_id": str(dispute.contract_id),
+        "state": dispute.state.value,
+        "version": dispute.version,
+        "frozen": money(dispute.amount_minor),
+        "protected": money(dispute.protected_minor),
+        "reason": dispute.reason,
+        "reply": dispute.reply,
+        "opened_at": dispute.opened_at.isoformat(),
+        "served_at": dispute.served_at and dispute.served_at.isoformat(),
+        "channel": dispute.channel,
+        "proof": dispute.proof,
+        "due_at": dispute.due_at and dispute.due_at.isoformat(),
+        "proposed_refund": None if proposed is None else money(proposed),
+        "proposed_by": str(dispute.proposed_by) if dispute.proposed_by else None,
+        "approved_by": str(dispute.approved_by) if dispute.approved_by else None,
+        "refunded": money(dispute.refunded_minor),
+        "ended_at": dispute.ended_at and dispute.ended_at.isoformat(),
+    }
+
+
+def show_run(run: TimeRun) -> dict[str, Any]:
+    """Time that runs, or ran."""
+    return {
+        "id": str(run.id),
+        "term_id": str(run.term_id),
+        "contract_id": str(run.contract_id),
+        "payee_id": str(run.payee_id),
+        "state": run.state.value,
+        "version": run.version,
+        "started_at": run.started_at.isoformat(),
+        "ended_at": run.ended_at and run.ended_at.isoformat(),
+        "memo": run.memo,
+        "activity": run.activity,
+    }
+
+
 def _line(line: WeekLine, currency: str) -> dict[str, Any]:
     return {
         "line_no": line.line_no,
@@ -196,6 +250,7 @@ def _week(connection: Connection, look: Look) -> dict[str, Any] | None:
     return {
         **show_week(seen.week, currency),
         "lines": [_line(each, currency) for each in seen.lines],
+        "disputed_lines": [show_line(each) for each in seen.disputes],
         "logged_minutes": sum(each.entry.minutes for each in seen.judged),
         "billable_minutes": sum(each.billed_minutes for each in seen.judged),
         "claim": show_claim(seen.claim) if seen.claim else None,
@@ -256,6 +311,32 @@ def _entries(connection: Connection, look: Look) -> Page | None:
     )
 
 
+def _run(connection: Connection, look: Look) -> dict[str, Any] | None:
+    named = look.ids["run_id"]
+    found = store_hourly_lines.find_runs(connection, [named])
+    if not found or not sees(connection, look, "time_run", named):
+        return None
+    return show_run(found[0])
+
+
+def _runs(connection: Connection, look: Look) -> Page | None:
+    named = look.ids["term_id"]
+    found = store_hourly.find_terms(connection, [named])
+    if not found or not sees(connection, look, "hourly_term", named):
+        return None
+    return Page(
+        [show_run(each) for each in store_hourly_lines.list_running(connection, [named])], None
+    )
+
+
+def _disputed_line(connection: Connection, look: Look) -> dict[str, Any] | None:
+    named = look.ids["line_dispute_id"]
+    found = store_hourly_lines.find_lines(connection, [named])
+    if not found or not sees(connection, look, "line_dispute", named):
+        return None
+    return show_line(found[0])
+
+
 def _claims(connection: Connection, look: Look) -> Page | None:
     query = look.query
     rows = store_hourly_lists.list_client_claims(
@@ -305,6 +386,22 @@ HOURLY_READS: Final[tuple[Read, ...]] = (
         _week,
         WeekInFull,
         summary="A week with its invoice, and what happens if nobody acts",
+    ),
+    declare(
+        f"{_TERM}/runs",
+        _C,
+        _runs,
+        RunAnswer,
+        summary="What runs of a term now",
+        pages=True,
+    ),
+    declare("/v1/time_runs/{run_id}", _C, _run, RunAnswer, summary="Time that runs, or ran"),
+    declare(
+        "/v1/line_disputes/{line_dispute_id}",
+        _C,
+        _disputed_line,
+        LineDisputeAnswer,
+        summary="A disputed line of an invoice",
     ),
     declare("/v1/time_entries/{entry_id}", _C, _entry, TimeEntryAnswer, summary="A time entry"),
     declare(

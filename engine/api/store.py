@@ -40,6 +40,16 @@ _SUBJECTS: Final = MappingProxyType(
             "work_week.id",
             "contract.currency",
         ),
+        "time_run": (
+            "time_run JOIN contract ON contract.id = time_run.contract_id",
+            "time_run.id",
+            "contract.currency",
+        ),
+        "line_dispute": (
+            "line_dispute JOIN contract ON contract.id = line_dispute.contract_id",
+            "line_dispute.id",
+            "contract.currency",
+        ),
         "time_entry": (
             "time_entry JOIN contract ON contract.id = time_entry.contract_id",
             "time_entry.id",

@@ -9,6 +9,7 @@ from engine.api.writes_disputes import DISPUTES
 from engine.api.writes_hourly import HOURS
 from engine.api.writes_house import HOUSE
 from engine.api.writes_journals import JOURNALS
+from engine.api.writes_lines import LINES
 from engine.api.writes_reservations import RESERVATIONS
 from engine.api.writes_slots import SLOTS
 
@@ -21,4 +22,5 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *DISPUTES,
     *CLAIMS,
     *HOURS,
+    *LINES,
 )

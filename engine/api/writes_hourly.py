@@ -1,4 +1,4 @@
-"""The commands on hours: offer, accept, change, log, edit, delete, approve late ones, write off."""
+"""The commands on hours: offer, accept, change, start, stop, log, edit, delete, write off."""
 
 from typing import Annotated, Any, Final
 
@@ -9,10 +9,11 @@ from engine.api.answers_hourly import (
     EntryTold,
     HourlyContractActed,
     HourlyTermActed,
+    RunActed,
     TimeLogged,
     WeekActed,
 )
-from engine.api.calls import Given, Subject, Write
+from engine.api.calls import Given, Nothing, Subject, Write
 from engine.api.models import (
     Amount,
     Currency,
@@ -39,7 +40,8 @@ from escrow.commands_hourly import (
 )
 from escrow.model import Method
 from escrow.model_hourly import Source
-from escrow.refusals_hourly import UnknownEntry, UnknownTerm, UnknownWeek
+from escrow.model_runs import RunCommand, StartTime
+from escrow.refusals_hourly import UnknownEntry, UnknownRun, UnknownTerm, UnknownWeek
 from escrow.rules_hourly import MOST_ENTRIES
 from escrow.rules_hourly_terms import LONGEST_WEEK
 from kernel.commands import Command
@@ -47,6 +49,7 @@ from kernel.ids import new_id
 
 TERM: Final = Subject("hourly_term", "term_id", UnknownTerm)
 WEEK: Final = Subject("week", "week_id", UnknownWeek)
+RUN: Final = Subject("time_run", "run_id", UnknownRun)
 ENTRY: Final = Subject("time_entry", "entry_id", UnknownEntry)
 
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -96,6 +99,20 @@ class IntervalBody(Request):
     source: Source = Source.TRACKED
     memo: Text = ""
     activity: Percent = 100
+
+
+class StartBody(Request):
+    """What is worked on; the tracker's activity so far, in percent."""
+
+    memo: Text = ""
+    activity: Percent = 100
+
+
+class StopBody(Request):
+    """What was worked on and how active, where that is known better than at the start."""
+
+    memo: Text | None = None
+    activity: Percent | None = None
 
 
 class LogBody(Request):
@@ -184,6 +201,29 @@ def _log(given: Given[LogBody]) -> Command:
             for each in given.body.entries
         ),
     )
+
+
+def _start(given: Given[StartBody]) -> Command:
+    return StartTime(
+        actor=given.actor,
+        term_id=given.ids["term_id"],
+        run_id=new_id(),
+        memo=given.body.memo,
+        activity=given.body.activity,
+    )
+
+
+def _stop(given: Given[StopBody]) -> Command:
+    return RunCommand(
+        actor=given.actor,
+        run_id=given.ids["run_id"],
+        memo=given.body.memo,
+        activity=given.body.activity,
+    )
+
+
+def _discard(given: Given[Nothing]) -> Command:
+    return RunCommand(actor=given.actor, run_id=given.ids["run_id"])
 
 
 def _facts(given: Given[Any]) -> dict[str, Any]:
@@ -288,6 +328,37 @@ HOURS: Final[tuple[Write[Any], ...]] = (
         summary="Log hours that were worked (payee)",
         status=201,
         subject=TERM,
+    ),
+    Write(
+        path="/v1/hourly_terms/{term_id}/runs",
+        service="escrow.start_time",
+        scope=Scope.CONTRACTS_WRITE,
+        body=StartBody,
+        command=_start,
+        answer=RunActed,
+        summary="Begin to work, now (payee)",
+        status=201,
+        subject=TERM,
+    ),
+    Write(
+        path="/v1/time_runs/{run_id}/stop",
+        service="escrow.stop_time",
+        scope=Scope.CONTRACTS_WRITE,
+        body=StopBody,
+        command=_stop,
+        answer=RunActed,
+        summary="Stop what runs; the hours are logged (payee)",
+        subject=RUN,
+    ),
+    Write(
+        path="/v1/time_runs/{run_id}/discard",
+        service="escrow.discard_time",
+        scope=Scope.CONTRACTS_WRITE,
+        body=Nothing,
+        command=_discard,
+        answer=RunActed,
+        summary="Drop what runs; nothing is logged (payee)",
+        subject=RUN,
     ),
     _on_entry(
         "edit",

@@ -179,3 +179,107 @@ def test_another_partys_hours_are_not_there(api: Api, hours: Hours) -> None:
     ):
         assert stranger.post(path).status == 404
     assert stranger.get("/v1/client_claims").body["items"] == []
+
+
+def test_time_runs_over_http(api: Api, world: World, hours: Hours) -> None:
+    """Started, seen while it runs, stopped, and its hours are there; another is dropped."""
+    began = hours.payee.post(f"{hours.path}/runs", {"memo": "design", "activity": 90})
+    assert began.status == 201, began.body
+    path = f"/v1/time_runs/{began.body['run_id']}"
+    assert hours.payee.post(f"{hours.path}/runs").code == "escrow.runs_already"
+    assert [each["id"] for each in hours.client.get(f"{hours.path}/runs").body["items"]] == [
+        began.body["run_id"]
+    ]
+    assert hours.client.post(f"{path}/stop").code == "escrow.not_yours"
+    advance(api, world, hours=2)
+
+    stopped = hours.payee.post(f"{path}/stop", {"activity": 5})
+
+    (entry,) = stopped.body["entries"]
+    assert (entry["minutes"], entry["unprotected_because"]) == (120, "low_activity")
+    assert hours.client.get(path).body["state"] == "stopped"
+    assert hours.client.get(f"{hours.path}/runs").body["items"] == []
+    again = hours.payee.post(f"{hours.path}/runs").body
+    dropped = hours.payee.post(f"/v1/time_runs/{again['run_id']}/discard")
+    assert dropped.body["state"] == "discarded"
+
+
+@pytest.fixture
+def reviewed(api: Api, world: World, hours: Hours) -> Hours:
+    """A week in review with lines of 50.00 and 80.00."""
+    end = datetime.fromisoformat(worked(api, 1)[1])
+    assert hours.log((text(end - timedelta(hours=3)), text(end - timedelta(hours=1)))).status == 201
+    assert hours.client.post(f"{hours.path}/change", {"rate": eur("50.00")}).status == 200
+    to_next(api, world, 2, 12)
+    assert hours.log(worked(api, 1)).status == 201
+    to_next(api, world, 0, 13)
+    assert hours.week()["state"] == "in_review"
+    return hours
+
+
+def disputed(reviewed: Hours, line_no: int = 2) -> str:
+    """Dispute a line, and give its address."""
+    made = reviewed.client.post(
+        f"/v1/weeks/{reviewed.weeks()[0]['id']}/line_disputes",
+        {"line_no": line_no, "reason": "I was on holiday"},
+    )
+    assert made.status == 201, made.body
+    return f"/v1/line_disputes/{made.body['line_dispute_id']}"
+
+
+def test_a_line_is_disputed_and_decided_by_two_people(
+    api: Api, world: World, reviewed: Hours
+) -> None:
+    """The other line is paid on Friday; of the disputed one 30.00 goes back."""
+    first, second = person(api), person(api)
+    path = disputed(reviewed)
+    week = reviewed.week()
+    assert [(each["line_no"], each["frozen"]) for each in week["disputed_lines"]] == [
+        (2, eur("80.00"))
+    ]
+    served = first.post(f"{path}/serve", {"channel": "email", "proof": "delivery-1"})
+    assert (served.body["state"], served.body["due_at"] is not None) == ("awaiting_reply", True)
+    replied = reviewed.payee.post(f"{path}/reply", {"reason": "see the diary"})
+    assert replied.body["state"] == "contested"
+    to_next(api, world, 5, 1)
+    assert reviewed.week()["state"] == "lines_disputed"
+
+    version = replied.body["version"]
+    refund = {"refund": eur("30.00"), "version": version}
+    assert api.post(f"{path}/decisions", refund).code == "escrow.line_in_person"
+    assert first.post(f"{path}/decisions", refund).status == 201
+    assert first.post(f"{path}/approve", {"version": version + 1}).code == "escrow.line_same_person"
+    done = second.post(f"{path}/approve", {"version": version + 1})
+    assert (done.status, done.body["refunded"]) == (200, eur("30.00")), done.body
+
+    assert reviewed.week()["state"] == "released"
+    seen = reviewed.payee.get(path).body
+    assert (seen["state"], seen["reply"]) == ("refunded", "see the diary")
+    world.prove()
+
+
+def test_a_silent_payee_keeps_protected_hours(api: Api, world: World, reviewed: Hours) -> None:
+    """Served, and three days without a word: the line was protected, and is upheld."""
+    path = disputed(reviewed, 1)
+    assert api.post(f"{path}/serve", {"channel": "app", "proof": "seen-1"}).status == 200
+
+    advance(api, world, days=3, hours=1)
+
+    assert reviewed.client.get(path).body["state"] == "upheld"
+    to_next(api, world, 5, 1)
+    assert reviewed.week()["state"] == "released"
+    world.prove()
+
+
+def test_a_strangers_line_is_not_there(api: Api, world: World, reviewed: Hours) -> None:
+    """Nobody else sees or moves a disputed line; concede and withdraw belong to their sides."""
+    path = disputed(reviewed)
+    stranger = api.as_party(make_party(api, "client"))
+
+    assert stranger.get(path).status == 404
+    for verb in ("concede", "withdraw"):
+        assert stranger.post(f"{path}/{verb}").status == 404
+    assert reviewed.client.post(f"{path}/concede").code == "escrow.not_yours"
+    conceded = reviewed.payee.post(f"{path}/concede")
+    assert (conceded.body["state"], conceded.body["refunded"]) == ("refunded", eur("80.00"))
+    world.prove()
