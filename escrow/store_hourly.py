@@ -25,6 +25,8 @@ from escrow.model_hourly import (
     WeekState,
     Worked,
 )
+from escrow.store_arrays import insert_into, names_of, update_of, write_arrays
+from escrow.tables import TERM
 from escrow.tables_hourly import (
     CLIENT_CLAIM,
     HOURLY_RATE,
@@ -35,7 +37,6 @@ from escrow.tables_hourly import (
     WEEK_LINE,
     WORK_WEEK,
 )
-from kernel.errors import Broken
 
 Row = TypeVar("Row")
 
@@ -50,12 +51,6 @@ def _select(table: Table, where: str, order: str, lock: str = "") -> str:
     return f"SELECT {_names(table)} FROM {table.name} WHERE {where} ORDER BY {order} {lock}"
 
 
-def _insert(table: Table) -> str:
-    marks = ", ".join(["%s"] * len(table.columns))
-    return f"INSERT INTO {table.name} ({_names(table)}) VALUES ({marks})"
-
-
-_ADD_TERM: Final = "INSERT INTO term (id, contract_id, kind, created_at) VALUES (%s, %s, %s, %s)"
 _TERM_CHANGES: Final = (
     *("state", "version", "limit_minutes", "method_failed", "accepted_at", "paused_at"),
     *("ended_at",),
@@ -343,7 +338,11 @@ def lock_claims(connection: Connection, week_ids: Iterable[UUID]) -> list[Client
 def write(connection: Connection, some: Sequence[Worked]) -> None:
     """Write all rows of hours, parents first; Broken if one moved under its lock."""
     terms = [each for worked in some for each in worked.terms]
-    _add(connection, _ADD_TERM, [(t.term_id, t.contract_id, "hourly", t.created_at) for t in terms])
+    write_arrays(
+        connection,
+        insert_into(TERM),
+        [(t.term_id, t.contract_id, "hourly", "", t.created_at) for t in terms],
+    )
     _add_rows(connection, HOURLY_TERM, terms)
     _add_rows(connection, HOURLY_RATE, [r for worked in some for r in worked.rates])
     _save(connection, HOURLY_TERM, "term_id", _TERM_CHANGES, [w.moved_terms for w in some])
@@ -361,13 +360,9 @@ def write(connection: Connection, some: Sequence[Worked]) -> None:
 
 
 def _add_rows(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
-    cells = attrgetter(*(column.name for column in table.columns))
-    _add(connection, _insert(table), [cells(row) for row in rows])
-
-
-def _add(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
     if rows:
-        connection.exec_driver_sql(statement, list(rows))
+        cells = attrgetter(*names_of(table))
+        write_arrays(connection, insert_into(table), [cells(row) for row in rows])
 
 
 def _save(
@@ -377,13 +372,13 @@ def _save(
     changes: Sequence[str],
     moves: Sequence[Sequence[tuple[Any, Any]]],
 ) -> None:
+    """Move rows on, all at once; a row that moves twice in this order, move by move."""
     pairs = [pair for some in moves for pair in some]
     if not pairs:
         return
-    sets = ", ".join(f"{name} = %s" for name in changes)
-    statement = f"UPDATE {table.name} SET {sets} WHERE {key} = %s AND version = %s"
+    statement = update_of(table, (key,), changes, ("version",))
     cells = attrgetter(*changes)
-    rows = [(*cells(new), getattr(old, key), old.version) for old, new in pairs]
-    changed = connection.exec_driver_sql(statement, rows).rowcount
-    if changed != len(rows):
-        raise Broken("hours moved under their lock", table=table.name)
+    rows = [(getattr(old, key), *cells(new), old.version) for old, new in pairs]
+    is_once_each = len({row[0] for row in rows}) == len(rows)
+    for some in [rows] if is_once_each else [[row] for row in rows]:
+        write_arrays(connection, statement, some, must_change=True)

@@ -4,65 +4,24 @@ A save names version and state as the lock showed them and is Broken if a row is
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
-from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Connection
 
 from escrow.model import Amendment, Contract, Funding, Lot, Refund, Release, Slot, Submission
+from escrow.store_arrays import insert_into, names_of, update_of, write_arrays
 from escrow.tables import AMENDMENT, CONTRACT, FUNDING, LOT, REFUND, RELEASE, SLOT, TERM
-from kernel.errors import Broken
 
-_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
-
-
-_PLAIN: Final = frozenset({int, UUID})
-"""Types that an array shows as Python does."""
-
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-
-def _names(table: Table) -> tuple[str, ...]:
-    return tuple(column.name for column in table.columns)
-
-
-def _given(table: Table, names: Sequence[str]) -> str:
-    """`unnest` of one array for each named column, in order."""
-    kinds = (table.columns[name].type.compile(_DIALECT) for name in names)
-    return f"unnest({', '.join(f'%s::{kind}[]' for kind in kinds)})"
-
-
-def _insert(table: Table) -> str:
-    names = _names(table)
-    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM {_given(table, names)}"
-
-
-def _update(table: Table, keys: Sequence[str], changed: Sequence[str], same: Sequence[str]) -> str:
-    """Set `changed` where the keys match and the columns of `same` still hold their old value."""
-    old = [f"old_{name}" for name in same]
-    given = ", ".join([*keys, *changed, *old])
-    return (
-        f"UPDATE {table.name} SET {', '.join(f'{name} = given.{name}' for name in changed)}"
-        f" FROM {_given(table, [*keys, *changed, *same])} AS given ({given}) WHERE "
-        + " AND ".join(
-            [f"{table.name}.{name} = given.{name}" for name in keys]
-            + [f"{table.name}.{name} = given.old_{name}" for name in same]
-        )
-    )
-
-
-_ADD_CONTRACTS: Final = _insert(CONTRACT)
-_ADD_TERMS: Final = _insert(TERM)
-_ADD_SLOTS: Final = _insert(SLOT)
-_ADD_FUNDINGS: Final = _insert(FUNDING)
-_ADD_LOTS: Final = _insert(LOT)
-_ADD_RELEASES: Final = _insert(RELEASE)
-_ADD_REFUNDS: Final = _insert(REFUND)
-_ADD_AMENDMENTS: Final = _insert(AMENDMENT)
+_ADD_CONTRACTS: Final = insert_into(CONTRACT)
+_ADD_TERMS: Final = insert_into(TERM)
+_ADD_SLOTS: Final = insert_into(SLOT)
+_ADD_FUNDINGS: Final = insert_into(FUNDING)
+_ADD_LOTS: Final = insert_into(LOT)
+_ADD_RELEASES: Final = insert_into(RELEASE)
+_ADD_REFUNDS: Final = insert_into(REFUND)
+_ADD_AMENDMENTS: Final = insert_into(AMENDMENT)
 _ADD_SUBMISSIONS: Final = """
 INSERT INTO submission (slot_id, submission_no, message_ref, artefact_refs, submitted_at)
 SELECT slot_id, submission_no, message_ref,
@@ -84,17 +43,17 @@ _FUNDING_CHANGES: Final = (
 )
 _REFUND_CHANGES: Final = ("state", "version", "rail_ref", "code")
 
-_SAVE_CONTRACTS: Final = _update(CONTRACT, ("id",), _CONTRACT_CHANGES, ("version", "state"))
-_SAVE_SLOTS: Final = _update(SLOT, ("id",), _SLOT_CHANGES, ("version", "state"))
-_SAVE_FUNDINGS: Final = _update(FUNDING, ("id",), _FUNDING_CHANGES, ("version", "state"))
-_SAVE_LOTS: Final = _update(
+_SAVE_CONTRACTS: Final = update_of(CONTRACT, ("id",), _CONTRACT_CHANGES, ("version", "state"))
+_SAVE_SLOTS: Final = update_of(SLOT, ("id",), _SLOT_CHANGES, ("version", "state"))
+_SAVE_FUNDINGS: Final = update_of(FUNDING, ("id",), _FUNDING_CHANGES, ("version", "state"))
+_SAVE_LOTS: Final = update_of(
     LOT, ("slot_id", "seq"), ("gone_minor", "fee_gone_minor"), ("gone_minor",)
 )
 _RELEASE_CHANGES: Final = ("state", "taken_gross_minor", "taken_net_minor")
 _RELEASE_SAME: Final = ("state", "taken_net_minor")
-_SAVE_RELEASES: Final = _update(RELEASE, ("id",), _RELEASE_CHANGES, _RELEASE_SAME)
-_SAVE_REFUNDS: Final = _update(REFUND, ("id",), _REFUND_CHANGES, ("version", "state"))
-_SAVE_AMENDMENTS: Final = _update(AMENDMENT, ("id",), ("state",), ("state",))
+_SAVE_RELEASES: Final = update_of(RELEASE, ("id",), _RELEASE_CHANGES, _RELEASE_SAME)
+_SAVE_REFUNDS: Final = update_of(REFUND, ("id",), _REFUND_CHANGES, ("version", "state"))
+_SAVE_AMENDMENTS: Final = update_of(AMENDMENT, ("id",), ("state",), ("state",))
 
 
 def _cells(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -105,12 +64,12 @@ def _cells(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*names)
 
 
-_SLOT_CELLS: Final = _cells(_names(SLOT))
-_FUNDING_CELLS: Final = _cells(_names(FUNDING))
-_LOT_CELLS: Final = _cells(_names(LOT))
-_RELEASE_CELLS: Final = _cells(_names(RELEASE))
-_REFUND_CELLS: Final = _cells(_names(REFUND))
-_AMENDMENT_CELLS: Final = _cells(_names(AMENDMENT))
+_SLOT_CELLS: Final = _cells(names_of(SLOT))
+_FUNDING_CELLS: Final = _cells(names_of(FUNDING))
+_LOT_CELLS: Final = _cells(names_of(LOT))
+_RELEASE_CELLS: Final = _cells(names_of(RELEASE))
+_REFUND_CELLS: Final = _cells(names_of(REFUND))
+_AMENDMENT_CELLS: Final = _cells(names_of(AMENDMENT))
 
 
 def _contract_cells(contract: Contract) -> tuple[Any, ...]:
@@ -126,7 +85,7 @@ def _contract_cells(contract: Contract) -> tuple[Any, ...]:
 
 def add_contracts(connection: Connection, contracts: Sequence[Contract]) -> None:
     """Write new contracts."""
-    _write(connection, _ADD_CONTRACTS, [_contract_cells(each) for each in contracts])
+    write_arrays(connection, _ADD_CONTRACTS, [_contract_cells(each) for each in contracts])
 
 
 def add_slots(connection: Connection, slots: Sequence[Slot], titles: Sequence[str | None]) -> None:
@@ -136,8 +95,8 @@ def add_slots(connection: Connection, slots: Sequence[Slot], titles: Sequence[st
         for slot, title in zip(slots, titles, strict=True)
         if title is not None
     ]
-    _write(connection, _ADD_TERMS, terms)
-    _write(connection, _ADD_SLOTS, [_SLOT_CELLS(slot) for slot in slots])
+    write_arrays(connection, _ADD_TERMS, terms)
+    write_arrays(connection, _ADD_SLOTS, [_SLOT_CELLS(slot) for slot in slots])
 
 
 def add_submissions(connection: Connection, submissions: Sequence[Submission]) -> None:
@@ -146,32 +105,32 @@ def add_submissions(connection: Connection, submissions: Sequence[Submission]) -
         (s.slot_id, s.submission_no, s.message_ref, _json(s.artefact_refs), s.submitted_at)
         for s in submissions
     ]
-    _write(connection, _ADD_SUBMISSIONS, rows)
+    write_arrays(connection, _ADD_SUBMISSIONS, rows)
 
 
 def add_fundings(connection: Connection, fundings: Sequence[Funding]) -> None:
     """Write new fundings."""
-    _write(connection, _ADD_FUNDINGS, [_FUNDING_CELLS(each) for each in fundings])
+    write_arrays(connection, _ADD_FUNDINGS, [_FUNDING_CELLS(each) for each in fundings])
 
 
 def add_lots(connection: Connection, lots: Sequence[Lot]) -> None:
     """Write what fundings put into slots."""
-    _write(connection, _ADD_LOTS, [_LOT_CELLS(each) for each in lots])
+    write_arrays(connection, _ADD_LOTS, [_LOT_CELLS(each) for each in lots])
 
 
 def add_releases(connection: Connection, releases: Sequence[Release]) -> None:
     """Write new releases."""
-    _write(connection, _ADD_RELEASES, [_RELEASE_CELLS(each) for each in releases])
+    write_arrays(connection, _ADD_RELEASES, [_RELEASE_CELLS(each) for each in releases])
 
 
 def add_refunds(connection: Connection, refunds: Sequence[Refund]) -> None:
     """Write new refunds."""
-    _write(connection, _ADD_REFUNDS, [_REFUND_CELLS(each) for each in refunds])
+    write_arrays(connection, _ADD_REFUNDS, [_REFUND_CELLS(each) for each in refunds])
 
 
 def add_amendments(connection: Connection, amendments: Sequence[Amendment]) -> None:
     """Write offered amendments."""
-    _write(connection, _ADD_AMENDMENTS, [_AMENDMENT_CELLS(each) for each in amendments])
+    write_arrays(connection, _ADD_AMENDMENTS, [_AMENDMENT_CELLS(each) for each in amendments])
 
 
 def save_contracts(connection: Connection, moves: Sequence[tuple[Contract, Contract]]) -> None:
@@ -195,7 +154,7 @@ def save_lots(connection: Connection, moves: Sequence[tuple[Lot, Lot]]) -> None:
         (old.slot_id, old.seq, new.gone_minor, new.fee_gone_minor, old.gone_minor)
         for old, new in moves
     ]
-    _write(connection, _SAVE_LOTS, rows, must_change=True)
+    write_arrays(connection, _SAVE_LOTS, rows, must_change=True)
 
 
 def save_releases(connection: Connection, moves: Sequence[tuple[Release, Release]]) -> None:
@@ -226,43 +185,4 @@ def _save(
 ) -> None:
     new, old = _cells(changed), _cells(same)
     rows = [(before.id, *new(after), *old(before)) for before, after in moves]
-    _write(connection, statement, rows, must_change=True)
-
-
-def _write(
-    connection: Connection,
-    statement: str,
-    rows: Sequence[tuple[Any, ...]],
-    *,
-    must_change: bool = False,
-) -> None:
-    """Run a statement whose parameters are one array per cell of the rows."""
-    if not rows:
-        return
-    arrays = tuple(_array(cells) for cells in zip(*rows, strict=True))
-    changed = connection.exec_driver_sql(statement, arrays).rowcount
-    if must_change and changed != len(rows):
-        raise Broken("a row moved under its lock", statement=statement[:30], ids=rows[0][:1])
-
-
-def _array(cells: Sequence[Any]) -> str:
-    """One array as PostgreSQL writes it; a third of the time that the driver's dumper takes."""
-    kinds = set(map(type, cells))
-    if kinds <= _PLAIN:
-        return "{" + ",".join(map(str, cells)) + "}"
-    if kinds == {datetime}:
-        shown = {cell: f'"{cell}"' for cell in set(cells)}
-        return "{" + ",".join([shown[cell] for cell in cells]) + "}"
-    return "{" + ",".join(map(_element, cells)) + "}"
-
-
-def _element(cell: Any) -> str:  # noqa: ANN401  any value of a row
-    """One element; only text may hold what needs quotes."""
-    if cell is None:
-        return "NULL"
-    if isinstance(cell, str):
-        escaped = cell.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    if isinstance(cell, timedelta):
-        return f'"{cell // _MICROSECOND} microseconds"'
-    return f'"{cell}"' if isinstance(cell, datetime) else str(cell)
+    write_arrays(connection, statement, rows, must_change=True)
