@@ -120,7 +120,7 @@ class Replay:
     def _live(self, day: int) -> None:
         noon, evening = self._at(day, NOON), self._at(day, EVENING)
         self.stage.move_clock(noon)
-        self.stage.fire_timers()
+        self.stage.fire_timers(reminds=True)
         self._look(day)
         self._welcome(day)
         for act in Act:

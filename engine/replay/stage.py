@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from engine.handlers import RAIL_NOTICES, RAIL_RESULTS, TIMERS
 from engine.replay.acts import Service
 from engine.scanner import Scanner
+from escrow.service_reminders import remind
 from kernel import clock
 from kernel.commands import Command, Outcome
 from kernel.database import Tenant, transaction
@@ -74,9 +75,14 @@ class Stage:
         with transaction(self.engine, self.tenant) as connection:
             clock.advance(connection, to=to)
 
-    def fire_timers(self) -> int:
-        """Fire all that is due; how many that were."""
-        scanner = Scanner(engine=self.engine, tenants=lambda: [self.tenant], handlers=TIMERS)
+    def fire_timers(self, *, reminds: bool = False) -> int:
+        """Fire all that is due, and tell of clocks that will be; how many fired."""
+        scanner = Scanner(
+            engine=self.engine,
+            tenants=lambda: [self.tenant],
+            handlers=TIMERS,
+            remind=remind if reminds else None,
+        )
         fired = scanner.fire_due(self.tenant)
         self.fired += fired
         return fired.total()
