@@ -3,30 +3,48 @@
 Rows of timers and of rail operations carry these names, so a name never changes its meaning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from sqlalchemy import Connection
+
 from engine.scanner import TimerHandler
 from escrow import service as escrow
+from escrow import service_reserve
 from escrow import timers as escrow_timers
 from escrow.service_batch import FUNDING_HANDLER, REFUND_HANDLER
 from ledger import journals, reservations
 from payouts import service as payouts
 from payouts import settlement
 from rails.caller import NoticeHandler, ResultHandler
-from rails.model import FUNDS_AVAILABLE
+from rails.model import FUNDS_AVAILABLE, RailResult
 
 TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
-    {**escrow_timers.HANDLERS, **reservations.HANDLERS, **journals.HANDLERS}
+    {
+        **escrow_timers.HANDLERS,
+        **reservations.HANDLERS,
+        **journals.HANDLERS,
+        "escrow.max_hold": service_reserve.max_hold(
+            lambda connection, account, at: len(
+                settlement.settle(connection, at=at, rail_account=account)
+            )
+        ),
+    }
 )
 """By the kind of the timer."""
 
+
+def hear_fundings(connection: Connection, results: Sequence[RailResult], at: datetime) -> None:
+    """What rails say of payments; money of a rail that limits how long it keeps it has a clock."""
+    escrow.funding_results(connection, results, at=at)
+    service_reserve.watch_limits(connection, results, at)
+
+
 RAIL_RESULTS: Final[Mapping[str, ResultHandler]] = MappingProxyType(
     {
-        FUNDING_HANDLER: lambda connection, results, at: escrow.funding_results(
-            connection, results, at=at
-        ),
+        FUNDING_HANDLER: hear_fundings,
         REFUND_HANDLER: lambda connection, results, at: escrow.refund_results(
             connection, results, at=at
         ),

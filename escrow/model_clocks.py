@@ -139,3 +139,10 @@ class SetReserveRule(Command):
     reserve_bps: int
     reserve_days: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveReserve(Command):
+    """A reserve whose time is over; by the engine."""
+
+    reserve_id: UUID

@@ -6,9 +6,17 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import rules_claims, rules_release, store, store_chargeback
+from escrow import (
+    rules_claims,
+    rules_release,
+    rules_reserve,
+    store,
+    store_chargeback,
+    store_reserve,
+)
 from escrow.commands import ReleaseCommand, ReleasePart, SlotCommand
 from escrow.model import Contract, Plan, Release
+from escrow.model_clocks import Reserve
 from escrow.refusals import UnknownRelease
 from escrow.rules import Deal
 from escrow.service_batch import get_deal, held_by, list_holds, once_each, run, share_people
@@ -104,12 +112,15 @@ def end_security_hold_locked(
 ) -> list[Outcome]:
     """The same on releases that the caller has locked, each named once.
 
-    What a payee owes the platform is taken from what becomes available to him (P23).
+    What a payee owes the platform is taken from what becomes available to him (P23); of what
+    is left a part is kept back, where he has a rule for it.
     """
     payees = {release.payee_id for release, _, _ in locked.values()}
     claims = store_chargeback.lock_open_claims(connection, payees)
     owed = {claim.id: claim for claim in claims}
     rules = store_chargeback.find_rules(connection, {c.currency for c in claims}) if claims else {}
+    back = store_reserve.find_rules(connection, payees)
+    kept: dict[UUID, Reserve] = {}
 
     def decide(command: ReleaseCommand) -> Plan:
         found = locked.get(command.release_id)
@@ -125,9 +136,19 @@ def end_security_hold_locked(
         if mine:
             plan = rules_claims.recover(plan, release, mine, rules[release.currency], command, at)
             owed.update((new.id, new) for _, new in plan.moved_claims)
+        if release.payee_id in back:
+            rule = back[release.payee_id]
+            plan, reserve = rules_reserve.keep_back(plan, release, rule, command, at, new_id())
+            if reserve is not None:
+                kept[release.id] = reserve
         return plan
 
-    return run(connection, commands, decide, at=at)
+    outcomes = run(connection, commands, decide, at=at)
+    done = zip(commands, outcomes, strict=True)
+    store_reserve.add_reserves(
+        connection, [kept[c.release_id] for c, o in done if o.is_done and c.release_id in kept]
+    )
+    return outcomes
 
 
 def lock_releases(

@@ -35,6 +35,7 @@ from escrow.service_release import (
     end_security_hold_locked,
     lock_releases,
 )
+from escrow.service_reserve import RESERVE_HANDLERS
 from escrow.service_retainer_clocks import RETAINER_HANDLERS
 from kernel import timers
 from kernel.commands import Outcome
@@ -137,6 +138,7 @@ _HANDLERS: Final = MappingProxyType(
         **LINE_HANDLERS,
         **DISPUTE_HANDLERS,
         **RETAINER_HANDLERS,
+        **RESERVE_HANDLERS,
     }
 )
 
