@@ -20,6 +20,7 @@ from escrow.model_retainer import (
     RetainerState,
 )
 from escrow.rules_retainer import Case
+from escrow.rules_retainer_period import is_over
 from escrow.rules_retainer_settle import cancel, settle
 from escrow.service_retainer import cancel_retainer, end_review
 from escrow.service_retainer_batch import act_all, lock_cases, lock_contracts
@@ -57,15 +58,18 @@ def ring_period(connection: Connection, due: Sequence[DueTimer], at: datetime) -
 
 
 def ring_drawdown(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
-    """Reviews that ran out in silence: the drawdown is paid."""
+    """Reviews that ran out in silence: the drawdown is paid, unless its period is over."""
     drawdowns = store_retainer.find_drawdowns(connection, [_id(each) for each in due])
     parents = store.find_parents(connection, [each.period_id for each in drawdowns])
     lock_contracts(connection, {contract_id for _, contract_id, _, _ in parents})
+    periods = store_retainer.find_periods(connection, [each.period_id for each in drawdowns])
+    ended = {each.id for each in periods if is_over(each)}
+    over = {each.id for each in drawdowns if each.period_id in ended}
     claimed = sorted(timers.claim(connection, due))
     commands = [DrawdownCommand(actor=SYSTEM, drawdown_id=_id(each)) for each in claimed]
     outcomes = end_review(connection, commands, at=at)
     refused = [each for each, o in zip(claimed, outcomes, strict=True) if not o.is_done]
-    _again(connection, refused, at)
+    _again(connection, [each for each in refused if _id(each) not in over], at)
     return len(claimed)
 
 

@@ -254,3 +254,18 @@ def test_the_slot_of_a_period_moves_by_its_period(connection: Connection) -> Non
 
     assert lease.states() == "settled scheduled"
     books(lease, "escrow 0.00 · refund in transit 3000.00")
+
+
+def test_a_review_rings_no_more_once_its_period_is_over(connection: Connection) -> None:
+    """The payee gave the period back while a drawdown waited: its clock rings once and is gone."""
+    lease = Lease(connection, HOURS).agreed()
+    lease.until(date(2026, 4, 2))
+    assert lease.draw(1, 60).is_done
+    lease.stage.slot_id = lease.period(1).id
+    assert lease.stage.on_slot("give_back", lease.stage.payee).is_done
+
+    lease.until(date(2026, 4, 12))
+
+    rung = connection.exec_driver_sql("SELECT 1 FROM timer WHERE kind = 'escrow.drawdown_review'")
+    assert rung.all() == []
+    books(lease, "escrow 0.00 · earned pending 0.00")
