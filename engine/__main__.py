@@ -37,6 +37,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "export": ("export", "Write the sealed journal as files, or as a bundle of evidence."),
         "verify": ("verify", "Check an export, or the books, for alterations."),
         "invariants": ("invariants", "Prove the books and the client money of every tenant."),
+        "open-items": ("open_items", "What should be over by now and is not."),
         "audit": ("audit", "Run the journal-entry tests of an auditor."),
         "auditor": ("auditor", "Let auditors in, list them, and end their logins."),
         "period": ("period", "Close accounting periods, reopen them, and check their closings."),

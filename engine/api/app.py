@@ -47,6 +47,7 @@ from engine.api.reads_disputes import DISPUTE_READS
 from engine.api.reads_hourly import HOURLY_READS
 from engine.api.reads_house import HOUSE_READS
 from engine.api.reads_journals import JOURNAL_READS
+from engine.api.reads_open_items import OPEN_ITEM_READS
 from engine.api.reads_periods import PERIOD_READS
 from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
@@ -72,6 +73,7 @@ READS: Final = (
     *CLAIM_READS,
     *HOURLY_READS,
     *ACTION_READS,
+    *OPEN_ITEM_READS,
 )
 VERSION: Final = "1"
 

@@ -163,6 +163,15 @@ def after_numbers(look: Look, count: int = 1) -> tuple[int, ...]:
     return tuple(look.after)
 
 
+def after_texts(look: Look, count: int) -> tuple[str, ...]:
+    """The texts behind which a page begins; none at the start."""
+    if look.after is None:
+        return ()
+    if not _is_row_of(look.after, str, count) or any("\0" in text for text in look.after):
+        raise BadCursor
+    return tuple(look.after)
+
+
 def _is_row_of(position: Any, kind: type, count: int) -> bool:  # noqa: ANN401  whoever wrote it
     """Whether a cursor's position has the shape of this list: its writer knows how to mark it."""
     is_row = isinstance(position, list) and len(position) == count
