@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from engine.refusals_auditor import AUDITOR
 from engine.refusals_axes import AXES
+from engine.refusals_chargebacks import CHARGEBACKS
 from engine.refusals_claims import CLAIMS
 from engine.refusals_clocks import CLOCKS
 from engine.refusals_disputes import DISPUTES
@@ -371,6 +372,7 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
                 **DISPUTES,
                 **HOURLY,
                 **CLAIMS,
+                **CHARGEBACKS,
                 **CLOCKS,
                 **RETAINERS,
                 **PRICES,

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Machine, Trigger
+from escrow.machine_chargeback import CHARGEBACKS
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_hourly import ENTRIES, LINE_DISPUTES, RUNS, WEEKS
@@ -27,6 +28,7 @@ MACHINES: Final = MappingProxyType(
         "time-run": RUNS,
         "disputed-line": LINE_DISPUTES,
         "claim": CLAIMS,
+        "chargeback": CHARGEBACKS,
     }
 )
 
@@ -37,7 +39,13 @@ _ORIGIN: Final = (
 )
 
 
-REOPENS: Final = frozenset({Trigger.DISPUTE_OPENED})
+REOPENS: Final = frozenset(
+    {
+        Trigger.DISPUTE_OPENED,
+        Trigger.REVERSE,
+        *(Trigger.TURN_WON, Trigger.TURN_LOST, Trigger.TURN_PREVENTED),
+    }
+)
 """What wakes up what was over: a state that only these lead out of is an end all the same."""
 
 

@@ -71,6 +71,13 @@ OPEN_FUNDING: Final = (
 )
 """States in which the rail may still take the money."""
 
+RETURNABLE: Final = (
+    FundingState.SUCCEEDED_UNCLEARED,
+    FundingState.SUCCEEDED,
+    FundingState.CREDITED,
+)
+"""States in which the client's bank may still take the money back, for months."""
+
 _GONE_FUNDING: Final = (FundingState.FAILED, FundingState.CANCELED, FundingState.EXPIRED)
 _OPEN_REFUND: Final = (RefundState.APPROVED, RefundState.SUBMITTED, RefundState.UNKNOWN)
 
@@ -160,6 +167,11 @@ FUNDINGS: Final[Machine] = MappingProxyType(
             ),
         ),
         (_F.SUCCEEDED_UNCLEARED, _T.CLEAR): Transition(who=RAIL, to=_F.SUCCEEDED),
+        **from_each(
+            RETURNABLE,
+            _T.REVERSE,
+            Transition(who=RAIL, to=_F.REVERSED, movement=("P18", "P20", "P21")),
+        ),
         **from_each(
             OPEN_FUNDING, _T.FAIL, Transition(who=RAIL, to=_F.FAILED, cancels=_FUND_TIMERS)
         ),

@@ -16,6 +16,8 @@ CLAIMS: Final[Machine] = MappingProxyType(
         ),
         (_S.OPEN, _T.RECOVER): Transition(who=SYSTEM, to=_S.OPEN, movement=("P23",)),
         (_S.OPEN, _T.RECOVER_ALL): Transition(who=SYSTEM, to=_S.RECOVERED, movement=("P23",)),
+        (_S.OPEN, _T.RELIEVE): Transition(who=RAIL, to=_S.OPEN, movement=("P22",)),
+        (_S.OPEN, _T.RELIEVE_ALL): Transition(who=RAIL, to=_S.RECOVERED, movement=("P22",)),
         (_S.OPEN, _T.PROPOSE_WRITE_OFF): Transition(
             who=OPERATOR, to=_S.OPEN, guards=(Guard.IN_PERSON, Guard.REASON_GIVEN)
         ),
@@ -27,4 +29,4 @@ CLAIMS: Final[Machine] = MappingProxyType(
         ),
     }
 )
-"""What a payee owes: recovered from later releases, or written off by two people."""
+"""What a payee owes: recovered from later releases or by the bank, or written off by two people."""

@@ -13,6 +13,7 @@ from escrow.machine import (
     CLIENT,
     EITHER,
     OPERATOR,
+    RAIL,
     SYSTEM,
     Guard,
     Machine,
@@ -193,6 +194,17 @@ DISPUTES: Final[Machine] = MappingProxyType(
                 guards=(_G.OPENER,),
                 movement=("P12",),
                 cancels=STAGE_CLOCKS,
+            ),
+        ),
+        # what was frozen is lost to a chargeback: there is nothing left to judge
+        **from_each(
+            (*UNSETTLED, *RESOLVED),
+            _T.LOSE_FROZEN,
+            Transition(
+                who=RAIL,
+                to=_D.WITHDRAWN,
+                movement=("P12", "P45"),
+                cancels=(*STAGE_CLOCKS, Timer.DISPUTE_EXECUTE),
             ),
         ),
     }

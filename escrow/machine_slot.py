@@ -1,7 +1,4 @@
-"""THE transition table of the milestone (domain/escrow.md 2.4); the numbers are its rows there.
-
-Rows 16 and 17, chargebacks, are not here yet.
-"""
+"""THE transition table of the milestone (domain/escrow.md 2.4); the numbers are its rows there."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -25,13 +22,25 @@ from escrow.machine import (
 from escrow.model import Role, SlotState
 
 _CLOSES: Final = (Timer.AUTO_RELEASE, Timer.DORMANT)
-_PAYS_OUT: Final = (Guard.NO_HOLD, Guard.CLEARED)
+_PAYS_A_PART: Final = (Guard.NO_HOLD, Guard.CLEARED)
+_PAYS_OUT: Final = (*_PAYS_A_PART, Guard.NOTHING_CONTESTED)
 
 WORKING: Final = (SlotState.FUNDED, SlotState.SUBMITTED, SlotState.CHANGES_REQUESTED)
 """States in which a slot holds money and the deal goes on."""
 
 HOLDING: Final = (*WORKING, SlotState.REFUND_REQUESTED, SlotState.DORMANT)
 """States in which a slot holds money: "any funded" of domain/escrow.md 2.4."""
+
+HAD_MONEY: Final = (
+    *HOLDING,
+    SlotState.DISPUTED,
+    SlotState.AWAITING_FUNDING,
+    SlotState.FUNDING,
+    SlotState.RELEASED,
+    SlotState.REFUNDED,
+    SlotState.CANCELLED,
+)
+"""States in which money of a slot may once have been released: all but the first."""
 
 RESTORES: Final = MappingProxyType(
     {
@@ -148,7 +157,7 @@ SLOTS: Final[Machine] = MappingProxyType(
             WORKING,
             _T.RELEASE_PART,
             CLIENT,
-            guards=(*_PAYS_OUT, _G.SAME_SUBMISSION, _G.ONE_MAY_RELEASE, _G.PART_OF_BALANCE),
+            guards=(*_PAYS_A_PART, _G.SAME_SUBMISSION, _G.ONE_MAY_RELEASE, _G.PART_OF_BALANCE),
             movement=("P10",),
             arms=(Timer.SECURITY_HOLD,),
         ),
@@ -284,7 +293,9 @@ SLOTS: Final[Machine] = MappingProxyType(
             ),
         ),
         **{
-            (_X.DISPUTED, restore): Transition(who=SYSTEM, to=state, movement=("P12",))
+            (_X.DISPUTED, restore): Transition(
+                who=SYSTEM, to=state, guards=(_G.NOTHING_CONTESTED,), movement=("P12",)
+            )
             for state, restore in RESTORES.items()
         },
         (_X.DISPUTED, _T.SPLIT_PART): Transition(
@@ -317,6 +328,25 @@ SLOTS: Final[Machine] = MappingProxyType(
             guards=(_G.NO_HOLD, _G.KEPT_BY_PAYEE),
             movement=("P17",),
         ),
+        # 16, 17: the client's bank takes money back, and gives it again or not
+        **unmoved(
+            (*HOLDING, _X.DISPUTED),
+            _T.CONTEST,
+            RAIL,
+            movement=("P18",),
+            cancels=(Timer.AUTO_RELEASE,),
+        ),
+        **unmoved((*HOLDING, _X.DISPUTED), _T.REINSTATE, RAIL, movement=("P19",)),
+        (_X.AWAITING_FUNDING, _T.REINSTATE): Transition(
+            who=RAIL, to=_X.FUNDED, movement=("P19",), arms=(Timer.DORMANT,)
+        ),
+        **unmoved(HAD_MONEY, _T.BOOK_LOSS, RAIL, movement=("P21", "P22")),
+        **from_each(
+            (*HOLDING, _X.DISPUTED),
+            _T.CHARGE_BACK,
+            Transition(who=RAIL, to=_X.AWAITING_FUNDING, cancels=(*_CLOSES, Timer.REFUND_REPLY)),
+        ),
+        **unmoved((_X.SUBMITTED,), _T.RESTART_REVIEW, RAIL, arms=(Timer.AUTO_RELEASE,)),
         # released money is disputed in its security hold (edge case 1)
         **unmoved(
             (*HOLDING, _X.RELEASED, _X.REFUNDED),

@@ -90,8 +90,10 @@ class Contract:
 class Slot:
     """A milestone: what holds money and has the state machine.
 
-    funded + rolled_in = held + released + refunded + rolled_out, always. `amount_minor` is the
-    agreed price; `uncleared_minor` the part of held that the client's bank may still take back;
+    funded + rolled_in = held + recalled + released + refunded + rolled_out + charged_back,
+    always. `recalled_minor` was taken by a chargeback that is not decided, `charged_back_minor`
+    by one that was lost. `amount_minor` is the agreed price; `uncleared_minor` the part of held
+    that the client's bank may still take back;
     `fee_deferred_minor` the client's fee that is not yet ours. `submission_no` is the submission
     that lies before the client (0: none), `submission_count` how many there were.
     `disputed_minor` is the part of held that a dispute freezes, `returned_minor` the part of
@@ -127,6 +129,8 @@ class Slot:
     notices: int = 0
     disputed_minor: int = 0
     returned_minor: int = 0
+    recalled_minor: int = 0
+    charged_back_minor: int = 0
     contested_minor: int = 0
 
     @property
@@ -138,7 +142,7 @@ class Slot:
     def unpaid_minor(self) -> int:
         """What the client still has to pay in before the agreed price is covered."""
         paid = self.funded_minor + self.rolled_in_minor
-        gone = self.refunded_minor + self.rolled_out_minor
+        gone = self.refunded_minor + self.rolled_out_minor + self.charged_back_minor
         return max(0, self.amount_minor - (paid - gone))
 
 
@@ -158,7 +162,8 @@ class Funding:
     """One payment by the client: `amount_minor` for the slot and `client_fee_minor` for us.
 
     `slot_id` is None for a tip. Its id is the key with which the rail is asked. `refunded_minor`
-    never exceeds `captured_minor`. A tip's `release_id` names its security hold. `method_token`
+    and `charged_back_minor` never exceed `captured_minor` together; `in_dispute` while a
+    chargeback of it is not decided. A tip's `release_id` names its security hold. `method_token`
     is the rail's own name for the means of payment; empty: the method's name.
     """
 
@@ -181,6 +186,8 @@ class Funding:
     code: str = ""
     release_id: UUID | None = None
     method_token: str = ""
+    charged_back_minor: int = 0
+    in_dispute: bool = False
 
     @property
     def asked_minor(self) -> int:
@@ -210,8 +217,8 @@ class Lot:
 class Release:
     """Money released to the payee, from a slot or a tip, in its security hold until available.
 
-    `taken_gross_minor` is the part that a dispute took out of it, for now or for good, before
-    commission; `taken_net_minor` what it took from the payee.
+    `taken_gross_minor` is the part that a dispute or a chargeback took out of it, for now or for
+    good, before commission; `taken_net_minor` what it took from the payee.
     """
 
     id: UUID

@@ -25,7 +25,10 @@ class ClaimCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Minor units that a payee owes the platform; `subject` is what it came of."""
+    """Minor units that a payee owes the platform; `subject` is what it came of.
+
+    `relieved_minor` he owes no longer, because the bank gave the money back.
+    """
 
     id: UUID
     payee_id: UUID
@@ -37,6 +40,7 @@ class Claim:
     state: ClaimState
     version: int
     created_at: datetime
+    relieved_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,6 +262,11 @@ def _cleared(deal: Deal, _command: Command, _role: Role, _at: datetime) -> None:
         raise NotCleared(slot_id=str(deal.slot.id), uncleared_minor=deal.slot.uncleared_minor)
 
 
+def _nothing_contested(deal: Deal, _command: Command, _role: Role, _at: datetime) -> None:
+    if deal.slot.recalled_minor:
+        raise Held(slot_id=str(deal.slot.id), holds=["slot:chargeback"])
+
+
 def _one_may_release(deal: Deal, _command: Command, _role: Role, _at: datetime) -> None:
     if deal.contract.terms.release_rule is ReleaseRule.BOTH_CONFIRM:
         raise NeedsBoth(slot_id=str(deal.slot.id))
@@ -284,8 +289,8 @@ def _timer_may_release(deal: Deal, _command: Command, _role: Role, _at: datetime
 
 def _part_of_balance(deal: Deal, command: Command, _role: Role, _at: datetime) -> None:
     assert isinstance(command, ReleasePart)
-    if not 0 < command.amount_minor < deal.slot.held_minor:
-        highest = deal.slot.held_minor - 1
+    highest = deal.slot.held_minor - (0 if deal.slot.recalled_minor else 1)
+    if not 0 < command.amount_minor <= highest:
         raise AmountOutOfRange(amount_minor=command.amount_minor, lowest=1, highest=highest)
 
 
@@ -336,6 +341,7 @@ GUARDS: Final[Mapping[Guard, Check]] = MappingProxyType(
         Guard.ROUNDS_LEFT: _rounds_left,
         Guard.NO_HOLD: _no_hold,
         Guard.CLEARED: _cleared,
+        Guard.NOTHING_CONTESTED: _nothing_contested,
         Guard.ONE_MAY_RELEASE: _one_may_release,
         Guard.BOTH_CONFIRM: _both_confirm,
         Guard.OTHER_CONFIRMED: _other_confirmed,

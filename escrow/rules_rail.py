@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from escrow.machine import FUNDINGS, OPEN_FUNDING, Timer, Trigger
+from escrow.machine import FUNDINGS, OPEN_FUNDING, RETURNABLE, Timer, Trigger
 from escrow.machine_slot import HOLDING, SLOTS
 from escrow.model import Alarm, Funding, FundingState, Plan, Purpose, Slot, SlotState
 from escrow.movements import p01_fund, p06_credit_wallet, p06_receive_unidentified
@@ -27,6 +27,7 @@ from escrow.rules_funding import (
 )
 from escrow.rules_release import security_alarm
 from kernel.commands import Command
+from kernel.errors import Broken
 from rails.model import RailOutcome, RailResult
 
 
@@ -48,6 +49,8 @@ def hear(payment: Payment, command: Heard, release_id: UUID, at: datetime) -> Pl
         return _receive_stray(payment, trigger, command, at)
     if trigger is Trigger.FAIL:
         return end_funding(payment, trigger, command, at, code=command.result.code)
+    if trigger is Trigger.REVERSE:
+        raise Broken("a payment was returned while we heard that it was made; hear it again")
     if trigger is Trigger.CLEAR:
         return _clear(payment, command, at)
     return _wait(payment, trigger, command, at)
@@ -59,8 +62,9 @@ def result_trigger(payment: Payment, result: RailResult) -> Trigger | None:
     if result.outcome is RailOutcome.DONE:
         return _done_trigger(payment, result)
     if result.outcome is RailOutcome.REFUSED:
-        is_news = state in OPEN_FUNDING or state is FundingState.SUCCEEDED_UNCLEARED
-        return Trigger.FAIL if is_news else None
+        if state in RETURNABLE:
+            return Trigger.REVERSE
+        return Trigger.FAIL if state in OPEN_FUNDING else None
     trigger = Trigger.LOSE_SIGHT
     if result.outcome is RailOutcome.PENDING:
         needs_action = result.code == NEEDS_ACTION and state is FundingState.CREATED
@@ -200,9 +204,9 @@ def _clear(payment: Payment, command: Heard, at: datetime) -> Plan:
         assert funding.release_id is not None
         due = at + timedelta(days=contract.terms.security_hold_days)
         alarms = (Alarm(f"release:{funding.release_id}", Timer.SECURITY_HOLD, due, 0),)
-    else:
+    elif slot.uncleared_minor:
         slot_step(SLOTS, Deal(slot, contract), Trigger.CLEAR, command, at)
-        left = slot.uncleared_minor - funding.amount_minor
+        left = max(0, slot.uncleared_minor - funding.amount_minor)
         moves = ((slot, moved(slot, uncleared_minor=left)),)
     subject = f"funding:{funding.id}"
     return Plan(

@@ -31,6 +31,7 @@ from escrow.movements import (
     p15_refund_returned,
     p16_refund_bounced,
 )
+from escrow.refusals import Held
 from escrow.rules import Deal, clocks, roles, slot_step, step, subject_of
 from escrow.rules_deal import acted, event, slot_facts
 from escrow.rules_funding import moved_on
@@ -204,9 +205,14 @@ REFUNDERS: Final = REFUNDS[None, Trigger.CREATE].who
 
 
 def given(funding: Funding, back: Refund) -> Funding:
-    """The funding with this much less to give back; the database holds the bound as well."""
+    """The funding with this much less to give back; the database holds the bound as well.
+
+    Refuses `escrow.held` while the client's bank looks at the payment: he gets it back once.
+    """
+    if funding.in_dispute:
+        raise Held(funding_id=str(funding.id), holds=["funding:chargeback"])
     refunded = funding.refunded_minor + back.total_minor
-    assert refunded <= funding.captured_minor
+    assert refunded + funding.charged_back_minor <= funding.captured_minor
     return moved_on(funding, refunded_minor=refunded)
 
 

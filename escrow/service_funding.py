@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from escrow import rules_funding, rules_rail, store
 from escrow.commands import Fund, FundingCommand, Tip
+from escrow.machine import RETURNABLE
 from escrow.model import Contract, Plan
 from escrow.refusals import IdTaken, UnknownContract, UnknownFunding
 from escrow.rules import Deal
@@ -23,12 +24,13 @@ from escrow.service_batch import (
     share_people,
     unclear_of,
 )
+from escrow.service_chargeback import return_payment
 from escrow.tables import FUNDING
 from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.principals import RAIL
 from rails import service as rails
-from rails.model import RailResult
+from rails.model import RailOutcome, RailResult
 
 
 def fund(connection: Connection, commands: Sequence[Fund], *, at: datetime) -> list[Outcome]:
@@ -126,13 +128,20 @@ def funding_results(
     """Take in what a rail says of fundings, in the order given; one outcome each.
 
     A result may come twice, late or out of order: what is no news is done with
-    `is_news` false and writes nothing. Refuses `escrow.unknown_funding`, and
-    `escrow.wrong_state` for money taken back after it was paid in.
+    `is_news` false and writes nothing. What a bank takes back after it was paid in is handled as
+    a chargeback that is lost. Refuses `escrow.unknown_funding`.
     """
     known = store.find_fundings(connection, [each.operation_id for each in results])
     subject_of = {each.id: each.slot_id or each.id for each in known}
     outcomes: list[Outcome | None] = [None] * len(results)
-    for group in rounds([subject_of.get(r.operation_id, r.operation_id) for r in results]):
+    paid = {each.id for each in known if each.state in RETURNABLE}
+    for i, result in enumerate(results):
+        if result.operation_id in paid and result.outcome is RailOutcome.REFUSED:
+            outcomes[i] = return_payment(connection, result, at=at)
+    heard = [i for i, outcome in enumerate(outcomes) if outcome is None]
+    named = [results[i].operation_id for i in heard]
+    for numbers in rounds([subject_of.get(each, each) for each in named]):
+        group = [heard[number] for number in numbers]
         some = [Heard(actor=RAIL, result=results[i]) for i in group]
         payments = lock_payments(connection, [c.result.operation_id for c in some])
 

@@ -46,6 +46,7 @@ class FundingState(StrEnum):
 
     `mismatch`: money came that nobody asked for in this amount; it lies in suspense for a
     person to look at. `credited`: money that could not fund the slot lies in the client's wallet.
+    `reversed`: the client's bank took the money back.
     """
 
     CREATED = "created"
@@ -59,6 +60,7 @@ class FundingState(StrEnum):
     EXPIRED = "expired"
     MISMATCH = "mismatch"
     CREDITED = "credited"
+    REVERSED = "reversed"
 
 
 class RefundState(StrEnum):

@@ -58,12 +58,13 @@ WHERE slot_id = ANY (%s::uuid[])
 _LIST_UNSETTLED: Final = """
 SELECT id FROM contract WHERE id = ANY (%s::uuid[]) AND (
     EXISTS (SELECT FROM slot WHERE slot.contract_id = contract.id
-        AND (held_minor > 0 OR slot.state = 'funding'))
+        AND (held_minor > 0 OR recalled_minor > 0 OR slot.state = 'funding'))
     OR EXISTS (SELECT FROM funding WHERE funding.contract_id = contract.id
         AND funding.state IN ('created', 'requires_action', 'processing', 'unknown', 'mismatch'))
     OR EXISTS (SELECT FROM refund JOIN slot ON slot.id = refund.slot_id
         WHERE slot.contract_id = contract.id
         AND refund.state IN ('approved', 'submitted', 'unknown'))
+    OR EXISTS (SELECT FROM funding WHERE funding.contract_id = contract.id AND funding.in_dispute)
     OR EXISTS (SELECT FROM dispute WHERE dispute.contract_id = contract.id
         AND dispute.state NOT IN ('executed', 'withdrawn'))
     OR EXISTS (SELECT FROM work_week WHERE work_week.contract_id = contract.id

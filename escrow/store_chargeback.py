@@ -14,9 +14,10 @@ from kernel.errors import Broken
 _CLAIM: Final = ", ".join(field.name for field in fields(Claim))
 _WRITE_OFF: Final = ", ".join(field.name for field in fields(WriteOff))
 
-_ADD_CLAIM: Final = f"INSERT INTO claim ({_CLAIM}) VALUES ({', '.join(['%s'] * 10)})"
+_ADD_CLAIM: Final = f"INSERT INTO claim ({_CLAIM}) VALUES ({', '.join(['%s'] * 11)})"
 _SAVE_CLAIM: Final = """
-UPDATE claim SET remaining_minor = %s, state = %s, version = %s WHERE id = %s AND version = %s
+UPDATE claim SET remaining_minor = %s, state = %s, version = %s, relieved_minor = %s
+WHERE id = %s AND version = %s
 """
 _ADD_RECOVERY: Final = """
 INSERT INTO claim_recovery (claim_id, release_id, amount_minor, recovered_at)
@@ -57,7 +58,8 @@ def add_claims(connection: Connection, claims: Sequence[Claim]) -> None:
 def save_claims(connection: Connection, moves: Sequence[tuple[Claim, Claim]]) -> None:
     """Move claims on, step by step in the order given; Broken if one moved under its lock."""
     for old, new in moves:
-        given = (new.remaining_minor, new.state, new.version, old.id, old.version)
+        moved = (new.remaining_minor, new.state, new.version, new.relieved_minor)
+        given = (*moved, old.id, old.version)
         _one(driver(connection).execute(_SAVE_CLAIM, given).rowcount, old.id)
 
 

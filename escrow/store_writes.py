@@ -36,10 +36,11 @@ _SLOT_CHANGES: Final = (
     *("held_minor", "released_minor", "refunded_minor", "rolled_out_minor", "uncleared_minor"),
     *("fee_deferred_minor", "lot_count", "submission_no", "submission_count", "change_rounds"),
     *("confirmed_by", "notices", "disputed_minor", "returned_minor", "contested_minor"),
+    *("recalled_minor", "charged_back_minor"),
 )
 _FUNDING_CHANGES: Final = (
     *("state", "version", "captured_minor", "refunded_minor", "rail_fee_minor", "rail_ref"),
-    *("code", "release_id"),
+    *("code", "release_id", "charged_back_minor", "in_dispute"),
 )
 _REFUND_CHANGES: Final = ("state", "version", "rail_ref", "code")
 

@@ -6,7 +6,7 @@ from them.
 
 from typing import Final
 
-from escrow.columns import COUNT, ID, LENGTH, MINOR, TEXT, TEXTS, TIME, table
+from escrow.columns import COUNT, FLAG, ID, LENGTH, MINOR, TEXT, TEXTS, TIME, table
 
 CONTRACT: Final = table(
     "contract",
@@ -62,6 +62,8 @@ SLOT: Final = table(
     notices=COUNT,
     disputed_minor=MINOR,
     returned_minor=MINOR,
+    recalled_minor=MINOR,
+    charged_back_minor=MINOR,
     contested_minor=MINOR,
 )
 
@@ -95,6 +97,8 @@ FUNDING: Final = table(
     code=TEXT,
     release_id=ID,
     method_token=TEXT,
+    charged_back_minor=MINOR,
+    in_dispute=FLAG,
 )
 
 LOT: Final = table(

@@ -19,6 +19,7 @@ class OperationKind(StrEnum):
     PAYOUT = "payout"
     BANK_TRANSFER = "bank_transfer"
     TOP_UP = "top_up"
+    EVIDENCE = "evidence"
 
 
 class RailOutcome(StrEnum):
@@ -70,6 +71,13 @@ OPERATION_CHANGED: Final = "operation_changed"
 """Kind of a notice: an operation of ours has a new outcome."""
 
 
+CHARGEBACK_CHANGED: Final = "chargeback_changed"
+"""Kind of a notice: a chargeback of one of our fundings has a new status (`facts`)."""
+
+CHARGEBACK_FUNDS: Final = "chargeback_funds"
+"""Kind of a notice: a chargeback moved money on our balance at the rail (`facts`)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RailOperation:
     """One effect that we want of a rail, written down before the rail is called.
@@ -118,7 +126,10 @@ class Notice:
     """What a rail says by itself. It may come twice, late, and in any order.
 
     `notice_id` is unique per rail. `operation_id` is None where it is about no operation of ours
-    (FUNDS_AVAILABLE); `outcome`, `fee_minor`, `code`, `cleared` are then empty.
+    (FUNDS_AVAILABLE); `outcome`, `fee_minor`, `code`, `cleared` are then empty. A notice on a
+    chargeback names the funding as its operation, has no outcome, and tells in `facts`:
+    `chargeback` (the rail's name of it), and `status`, `reason`, `due_by`, or `movement` (the
+    balance transaction), `direction` and `disputed_minor` (what of the payment it stands for).
     """
 
     rail: str
@@ -133,6 +144,7 @@ class Notice:
     code: str = ""
     cleared: bool = True
     occurred_at: datetime
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

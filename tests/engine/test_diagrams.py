@@ -16,7 +16,7 @@ from tests.fixtures.sources import ROOT
 FINAL: Final[Mapping[str, str]] = {
     "contract": "ended",
     "milestone": "cancelled refunded released",
-    "funding": "credited succeeded",
+    "funding": "credited reversed succeeded",
     "refund": "wallet_credited",
     "release": "available",
     "dispute": "executed withdrawn",
@@ -28,6 +28,7 @@ FINAL: Final[Mapping[str, str]] = {
     "time-run": "discarded stopped",
     "disputed-line": "refunded upheld",
     "claim": "recovered written_off",
+    "chargeback": "appeal_lost appeal_won",
     "payout": "cancelled failed returned",
 }
 """The states in which a thing is over, written from domain/escrow.md 2.3 to 2.9."""

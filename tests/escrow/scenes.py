@@ -166,6 +166,18 @@ def funded_but_not_cleared(connection: Connection) -> Scene:
 
 
 @scene
+def a_debit_was_returned(connection: Connection) -> Scene:
+    """The client's bank took a debit back: the slot awaits funding again."""
+    stage = Stage(connection)
+    assert stage.propose().is_done
+    assert stage.accept().is_done
+    assert stage.start_funding(Method.BANK_DEBIT).is_done
+    assert stage.hear(stage.result(cleared=False)).is_done
+    assert stage.hear(stage.result(RailOutcome.REFUSED)).is_done
+    return of(stage)
+
+
+@scene
 def two_funded(connection: Connection) -> Scene:
     stage = Stage(connection, amounts=(10_000, 5_000)).ready()
     stage.slot_id = stage.slot_ids[1]

@@ -152,13 +152,17 @@ def test_a_refused_payment_frees_the_slot(stage: Stage) -> None:
     assert stage.slot().state == "awaiting_funding"
 
 
-def test_money_taken_back_after_it_funded_is_loud(stage: Stage) -> None:
-    """A late bank return has no step yet: refused, never silently dropped."""
+def test_money_taken_back_after_it_funded_unfunds_the_slot(stage: Stage) -> None:
+    """A late bank return is lost at once: the slot awaits funding, said twice it is no news."""
     assert stage.hear(stage.result(cleared=False)).is_done
 
     returned = stage.hear(stage.result(RailOutcome.REFUSED))
 
-    assert returned.code == "escrow.wrong_state"
+    assert returned.is_done
+    assert stage.slot().state == "awaiting_funding"
+    assert stage.slot().uncleared_minor == 0
+    assert not stage.hear(stage.result(RailOutcome.REFUSED)).facts["is_news"]
+    assert not stage.hear(stage.result(cleared=True)).facts["is_news"]
 
 
 def test_a_top_up_that_finds_its_slot_closed_goes_to_the_wallet(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Guard, Machine, Trigger
+from escrow.machine_chargeback import CHARGEBACKS
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
@@ -22,6 +23,7 @@ from escrow.model import (
     Role,
     SlotState,
 )
+from escrow.model_chargeback import ChargebackState
 from escrow.model_claim import ClaimState
 from escrow.model_dispute import DisputeState
 from escrow.model_retainer import DrawdownState, PeriodState, RetainerState
@@ -90,6 +92,12 @@ disputed restore_changes_requested system -> changes_requested
 disputed restore_refund_requested system -> refund_requested
 disputed restore_dormant system -> dormant
 disputed split_part system -> =
+{HOLDING},disputed contest rail -> =
+{HOLDING},disputed reinstate rail -> =
+awaiting_funding reinstate rail -> funded
+{HOLDING},disputed,awaiting_funding,funding,released,refunded,cancelled book_loss rail -> =
+{HOLDING},disputed charge_back rail -> awaiting_funding
+submitted restart_review rail -> =
 {WORKING} release_earned system -> released
 {WORKING} release_drawn system -> =
 {WORKING} settle_released system -> released
@@ -117,6 +125,7 @@ created,requires_action,processing lose_sight rail -> unknown
 {OPEN} succeed rail -> succeeded
 {OPEN} succeed_uncleared rail -> succeeded_uncleared
 succeeded_uncleared clear rail -> succeeded
+succeeded_uncleared,succeeded,credited reverse rail -> reversed
 {OPEN} fail rail -> failed
 created,requires_action,processing cancel client -> canceled
 created,requires_action,processing expire system -> expired
@@ -163,6 +172,7 @@ arbitration propose_decision operator -> =
 arbitration approve_decision operator -> decided
 conceded,defaulted,settled,decided execute system -> executed
 opened,awaiting_reply,negotiation,mediation withdraw_dispute client payee operator -> withdrawn
+{UNSETTLED},conceded,defaulted,settled,decided lose_frozen rail -> withdrawn
 """
 
 RETAINER_ROWS = """
@@ -195,6 +205,35 @@ submitted reject client -> rejected
 submitted withdraw payee -> withdrawn
 """
 
+ASKED = "warning,closed"
+OPEN_CASE = f"{ASKED},needs_response"
+IN_CASE = f"{OPEN_CASE},under_review"
+ENDED = "won,lost,prevented"
+APPEALED = f"{IN_CASE},{ENDED},appeal_open,appeal_under_review"
+
+CHARGEBACK_ROWS = f"""
+- warn rail -> warning
+-,warning close_warning rail -> closed
+-,{ASKED} need_response rail -> needs_response
+-,{OPEN_CASE} review rail -> under_review
+-,{IN_CASE} win rail -> won
+-,{IN_CASE} lose rail -> lost
+-,{IN_CASE} prevent rail -> prevented
+lost,prevented turn_won rail -> won
+won,prevented turn_lost rail -> lost
+won,lost turn_prevented rail -> prevented
+appeal_lost turn_won rail -> appeal_won
+appeal_won turn_lost rail -> appeal_lost
+-,{IN_CASE},{ENDED} open_appeal rail -> appeal_open
+-,{IN_CASE},{ENDED},appeal_open review_appeal rail -> appeal_under_review
+-,{APPEALED} win_appeal rail -> appeal_won
+-,{APPEALED} lose_appeal rail -> appeal_lost
+warning,needs_response,under_review,appeal_open tell_payee operator system -> =
+warning,needs_response,under_review,appeal_open answer payee operator -> =
+needs_response submit_evidence operator -> under_review
+appeal_open submit_evidence operator -> appeal_under_review
+"""
+
 RELEASE_ROWS = """
 pending hold_ends system -> available
 pending set_aside client operator -> =
@@ -217,6 +256,8 @@ CLAIM_ROWS = """
 - create payee operator rail -> open
 open recover system -> open
 open recover_all system -> recovered
+open relieve rail -> open
+open relieve_all rail -> recovered
 open propose_write_off operator -> open
 open approve_write_off operator -> written_off
 """
@@ -232,6 +273,7 @@ MACHINES = [
     (PERIODS, PeriodState, PERIOD_ROWS),
     (DRAWDOWNS, DrawdownState, DRAWDOWN_ROWS),
     (CLAIMS, ClaimState, CLAIM_ROWS),
+    (CHARGEBACKS, ChargebackState, CHARGEBACK_ROWS),
 ]
 NAMES = [
     "contract",
@@ -244,6 +286,7 @@ NAMES = [
     "period",
     "drawdown",
     "claim",
+    "chargeback",
 ]
 
 

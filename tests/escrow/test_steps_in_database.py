@@ -5,6 +5,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES
+from escrow.machine_chargeback import CHARGEBACKS
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import AT_ONCE as RESOLVED_AT_ONCE
 from escrow.machine_dispute import DISPUTES
@@ -28,6 +29,7 @@ MACHINES = {
     "time_run": RUNS,
     "line_dispute": LINE_DISPUTES,
     "claim": CLAIMS,
+    "chargeback": CHARGEBACKS,
 }
 
 

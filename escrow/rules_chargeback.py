@@ -1,0 +1,235 @@
+"""What a chargeback stands on, and which word of a rail is news to it; pure.
+
+A `Standing` is the payment with all that its money touches, as locked; each step of a decision
+gives the next one, and its plan is the difference to the first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from escrow.machine import Trigger
+from escrow.machine_chargeback import CHARGEBACKS, DECIDED, GONE, RANK, WORDS, step_of
+from escrow.machine_slot import SLOTS
+from escrow.maths import commission_minor
+from escrow.model import (
+    Alarm,
+    Contract,
+    Funding,
+    Lot,
+    Release,
+    Role,
+    Slot,
+    SlotState,
+)
+from escrow.model_chargeback import (
+    Chargeback,
+    ChargebackState,
+    Piece,
+    Reserve,
+    Source,
+    Word,
+)
+from escrow.model_claim import Claim
+from escrow.model_dispute import Dispute
+from escrow.movements import Entries
+from escrow.rules import clocks, step
+from ledger.model import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A payment under its chargeback.
+
+    `others` are the contested pieces of other chargebacks on the same slots. `recovered_minor`
+    is by claim what releases gave to it. `in_other_dispute`: another chargeback of the payment is
+    open. `available_minor` is what the payee may withdraw.
+    """
+
+    chargeback: Chargeback
+    funding: Funding
+    contract: Contract
+    slots: Mapping[UUID, Slot]
+    lots: Mapping[UUID, tuple[Lot, ...]]
+    releases: Mapping[UUID, Release]
+    pieces: tuple[Piece, ...] = ()
+    reserves: tuple[Reserve, ...] = ()
+    others: tuple[Piece, ...] = ()
+    claims: Mapping[UUID, Claim] = field(default_factory=dict)
+    recovered_minor: Mapping[UUID, int] = field(default_factory=dict)
+    disputes: Mapping[UUID, Dispute] = field(default_factory=dict)
+    available_minor: int = 0
+    in_other_dispute: bool = False
+    entries: Entries = ()
+    drafts: tuple[Draft, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    cancelled: tuple[tuple[str, str], ...] = ()
+    mooted: tuple[tuple[Dispute, Dispute], ...] = ()
+
+    @property
+    def currency(self) -> str:
+        """The payment's currency."""
+        return self.funding.currency
+
+    @property
+    def contested(self) -> tuple[Piece, ...]:
+        """Pieces that are away and not decided."""
+        return tuple(piece for piece in self.pieces if piece.is_contested)
+
+
+def is_news(
+    known: ChargebackState, known_at: datetime, word: ChargebackState, at: datetime
+) -> bool:
+    """Whether a word counts for more than what is known: by rank, then by the rail's own time."""
+    if word is known:
+        return False
+    if RANK[word] != RANK[known]:
+        return RANK[word] > RANK[known]
+    return at > known_at or (at == known_at and word in GONE)
+
+
+def hear_state(standing: Standing, word: Word) -> tuple[Standing, bool]:
+    """The chargeback after a word on its state, and whether that was news.
+
+    A decision counts as the last decision even where an appeal is known already.
+    """
+    cb, state = standing.chargeback, word.state
+    assert state is not None
+    is_decision = state in DECIDED and (
+        cb.decision is None
+        or cb.decided_at is None
+        or is_news(cb.decision, cb.decided_at, state, word.occurred_at)
+    )
+    moves = is_news(cb.state, cb.state_at, state, word.occurred_at)
+    if not (moves or is_decision):
+        return standing, False
+    after = cb
+    if moves:
+        row, _ = step(CHARGEBACKS, cb.state, step_of(cb.state, state), (Role.RAIL,))
+        after = replace(
+            cb,
+            state=ChargebackState(row.to),
+            state_at=word.occurred_at,
+            due_by=word.due_by or cb.due_by,
+            reason=word.reason or cb.reason,
+        )
+    if is_decision:
+        after = replace(after, decision=state, decided_at=word.occurred_at)
+    return replace(standing, chargeback=after), True
+
+
+def first_heard(word: Word, funding: Funding, chargeback_id: UUID, at: datetime) -> Chargeback:
+    """A chargeback by its first word; where that is money, the bank waits for our answer."""
+    state = word.state or ChargebackState.NEEDS_RESPONSE
+    row, _ = step(CHARGEBACKS, None, WORDS[state], (Role.RAIL,))
+    decided = state in DECIDED
+    return Chargeback(
+        id=chargeback_id,
+        funding_id=funding.id,
+        contract_id=funding.contract_id,
+        currency=funding.currency,
+        rail=word.rail,
+        rail_ref=word.rail_ref,
+        reason=word.reason,
+        amount_minor=word.amount_minor,
+        opened_at=at,
+        state=ChargebackState(row.to),
+        state_at=word.occurred_at,
+        version=1,
+        decision=state if decided else None,
+        decided_at=word.occurred_at if decided else None,
+        due_by=word.due_by,
+    )
+
+
+def move_slot(
+    standing: Standing,
+    slot_id: UUID,
+    trigger: Trigger,
+    at: datetime,
+    *,
+    lot: Lot | None = None,
+    **changes: Any,  # noqa: ANN401  fields of Slot
+) -> Standing:
+    """One slot one step on by the rail, with the clocks that the row sets."""
+    slot = standing.slots[slot_id]
+    row, _ = step(SLOTS, slot.state, trigger, (Role.RAIL,), slot_id=str(slot_id))
+    after = replace(slot, state=SlotState(row.to), **changes)
+    lots = dict(standing.lots)
+    if lot is not None:
+        after = replace(after, lot_count=lot.seq)
+        lots[slot_id] = (*lots.get(slot_id, ()), lot)
+    alarms, cancelled, _ = clocks(row, after, standing.contract, at)
+    return replace(
+        standing,
+        slots={**standing.slots, slot_id: after},
+        lots=lots,
+        alarms=(*standing.alarms, *alarms),
+        cancelled=(*standing.cancelled, *cancelled),
+    )
+
+
+def change_lot(
+    standing: Standing, slot_id: UUID, seq: int, *, money_minor: int, fee_minor: int
+) -> Standing:
+    """A lot with so much more (or less, below zero) of it gone."""
+    changed = tuple(
+        replace(
+            lot,
+            gone_minor=lot.gone_minor + money_minor,
+            fee_gone_minor=lot.fee_gone_minor + fee_minor,
+        )
+        if lot.seq == seq
+        else lot
+        for lot in standing.lots[slot_id]
+    )
+    return replace(standing, lots={**standing.lots, slot_id: changed})
+
+
+def change_piece(standing: Standing, piece: Piece) -> Standing:
+    """The piece in the place of its former self."""
+    pieces = tuple(piece if each.piece_no == piece.piece_no else each for each in standing.pieces)
+    return replace(standing, pieces=pieces)
+
+
+def kept_minor(standing: Standing, piece: Piece) -> int:
+    """What the payee keeps of the piece's slot or tip, before commission, losses taken off."""
+    if piece.slot_id is not None:
+        return standing.slots[piece.slot_id].kept_minor
+    assert piece.release_id is not None
+    lost = sum(
+        each.money_out_minor
+        for each in (*standing.pieces, *standing.others)
+        if each.release_id == piece.release_id and each.is_lost
+    )
+    return standing.releases[piece.release_id].gross_minor - lost
+
+
+def contested_before(standing: Standing, piece: Piece) -> int:
+    """What other contested pieces have of the same released money, and would lose first."""
+    return sum(
+        each.money_out_minor
+        for each in (*standing.others, *standing.pieces)
+        if each.is_contested
+        and each.source is piece.source
+        and (each.slot_id, each.release_id) == (piece.slot_id, piece.release_id)
+        and (each.chargeback_id != piece.chargeback_id or each.piece_no < piece.piece_no)
+    )
+
+
+def net_minor(standing: Standing, piece: Piece, *, kept: int) -> int:
+    """The payee's part of a piece that is away, if he keeps `kept` with it."""
+    money = piece.money_out_minor
+    ours = commission_minor(
+        money,
+        released_before_minor=kept - money,
+        rate_bps=standing.contract.terms.commission_bps,
+    )
+    return money - ours
+
+
+def is_with_payee(piece: Piece) -> bool:
+    """Whether the money was the payee's when it was taken."""
+    return piece.source in {Source.RELEASED, Source.TIP}
