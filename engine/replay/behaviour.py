@@ -84,7 +84,7 @@ class Rates:
     drawdown_withdrawn: int = 200  # drawdowns
     dispute: int = 200  # first submissions: the client disputes
     refund_rejected: int = 4_000  # refunds asked for and not accepted: the payee disputes
-    dispute_week: int = 50  # weeks that were charged
+    dispute_line: int = 60  # weeks that were charged: the client disputes a line
     dispute_period: int = 100  # periods of retainers
     refund_later: int = 100  # released milestones and weeks: given back by the payee
     refund_later_whole: int = 4_000  # of those: all of it

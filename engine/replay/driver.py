@@ -18,6 +18,7 @@ from engine.replay.agenda import Act
 from engine.replay.deals import Deal
 from engine.replay.givebacks import GiveBacks
 from engine.replay.hours import Hours
+from engine.replay.lines import Lines
 from engine.replay.midnight import Midnights
 from engine.replay.people import People
 from engine.replay.postings import CURRENCY
@@ -61,6 +62,7 @@ class Replay:
     hours: Hours = field(init=False)
     retainers: Retainers = field(init=False)
     quarrels: Quarrels = field(init=False)
+    lines: Lines = field(default_factory=Lines)
     give_backs: GiveBacks = field(default_factory=GiveBacks)
     midnights: Midnights = field(default_factory=Midnights)
     days_done: int = 0
@@ -161,8 +163,8 @@ class Replay:
             self._begin_parts(deal, day + 1)
         self.quarrels.over_milestones(_taken(self.script.disputed), day)
         self.quarrels.over_periods([(t.deal, p) for t, p in self.retainers.active], day)
-        self.quarrels.over_weeks(self.stage, self._deal_of_term, day, at)
         self.quarrels.noon(self.stage, day, at)
+        self.lines.noon(self.stage, self._deal_of_term, day, at)
         self.give_backs.of_milestones(_taken(self.script.released), day)
         self.give_backs.of_weeks(self.stage, self._deal_of_term, day, at)
         self.give_backs.noon(self.stage, day, at)

@@ -1,4 +1,4 @@
-"""Disputes in a replay: over submitted work, refused refunds, charged weeks and running periods.
+"""Disputes in a replay: over submitted work, refused refunds and running periods.
 
 Each takes one of the stated ways; its steps are planned by the day, and what a clock has decided
 meanwhile is left alone.
@@ -7,7 +7,7 @@ meanwhile is left alone.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from engine.replay.behaviour import RATES
 from engine.replay.deals import Deal
 from engine.replay.dice import Dice
 from engine.replay.stage import Stage
-from engine.replay.store_parts import PaidWeek, PeriodNow, list_disputes, list_weeks
+from engine.replay.store_parts import PeriodNow, list_disputes
 from escrow import service_dispute as disputes
 from escrow.model_dispute import (
     AcceptOffer,
@@ -36,11 +36,8 @@ from kernel.commands import Command
 from kernel.money import parse_minor
 from kernel.principals import Actor
 
-THURSDAY: Final = 3
 WHOLE_BPS: Final = 7_000
 """Disputes over all that the slot holds; the others are over half of its price."""
-
-_WEEK: Final = timedelta(days=7)
 
 
 class Way(StrEnum):
@@ -174,23 +171,6 @@ class Quarrels:
             quarrel = self._begin(track.deal, track.plan.id, name, track.plan.amount_minor)
             quarrel.by_payee = quarrel.rejects_refund = rejects_refund
             self._days[day + 1][Step.OPEN].append(quarrel)
-
-    def over_weeks(
-        self, stage: Stage, deal_of: Callable[[UUID], Deal], day: int, at: datetime
-    ) -> None:
-        """On Thursdays some clients dispute the week that they were charged for."""
-        if at.weekday() != THURSDAY:
-            return
-        weeks: list[PaidWeek] = stage.read(
-            lambda connection: list_weeks(connection, "in_review", since=at - _WEEK)
-        )
-        for week in weeks:
-            deal = deal_of(week.term_id)
-            name = f"week{week.starts_at:%Y%m%d}"
-            if deal.dice.happens(f"dispute|{name}", RATES.dispute_week):
-                self._days[day][Step.OPEN].append(
-                    self._begin(deal, week.slot_id, name, week.held_minor)
-                )
 
     def over_periods(self, active: Iterable[tuple[Deal, PeriodNow]], day: int) -> None:
         """Some clients dispute a running period, half-way."""

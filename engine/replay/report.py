@@ -61,6 +61,7 @@ class Report:
     weeks: Mapping[str, int] = field(default_factory=dict)
     periods: Mapping[str, int] = field(default_factory=dict)
     disputes: Mapping[str, int] = field(default_factory=dict)
+    lines_disputed: Mapping[str, int] = field(default_factory=dict)
     returned: Mapping[str, str] = field(default_factory=dict)
     accounts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     claims: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -161,6 +162,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("weeks", _counts(report.weeks)),
         ("periods", _counts(report.periods)),
         ("disputes", _counts(report.disputes)),
+        ("disputed lines", _counts(report.lines_disputed)),
         ("funded", _money(report.funded)),
         ("released", _money(report.released)),
         ("refunded", _money(report.refunded)),

@@ -53,6 +53,7 @@ class Track:
     plan: RetainerPlan
     periods: set[UUID] = field(default_factory=set)
     unpaid: set[UUID] = field(default_factory=set)
+    has_notice: bool = False
     is_over: bool = False
 
 
@@ -168,7 +169,8 @@ class Retainers:
             return
         self.active.append((track, period))
         self._plan_draws(track, period, day)
-        if period.number >= track.plan.periods:
+        if period.number >= track.plan.periods and not track.has_notice:
+            track.has_notice = True
             wait = track.deal.dice.between("notice", lowest=0, highest=track.plan.days // 2)
             self._notices[day + wait].append(track)
 

@@ -20,6 +20,7 @@ from engine.replay.deals import Deal, deal_of
 from engine.replay.dice import Dice
 from engine.replay.driver import OnDay, Replay, group_by_day
 from engine.replay.generator import generate_postings
+from engine.replay.lines import LINE_WAYS
 from engine.replay.postings import Kind, Posting, Unreadable, open_postings
 from engine.replay.quarrels import WAYS
 from engine.replay.report import Report, amounts, from_json, items
@@ -249,9 +250,16 @@ def _report(
         contract_states=sums.contract_states,
         returned=amounts(sums.returned),
         midnights=run.midnights.checked,
-        rates={**asdict(RATES), **{f"dispute_{way}": 100 * share for way, share in WAYS.items()}},
+        rates=_rates(),
         **outcome,
     )
+
+
+def _rates() -> dict[str, int]:
+    """All stated shares in basis points: of behaviour, and of the ways that disputes take."""
+    ways = {f"dispute_{way}": 100 * share for way, share in WAYS.items()}
+    lines = {f"line_{way}": 100 * share for way, share in LINE_WAYS.items()}
+    return {**asdict(RATES), **ways, **lines}
 
 
 def _outcome(connection: Connection) -> dict[str, Any]:
@@ -262,6 +270,7 @@ def _outcome(connection: Connection) -> dict[str, Any]:
     return {
         "accounts": {kind: amounts(found) for kind, found in accounts.items()},
         "disputes": store_outcome.count_disputes(connection),
+        "lines_disputed": store_outcome.count_lines(connection),
         "weeks": store_outcome.count_weeks(connection),
         "periods": store_outcome.count_periods(connection),
         "claims": items(store_outcome.sum_claims(connection)),

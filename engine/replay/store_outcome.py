@@ -24,6 +24,8 @@ SELECT outcome, count(*) FROM (
 GROUP BY outcome ORDER BY outcome
 """
 
+_COUNT_LINES: Final = "SELECT state, count(*) FROM line_dispute GROUP BY state ORDER BY state"
+
 _COUNT_WEEKS: Final = "SELECT state, count(*) FROM work_week GROUP BY state ORDER BY state"
 
 _COUNT_PERIODS: Final = """
@@ -92,6 +94,11 @@ def sum_accounts(connection: Connection) -> list[tuple[str, str, int]]:
 def count_disputes(connection: Connection) -> dict[str, int]:
     """Disputes by how they ended."""
     return _pairs(connection, _COUNT_DISPUTES)
+
+
+def count_lines(connection: Connection) -> dict[str, int]:
+    """Disputed lines of weekly invoices by state."""
+    return _pairs(connection, _COUNT_LINES)
 
 
 def count_weeks(connection: Connection) -> dict[str, int]:
