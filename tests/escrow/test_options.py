@@ -12,11 +12,8 @@ from escrow.service_options import SUBJECTS, find, options
 from kernel.commands import Command, Outcome
 from kernel.options import Option, Way
 from kernel.principals import Actor
-from tests.escrow import scenes_disputes, scenes_terms
-from tests.escrow.scenes import SCENES, Scene
-
-MODULES: Final = (scenes_disputes, scenes_terms)
-"""They enter their scenes into the list as they are read."""
+from tests.escrow.every_scene import SCENES
+from tests.escrow.scenes import Scene
 
 TABLES: Final = {"week": "work_week", "period": "retainer_period"}
 _NEW_IDS: Final = frozenset(

@@ -17,18 +17,14 @@ from payouts import service as payouts
 from rails.model import RailOutcome
 from reconciliation.model import SORTS, OpenItem
 from reconciliation.open_items import open_items
-from tests.escrow import scenes_disputes, scenes_terms
 from tests.escrow import stage_claims as owed
-from tests.escrow.scenes import SCENES
+from tests.escrow.every_scene import SCENES
 from tests.escrow.scenes_terms import ACCESS
 from tests.escrow.stage import START, Stage
 from tests.escrow.stage_dispute import Court
 from tests.escrow.stage_hourly import HourlyStage
 from tests.escrow.stage_retainer import Lease
 from tests.payouts.builders import NOON, asked, give, new_method, new_payee, submitting
-
-MODULES: Final = (scenes_disputes, scenes_terms)
-"""They enter their scenes into the list as they are read."""
 
 LATER: Final = START + timedelta(days=4_000)
 
