@@ -37,6 +37,7 @@ from escrow.tables_hourly import (
     WEEK_LINE,
     WORK_WEEK,
 )
+from kernel.database import driver
 
 Row = TypeVar("Row")
 
@@ -154,7 +155,7 @@ def _read(
     wanted = list(ids)
     if not wanted:
         return []
-    return [make(row) for row in connection.exec_driver_sql(statement, (_ids(wanted),))]
+    return [make(row) for row in driver(connection).execute(statement.encode(), (_ids(wanted),))]
 
 
 def lock_payees(connection: Connection, payee_ids: Iterable[UUID]) -> None:
