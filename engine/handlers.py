@@ -15,11 +15,13 @@ from escrow import service as escrow
 from escrow import service_reserve
 from escrow import timers as escrow_timers
 from escrow.service_batch import FUNDING_HANDLER, REFUND_HANDLER
+from escrow.service_chargeback import EVIDENCE_HANDLER, evidence_results
+from escrow.service_chargeback_notices import hear_notices
 from ledger import journals, reservations
 from payouts import service as payouts
 from payouts import settlement
 from rails.caller import NoticeHandler, ResultHandler
-from rails.model import FUNDS_AVAILABLE, RailResult
+from rails.model import CHARGEBACK_CHANGED, CHARGEBACK_FUNDS, FUNDS_AVAILABLE, RailResult
 
 TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
     {
@@ -48,6 +50,9 @@ RAIL_RESULTS: Final[Mapping[str, ResultHandler]] = MappingProxyType(
         REFUND_HANDLER: lambda connection, results, at: escrow.refund_results(
             connection, results, at=at
         ),
+        EVIDENCE_HANDLER: lambda connection, results, at: evidence_results(
+            connection, results, at=at
+        ),
         payouts.HANDLER: payouts.hear,
         settlement.HANDLER: settlement.hear_transfers,
     }
@@ -55,6 +60,12 @@ RAIL_RESULTS: Final[Mapping[str, ResultHandler]] = MappingProxyType(
 """By the handler that a rail operation names."""
 
 RAIL_NOTICES: Final[Mapping[str, NoticeHandler]] = MappingProxyType(
-    {FUNDS_AVAILABLE: settlement.hear_available}
+    {
+        FUNDS_AVAILABLE: settlement.hear_available,
+        CHARGEBACK_CHANGED: lambda connection, notices, at: hear_notices(
+            connection, notices, at=at
+        ),
+        CHARGEBACK_FUNDS: lambda connection, notices, at: hear_notices(connection, notices, at=at),
+    }
 )
-"""By the kind of a notice that is about no operation of ours."""
+"""By the kind of a notice that is no result of an operation of ours."""

@@ -103,13 +103,14 @@ def hear_state(standing: Standing, word: Word) -> tuple[Standing, bool]:
         or is_news(cb.decision, cb.decided_at, state, word.occurred_at)
     )
     moves = is_news(cb.state, cb.state_at, state, word.occurred_at)
-    if not (moves or is_decision):
+    tells_more = state is cb.state and cb.due_by is None and word.due_by is not None
+    if not (moves or is_decision or tells_more):
         return standing, False
-    after = cb
+    after = replace(cb, due_by=cb.due_by or word.due_by, reason=cb.reason or word.reason)
     if moves:
         row, _ = step(CHARGEBACKS, cb.state, step_of(cb.state, state), (Role.RAIL,))
         after = replace(
-            cb,
+            after,
             state=ChargebackState(row.to),
             state_at=word.occurred_at,
             due_by=word.due_by or cb.due_by,

@@ -286,7 +286,8 @@ def _by_handler(desk: _Desk, notices: Sequence[Notice]) -> list[list[Notice]]:
         known = {each.id: each.handler for each in service.list_operations(connection, ids)}
     piles: dict[str, list[Notice]] = defaultdict(list)
     for notice in notices:
-        handler = known.get(notice.operation_id) if notice.operation_id else None
+        is_result = notice.operation_id is not None and notice.outcome is not None
+        handler = known.get(notice.operation_id) if is_result and notice.operation_id else None
         piles[handler or f"kind {notice.kind}"].append(notice)
     return [piles[name] for name in sorted(piles)]
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from rails.model import (
     Capabilities,
     LogLine,
+    Notice,
     NoticePage,
     RailBalance,
     RailOperation,
@@ -43,6 +45,9 @@ class Rail(Protocol):
 
     def notices(self, *, after: str, limit: int, at: datetime) -> NoticePage:
         """What the rail has to say after a position (empty: from the start), oldest first."""
+
+    def chargebacks(self, operation_ids: Sequence[UUID], *, at: datetime) -> list[Notice]:
+        """All that the rail says by now of the chargebacks of fundings, oldest first."""
 
     def balances(self, *, at: datetime) -> list[RailBalance]:
         """What the rail and the banks hold by their own account, for each currency ever used."""

@@ -142,7 +142,10 @@ def receive(connection: Connection, notices: Sequence[Notice], *, at: datetime) 
 def sort(
     connection: Connection, notices: Sequence[Notice], known_kinds: Mapping[str, object]
 ) -> Sorted:
-    """Tell results of our operations from news of a known kind, and from what must wait."""
+    """Tell results of our operations from news of a known kind, and from what must wait.
+
+    News may be about no operation, or about one of ours (a chargeback of a payment).
+    """
     ids = sorted({notice.operation_id for notice in notices if notice.operation_id is not None})
     ours = {operation.id: operation for operation in store.list_operations(connection, ids)}
     results: list[RailResult] = []
@@ -152,7 +155,7 @@ def sort(
         operation = ours.get(notice.operation_id) if notice.operation_id else None
         if operation is not None and notice.outcome is not None:
             results.append(_as_result(operation, notice))
-        elif notice.operation_id is None and notice.kind in known_kinds:
+        elif notice.kind in known_kinds and (notice.operation_id is None or operation):
             others.append(notice)
         else:
             parked.append(notice)

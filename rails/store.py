@@ -101,7 +101,7 @@ ORDER BY intent_no
 """
 
 _NOTICE: Final = """rail, notice_id, kind, rail_ref, operation_id, outcome, amount_minor, currency,
-    fee_minor, code, cleared, occurred_at"""
+    fee_minor, code, cleared, occurred_at, facts"""
 
 _ADD_NOTICES: Final = f"""
 INSERT INTO notice ({_NOTICE}, state, tries, received_at)
@@ -109,7 +109,7 @@ SELECT {_NOTICE}, 'applied', 1, %(at)s
 FROM unnest(%(rails)s::text[], %(notice_ids)s::text[], %(kinds)s::text[], %(rail_refs)s::text[],
             %(operation_ids)s::uuid[], %(outcomes)s::text[], %(amounts)s::bigint[],
             %(currencies)s::text[], %(fees)s::bigint[], %(codes)s::text[], %(cleared)s::boolean[],
-            %(times)s::timestamptz[]) AS heard ({_NOTICE})
+            %(times)s::timestamptz[], %(facts)s::jsonb[]) AS heard ({_NOTICE})
 ORDER BY rail, notice_id
 ON CONFLICT ON CONSTRAINT notice_is_heard_once DO NOTHING
 RETURNING rail, notice_id
@@ -278,6 +278,7 @@ def add_notices(
         "codes": [notice.code for notice in notices],
         "cleared": [notice.cleared for notice in notices],
         "times": [notice.occurred_at for notice in notices],
+        "facts": [json.dumps(dict(notice.facts)) for notice in notices],
     }
     rows = connection.exec_driver_sql(_ADD_NOTICES, {**columns, "at": at})
     return {(row.rail, row.notice_id) for row in rows}
@@ -358,4 +359,5 @@ def _notice(row: RowMapping) -> Notice:
         code=row["code"],
         cleared=row["cleared"],
         occurred_at=row["occurred_at"],
+        facts=row["facts"],
     )

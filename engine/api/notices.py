@@ -2,7 +2,8 @@
 
 Nothing of a notice's content moves money. What is true of the operation is fetched from the rail,
 outside any transaction; then the notice is kept and the truth applied, in one transaction, once.
-Notices about no operation of ours are left to the rail's own feed, which the workers read.
+A notice on a chargeback has all that the rail says of the payment's chargebacks fetched, and each
+word of it heard once. Notices about nothing of ours are left to the rail's own feed.
 """
 
 from collections import Counter, defaultdict
@@ -17,18 +18,27 @@ from pydantic import Field
 from sqlalchemy import Connection, Engine
 
 from engine.api.models import Id, Reference, Request, Time
+from escrow.service_chargeback_notices import hear_notices
 from kernel import clock
 from kernel.database import Tenant, transaction
 from kernel.errors import Broken
 from rails import service
 from rails.caller import OUTAGE, POISON, ResultHandler, check_answer
-from rails.model import Notice, RailOperation, RailOutcome, RailResult
+from rails.model import (
+    CHARGEBACK_CHANGED,
+    CHARGEBACK_FUNDS,
+    Notice,
+    RailOperation,
+    RailOutcome,
+    RailResult,
+)
 from rails.port import Rail
 
 Rails = Mapping[str, Callable[[Tenant], Rail]]
 """By name, the rails of a tenant that may send notices here."""
 
 MOST_NOTICES: Final = 1_000
+CHARGEBACK_KINDS: Final = frozenset({CHARGEBACK_CHANGED, CHARGEBACK_FUNDS})
 
 _log = structlog.get_logger(__name__)
 
@@ -64,11 +74,17 @@ def take_in(inbox: Inbox, bodies: Sequence[NoticeBody]) -> dict[str, Any]:
 
     What a handler cannot book fails alone, and waits for people with its trouble beside it.
     """
-    named = [body for body in bodies if body.operation_id is not None]
+    cases = {b.operation_id for b in bodies if b.operation_id and b.kind in CHARGEBACK_KINDS}
+    named = [
+        body
+        for body in bodies
+        if body.operation_id is not None and body.kind not in CHARGEBACK_KINDS
+    ]
     with transaction(inbox.engine, inbox.tenant) as connection:
         at = clock.now(connection)
         ids = sorted({body.operation_id for body in named if body.operation_id is not None})
         ours = service.list_operations(connection, ids)
+        paid = [each.id for each in service.list_operations(connection, sorted(cases))]
     truths = {result.operation_id: result for result in _ask(inbox.rail, ours, at)}
     handlers = {operation.id: operation.handler for operation in ours}
     piles: dict[str, list[Notice]] = defaultdict(list)
@@ -78,6 +94,7 @@ def take_in(inbox: Inbox, bodies: Sequence[NoticeBody]) -> dict[str, Any]:
     counted = Counter[str]()
     for name in sorted(piles):
         counted += _hear(inbox, piles[name], truths, is_known=bool(name), at=at)
+    counted += _hear_cases(inbox, inbox.rail.chargebacks(paid, at=at) if paid else [], at=at)
     return {"received": len(bodies), "new": counted["new"], "parked": counted["parked"]}
 
 
@@ -109,6 +126,25 @@ def _hear(
             service.except_notices(connection, notices, trouble=str(error)[:500])
         return Counter(new=1)
     return Counter(new=len(fresh), parked=len(parked))
+
+
+def _hear_cases(inbox: Inbox, words: Sequence[Notice], *, at: datetime) -> Counter[str]:
+    """What the rail itself says of chargebacks, in one transaction; alone if that breaks."""
+    try:
+        with transaction(inbox.engine, inbox.tenant) as connection:
+            fresh = service.receive(connection, words, at=at)
+            check_answer("chargebacks", hear_notices(connection, fresh, at=at))
+    except POISON as error:
+        if len(words) > 1:
+            return sum((_hear_cases(inbox, [w], at=at) for w in words), Counter[str]())
+        if isinstance(error, OUTAGE):
+            raise
+        _log.error("rail.notice_failed", notice_id=words[0].notice_id, error=type(error).__name__)
+        with transaction(inbox.engine, inbox.tenant) as connection:
+            service.receive(connection, words, at=at)
+            service.except_notices(connection, words, trouble=str(error)[:500])
+        return Counter(new=1)
+    return Counter(new=len(fresh))
 
 
 def _ask(rail: Rail, operations: Sequence[RailOperation], at: datetime) -> list[RailResult]:

@@ -178,12 +178,18 @@ def _transfer(draw: _Draw, at: datetime) -> tuple[list[Fact], list[Movement]]:
     return [_done(at)], movements
 
 
+def _evidence(_draw: _Draw, at: datetime) -> tuple[list[Fact], list[Movement]]:
+    """The bank takes in whatever it is sent; no money moves."""
+    return [_done(at)], []
+
+
 _TELLERS: Final = {
     OperationKind.FUND: _fund,
     OperationKind.REFUND: _refund,
     OperationKind.PAYOUT: _payout,
     OperationKind.BANK_TRANSFER: _transfer,
     OperationKind.TOP_UP: _transfer,
+    OperationKind.EVIDENCE: _evidence,
 }
 
 

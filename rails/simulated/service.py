@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy import Engine
 
 from rails.model import (
     Capabilities,
     LogLine,
+    Notice,
     NoticePage,
     RailAccount,
     RailBalance,
@@ -17,7 +19,7 @@ from rails.model import (
     RailOutcome,
     RailResult,
 )
-from rails.simulated import store
+from rails.simulated import store, store_chargebacks
 from rails.simulated.model import Behaviour, Story
 from rails.simulated.rules import announce, refuse_for_funds, source, tell
 
@@ -91,6 +93,13 @@ class SimulatedRail:
             )
         position = str(numbered[-1][0]) if numbered else after
         return NoticePage(tuple(notice for _, notice in numbered), position)
+
+    def chargebacks(self, operation_ids: Sequence[UUID], *, at: datetime) -> list[Notice]:
+        """What the client's bank has said and done by now; acts are in `simulated.chargebacks`."""
+        with self.engine.begin() as connection:
+            return store_chargebacks.list_words(
+                connection, self.platform, operation_ids, rail=self.name, at=at
+            )
 
     def balances(self, *, at: datetime) -> list[RailBalance]:
         """What processor and banks hold at a time, from the log."""

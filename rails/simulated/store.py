@@ -226,7 +226,7 @@ def list_notices(
     rows = connection.exec_driver_sql(
         _LIST_NOTICES, {"platform": platform, "after": after, "limit": limit}
     ).mappings()
-    return [(row["sent_no"], _notice(rail, row)) for row in rows]
+    return [(row["sent_no"], read_notice(rail, row)) for row in rows]
 
 
 def list_balances(connection: Connection, platform: str, at: datetime) -> list[RailBalance]:
@@ -336,19 +336,21 @@ def _result(operation: RailOperation, row: RowMapping | None, at: datetime) -> R
     )
 
 
-def _notice(rail: str, row: RowMapping) -> Notice:
-    is_of_operation = row["operation_id"] is not None
+def read_notice(rail: str, row: RowMapping) -> Notice:
+    """A notice as the port gives it; one on no operation, or on a chargeback, has no outcome."""
+    has_outcome = row["operation_id"] is not None and row["outcome"] is not None
     return Notice(
         rail=rail,
         notice_id=row["notice_id"],
         kind=row["kind"],
         rail_ref=row["rail_ref"],
         operation_id=row["operation_id"],
-        outcome=RailOutcome(row["outcome"]) if is_of_operation else None,
+        outcome=RailOutcome(row["outcome"]) if has_outcome else None,
         amount_minor=row["amount_minor"],
         currency=row["currency"],
         fee_minor=row["fee_minor"],
         code=row["code"],
         cleared=row["cleared"],
         occurred_at=row["occurred_at"],
+        facts=row["facts"],
     )

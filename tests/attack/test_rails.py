@@ -24,8 +24,8 @@ class TakesBack(SimulatedRail):
         ]
 
 
-def test_a_notice_that_nobody_can_book_waits_for_people(api: Api, world: World) -> None:
-    """A debit taken back is not filed as heard while the slot goes on as funded; others pass."""
+def test_a_debit_taken_back_is_booked_once(api: Api, world: World) -> None:
+    """A debit taken back is not filed as heard while the slot goes on as funded: it is unfunded."""
     deal = make_deal(api, "100.00", "100.00")
     fundings = []
     for slot in deal.slots:
@@ -52,10 +52,11 @@ def test_a_notice_that_nobody_can_book_waits_for_people(api: Api, world: World) 
     assert told == {"received": 2, "new": 2, "parked": 0}
     assert again == {"received": 2, "new": 0, "parked": 0}
     with snapshot(world.engine, world.tenant) as connection:
-        waiting = {notice.operation_id for notice, _ in service.list_exceptions(connection)}
+        assert not service.list_exceptions(connection)
         states = connection.exec_driver_sql(
             "SELECT DISTINCT state FROM rail_operation WHERE id = ANY (%s::uuid[])", (fundings,)
         ).scalars()
-        assert list(states) == ["done"]
-    assert waiting == set(fundings)
+        assert list(states) == ["refused"]
+    for slot in deal.slots:
+        assert deal.client.get(f"/v1/slots/{slot}").body["state"] == "awaiting_funding"
     world.prove()

@@ -133,6 +133,9 @@ class BadLine:
     def notices(self, *, after: str, limit: int, at: datetime) -> NoticePage:
         return self.rail.notices(after=after, limit=limit, at=at)
 
+    def chargebacks(self, operation_ids: Sequence[UUID], *, at: datetime) -> list[Notice]:
+        return self.rail.chargebacks(operation_ids, at=at)
+
     def balances(self, *, at: datetime) -> list[RailBalance]:
         return self.rail.balances(at=at)
 
