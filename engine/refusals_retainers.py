@@ -47,6 +47,16 @@ RETAINERS: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Next period not funded",
             "What is left rolls into the next period once that is funded.",
         ),
+        "retainer.bad_drawdown": (
+            422,
+            "Not what this retainer takes",
+            "The drawdown is refused: {why}.",
+        ),
+        "retainer.no_running_period": (
+            409,
+            "No such period now",
+            "Only a running period is paused, only a paused one resumed.",
+        ),
         "escrow.not_a_milestone": (
             409,
             "Not a milestone",

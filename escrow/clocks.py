@@ -330,6 +330,15 @@ _OF_RETAINERS: Final = (
         is_courteous=True,
     ),
     Clock(
+        kind=Timer.OVERAGE_CHARGE,
+        subject="drawdown",
+        starts="what exceeds a period is billed, or its payment came",
+        length="at once; a charge that failed 1, 3 and 5 days later, given up after 7",
+        changes=f"ended when it is paid, given back or given up; {_WAITS}",
+        fires="It is charged to the client, and released to the payee once it is paid.",
+        told=_BOTH,
+    ),
+    Clock(
         kind=Timer.RETAINER_ENDS,
         subject="retainer",
         starts="notice is given",

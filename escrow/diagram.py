@@ -9,6 +9,7 @@ from escrow.machine_chargeback import CHARGEBACKS
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_hourly import ENTRIES, LINE_DISPUTES, RUNS, WEEKS
+from escrow.machine_hybrid import TERM_AMENDMENTS
 from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
 
@@ -23,6 +24,7 @@ MACHINES: Final = MappingProxyType(
         "retainer": RETAINERS,
         "period": PERIODS,
         "drawdown": DRAWDOWNS,
+        "term-amendment": TERM_AMENDMENTS,
         "week": WEEKS,
         "time-entry": ENTRIES,
         "time-run": RUNS,

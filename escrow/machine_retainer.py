@@ -34,9 +34,12 @@ RETAINERS: Final[Machine] = MappingProxyType(
             who=EITHER, to=_R.OFFERED, guards=(_G.AMOUNT_IN_RANGE,)
         ),
         (_R.OFFERED, _T.ACCEPT): Transition(who=EITHER, to=_R.RUNNING, guards=(_G.OTHER_PARTY,)),
-        (_R.OFFERED, _T.CANCEL): Transition(who=EITHER, to=_R.ENDED),
+        (_R.OFFERED, _T.CANCEL): Transition(who=ANYONE | SYSTEM, to=_R.ENDED),
         (_R.RUNNING, _T.GIVE_NOTICE): Transition(
-            who=EITHER, to=_R.ENDING, arms=(Timer.RETAINER_ENDS,)
+            who=EITHER | SYSTEM, to=_R.ENDING, arms=(Timer.RETAINER_ENDS,)
+        ),
+        (_R.ENDING, _T.GIVE_NOTICE): Transition(
+            who=SYSTEM, to=_R.ENDING, arms=(Timer.RETAINER_ENDS,)
         ),
         (_R.RUNNING, _T.CANCEL): Transition(
             who=ANYONE, to=_R.ENDED, guards=(_G.NO_NOTICE,), movement=("P31",)
@@ -50,7 +53,10 @@ RETAINERS: Final[Machine] = MappingProxyType(
         ),
     }
 )
-"""offered -> running -> ending -> ended; cancelled with notice, or at once by both."""
+"""offered -> running -> ending -> ended; cancelled with notice, or at once by both.
+
+The engine shortens a notice where both have signed the end, or an operator ends the contract.
+"""
 
 _PAYS = (_G.DRAWDOWNS_REVIEWED, _G.BEFORE_SETTLED, _G.NO_HOLD, _G.CLEARED)
 _CLOCKS = (Timer.PERIOD_OPEN, Timer.FUND_RETRY, Timer.PERIOD_START, Timer.PERIOD_CLOSE)
@@ -80,12 +86,19 @@ PERIODS: Final[Machine] = MappingProxyType(
         (_P.FUNDED, _T.BEGIN): Transition(
             who=SYSTEM, to=_P.ACTIVE, arms=(Timer.PERIOD_CLOSE,), cancels=(Timer.PERIOD_START,)
         ),
+        (_P.ACTIVE, _T.PAUSE): Transition(
+            who=EITHER,
+            to=_P.PAUSED,
+            guards=(_G.BOTH_ASKED,),
+            pauses=_CLOCKS,
+        ),
+        (_P.PAUSED, _T.RESUME): Transition(who=ANYONE, to=_P.ACTIVE, arms=(Timer.PERIOD_CLOSE,)),
         (_P.ACTIVE, _T.CLOSE_PERIOD): Transition(who=SYSTEM, to=_P.CLOSING),
         (_P.CLOSING, _T.SETTLE): Transition(
             who=SYSTEM, to=_P.SETTLED, guards=_PAYS, movement=("P07", "P11", "P32"), cancels=_CLOCKS
         ),
         **from_each(
-            (_P.FUNDED, _P.ACTIVE, _P.CLOSING),
+            (_P.FUNDED, _P.ACTIVE, _P.PAUSED, _P.CLOSING),
             _T.SLOT_CLOSED,
             Transition(who=SYSTEM, to=_P.SETTLED, cancels=_CLOCKS),
         ),
@@ -98,7 +111,7 @@ PERIODS: Final[Machine] = MappingProxyType(
             Transition(who=ANYONE | SYSTEM, to=_P.CANCELLED, cancels=_CLOCKS),
         ),
         **from_each(
-            (_P.FUNDED, _P.ACTIVE),
+            (_P.FUNDED, _P.ACTIVE, _P.PAUSED),
             _T.CANCEL,
             Transition(
                 who=ANYONE | SYSTEM,
@@ -110,7 +123,7 @@ PERIODS: Final[Machine] = MappingProxyType(
         ),
     }
 )
-"""scheduled -> funding -> funded -> active -> closing -> settled; lapsed, cancelled."""
+"""scheduled -> funding -> funded -> active <-> paused; closing -> settled; lapsed, cancelled."""
 
 DRAWDOWNS: Final[Machine] = MappingProxyType(
     {
@@ -142,6 +155,35 @@ DRAWDOWNS: Final[Machine] = MappingProxyType(
         (_D.SUBMITTED, _T.WITHDRAW): Transition(
             who=PAYEE, to=_D.WITHDRAWN, cancels=(Timer.DRAWDOWN_REVIEW,)
         ),
+        # above what the period holds: a charge and a slot of its own
+        (_D.SUBMITTED, _T.BILL): Transition(
+            who=CLIENT | SYSTEM,
+            to=_D.CHARGING,
+            arms=(Timer.OVERAGE_CHARGE,),
+            cancels=(Timer.DRAWDOWN_REVIEW,),
+        ),
+        (_D.SUBMITTED, _T.LAPSE): Transition(
+            who=SYSTEM, to=_D.LAPSED, cancels=(Timer.DRAWDOWN_REVIEW,)
+        ),
+        (_D.CHARGING, _T.START_FUNDING): Transition(
+            who=SYSTEM, to=_D.CHARGING, movement=("P01", "P05"), arms=(Timer.OVERAGE_CHARGE,)
+        ),
+        (_D.CHARGING, _T.RELEASE_EARNED): Transition(
+            who=SYSTEM,
+            to=_D.APPROVED,
+            guards=(_G.NO_HOLD, _G.CLEARED),
+            movement=("P07",),
+            cancels=(Timer.OVERAGE_CHARGE,),
+        ),
+        (_D.CHARGING, _T.LEAVE_UNPAID): Transition(
+            who=SYSTEM, to=_D.UNPAID, cancels=(Timer.OVERAGE_CHARGE,)
+        ),
+        (_D.CHARGING, _T.SLOT_CLOSED): Transition(
+            who=SYSTEM, to=_D.SETTLED, cancels=(Timer.OVERAGE_CHARGE,)
+        ),
     }
 )
-"""What the payee draws: approved by the client or by silence, rejected, withdrawn."""
+"""What the payee draws: approved by the client or by silence, rejected, withdrawn.
+
+What exceeds the period is charged apart: paid, unpaid, or settled by a refund or a dispute.
+"""

@@ -51,10 +51,13 @@ def start_on(anchor_on: date, every: Every, number: int) -> date:
     return date(year, month, min(anchor_on.day, monthrange(year, month)[1]))
 
 
-def span(terms: RetainerTerms, number: int) -> Span:
-    """Period `number`, from midnight to midnight in the zone of the terms."""
-    first = start_on(terms.anchor_on, terms.every, number)
-    after = start_on(terms.anchor_on, terms.every, number + 1)
+def span(terms: RetainerTerms, number: int, *, shift_days: int = 0) -> Span:
+    """Period `number`, from midnight to midnight in the zone of the terms.
+
+    `shift_days` is by how much pauses have moved it from the calendar.
+    """
+    first = start_on(terms.anchor_on, terms.every, number) + timedelta(shift_days)
+    after = start_on(terms.anchor_on, terms.every, number + 1) + timedelta(shift_days)
     return Span(first, after, _midnight(first, terms.zone), _midnight(after, terms.zone))
 
 
@@ -70,15 +73,54 @@ def first_number(terms: RetainerTerms, at: datetime) -> int:
     return number
 
 
+def first_number_after(terms: RetainerTerms, at: datetime, *, shift_days: int) -> int:
+    """The first period that begins at or after an instant, moved as pauses have moved it."""
+    return first_number(terms, at - timedelta(shift_days))
+
+
 def local_day(at: datetime, zone: str) -> date:
     """The day of the calendar in a zone."""
     return at.astimezone(ZoneInfo(zone)).date()
 
 
-def earned_by_time(amount_minor: int, period: Span, at: datetime, zone: str) -> int:
-    """Days elapsed over days in the period, times the amount; the odd cent is the client's."""
-    elapsed = (local_day(at, zone) - period.first_on).days
-    return amount_minor * min(max(elapsed, 0), period.days) // period.days
+def earned_by_time(
+    amount_minor: int,
+    period: Span,
+    at: datetime,
+    zone: str,
+    *,
+    paused_days: int = 0,
+    added_days: int = 0,
+) -> int:
+    """Days elapsed over days in the period, times the amount; the odd cent is the client's.
+
+    Days of pauses do not count; `added_days` of the period are there only because of pauses.
+    """
+    days = period.days - added_days
+    elapsed = (local_day(at, zone) - period.first_on).days - paused_days
+    return amount_minor * min(max(elapsed, 0), days) // days
+
+
+def days_between(*, begin: datetime, end: datetime, zone: str) -> int:
+    """Days of the calendar from the day of `begin` to the day before that of `end`."""
+    return (local_day(end, zone) - local_day(begin, zone)).days
+
+
+def shifted(found: Span, days: int, zone: str) -> Span:
+    """The same period, so many days later."""
+    first, after = found.first_on + timedelta(days), found.next_on + timedelta(days)
+    return Span(first, after, _midnight(first, zone), _midnight(after, zone))
+
+
+def minutes_within(amount_minor: int, *, hourly_minor: int) -> int:
+    """The most minutes whose price, rounded half up, is no more than the amount."""
+    return (60 * amount_minor + 29) // hourly_minor
+
+
+def pieces_within(available_minor: int, *, amount_minor: int, quota: int, before: int) -> int:
+    """The most further pieces after `before` whose price is no more than what is available."""
+    most = available_minor + amount_minor * before // quota
+    return (quota * (most + 1) - 1) // amount_minor - before
 
 
 def worth_of_minutes(*, minutes: int, hourly_minor: int) -> int:
@@ -89,6 +131,15 @@ def worth_of_minutes(*, minutes: int, hourly_minor: int) -> int:
 def worth_of_pieces(*, amount_minor: int, quota: int, before: int, pieces: int) -> int:
     """The price of further pieces after `before`; all pieces of the quota cost the amount."""
     return amount_minor * (before + pieces) // quota - amount_minor * before // quota
+
+
+def taken_last(amounts: Sequence[int], amount_minor: int) -> list[int]:
+    """How much of each amount is taken, the last first, until `amount_minor` or all is."""
+    taken = []
+    for each in reversed(amounts):
+        taken.append(min(each, amount_minor))
+        amount_minor -= taken[-1]
+    return taken[::-1]
 
 
 def carry(chunks: Sequence[Chunk], *, number: int, cap_minor: int) -> list[int]:

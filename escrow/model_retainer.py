@@ -29,6 +29,7 @@ class PeriodState(StrEnum):
     FUNDING = "funding"
     FUNDED = "funded"
     ACTIVE = "active"
+    PAUSED = "paused"
     CLOSING = "closing"
     SETTLED = "settled"
     LAPSED = "lapsed"
@@ -36,12 +37,20 @@ class PeriodState(StrEnum):
 
 
 class DrawdownState(StrEnum):
-    """What the payee drew waits for the client, or for its clock."""
+    """What the payee drew waits for the client, or for its clock.
+
+    What exceeds the period is `charging` until its own payment is there; `unpaid` if that never
+    came, `lapsed` if the client never said yes, `settled` if its slot was closed another way.
+    """
 
     SUBMITTED = "submitted"
     APPROVED = "approved"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
+    CHARGING = "charging"
+    LAPSED = "lapsed"
+    UNPAID = "unpaid"
+    SETTLED = "settled"
 
 
 class RetainerKind(StrEnum):
@@ -70,9 +79,21 @@ class Unused(StrEnum):
 
 
 class Overage(StrEnum):
-    """What becomes of a drawdown above what the period holds."""
+    """What becomes of a drawdown above what the period holds.
+
+    It is refused; or charged once the client has said yes; or charged unless he says no.
+    """
 
     BLOCK = "block"
+    APPROVE = "approve"
+    BILL = "bill"
+
+
+class OnPause(StrEnum):
+    """What a pause does: the end moves by its days, or they are not paid for."""
+
+    EXTEND = "extend"
+    PRORATE = "prorate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +103,8 @@ class RetainerTerms:
     `hourly_minor` prices the minutes of an hours drawdown, `quota` is the number of pieces that
     the amount pays for. `roll_cap_minor` bounds what is carried into one period, `roll_periods`
     for how many further periods money may be used; what exceeds either goes to `rest`, which is
-    never ROLL. The method is charged for each period by the engine.
+    never ROLL. The method is charged for each period by the engine. `overage_minor` prices an
+    hour or a piece above what the period holds; 0: as those within.
     """
 
     kind: RetainerKind
@@ -97,6 +119,8 @@ class RetainerTerms:
     hourly_minor: int = 0
     quota: int = 0
     overage: Overage = Overage.BLOCK
+    overage_minor: int = 0
+    on_pause: OnPause = OnPause.EXTEND
     notice_days: int = 14
     method: Method = Method.CARD
     method_token: str = ""
@@ -105,7 +129,11 @@ class RetainerTerms:
 
 @dataclass(frozen=True, slots=True)
 class Retainer:
-    """A term of kind `retainer`; `cancel_asked_by` gave notice, and it ends at `ends_at`."""
+    """A term of kind `retainer`; `cancel_asked_by` gave notice, and it ends at `ends_at`.
+
+    `pause_asked_by` waits for the other side to agree. `shift_days` is by how much pauses have
+    moved the periods from the calendar of the anchor.
+    """
 
     id: UUID
     contract_id: UUID
@@ -117,11 +145,16 @@ class Retainer:
     accepted_at: datetime | None = None
     cancel_asked_by: Role | None = None
     ends_at: datetime | None = None
+    pause_asked_by: Role | None = None
+    shift_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """One period; its id is its slot's. `attempts` counts the charges since `opened_at`."""
+    """One period; its id is its slot's. `attempts` counts the charges since `opened_at`.
+
+    `paused_days` were days of pauses that are over and are not paid for.
+    """
 
     id: UUID
     retainer_id: UUID
@@ -135,11 +168,17 @@ class Period:
     version: int
     attempts: int = 0
     opened_at: datetime | None = None
+    paused_at: datetime | None = None
+    paused_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Drawdown:
-    """Work that the payee charges against a period: minutes or pieces, and their worth."""
+    """Work that the payee charges against a period: minutes or pieces, and their worth.
+
+    `exceeds`: more than the period held; once charged it has a slot of its own, `slot_id`, and
+    `attempts` counts the charges since `opened_at`.
+    """
 
     id: UUID
     period_id: UUID
@@ -152,6 +191,25 @@ class Drawdown:
     submitted_at: datetime
     due_at: datetime
     release_id: UUID | None = None
+    exceeds: bool = False
+    slot_id: UUID | None = None
+    attempts: int = 0
+    opened_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """When the hours of a drawdown were worked; no other hour of the payee may touch them.
+
+    `is_void`: the drawdown was not paid and will not be, so that the hours are free again.
+    """
+
+    drawdown_id: UUID
+    seq: int
+    payee_id: UUID
+    started_at: datetime
+    ended_at: datetime
+    is_void: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +233,8 @@ class Moves:
     drawdowns: tuple[Drawdown, ...] = ()
     moved_drawdowns: tuple[tuple[Drawdown, Drawdown], ...] = ()
     carried: tuple[Carried, ...] = ()
+    worked: tuple[Worked, ...] = ()
+    voided: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +259,7 @@ class NewContract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetainerCommand(Command):
-    """A command on a retainer: accept, cancel."""
+    """A command on a retainer: accept, cancel, pause, resume."""
 
     retainer_id: UUID
     version: int | None = None
@@ -208,12 +268,17 @@ class RetainerCommand(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw(Command):
-    """Charge work against a period: minutes of hours, or pieces of a quota."""
+    """Charge work against a period: `units` pieces of a quota, or the hours that were worked.
+
+    `over_id` is the id of what exceeds the period, if anything does.
+    """
 
     period_id: UUID
     drawdown_id: UUID
-    units: int
     message_ref: str
+    over_id: UUID | None = None
+    units: int = 0
+    hours: tuple[tuple[datetime, datetime], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,3 +61,15 @@ class NextNotFunded(Refusal):
     """What is left rolls into the next period, which is not funded yet."""
 
     code = "retainer.next_not_funded"
+
+
+class BadDrawdown(Refusal):
+    """Hours are whole minutes, past, within their period and apart; a quota is drawn in pieces."""
+
+    code = "retainer.bad_drawdown"
+
+
+class NoRunningPeriod(Refusal):
+    """Only a retainer whose period runs can be paused, only a paused one resumed."""
+
+    code = "retainer.no_running_period"

@@ -1,10 +1,10 @@
 """Decisions on retainers as a whole: offer, accept, notice, the next period."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from escrow.machine import CONTRACTS, Timer, Trigger
 from escrow.machine_retainer import PERIODS, RETAINERS
@@ -19,28 +19,22 @@ from escrow.model import (
     Slot,
     SlotState,
 )
+from escrow.model_hybrid import Price
 from escrow.model_retainer import (
     Carried,
     Drawdown,
     DrawdownState,
     Moves,
-    NewContract,
-    OfferRetainer,
     Period,
     PeriodState,
     Retainer,
     RetainerCommand,
-    RetainerKind,
     RetainerState,
-    RetainerTerms,
-    Unused,
 )
-from escrow.refusals import ContractNotRunning, OtherPartyMustSign, SameParty, StaleVersion
-from escrow.refusals_retainer import BadRetainer
-from escrow.rules import Deal, check_amount, check_rail_account, check_text, roles, step
-from escrow.rules_deal import check_terms, event
+from escrow.refusals import OtherPartyMustSign, StaleVersion
+from escrow.rules import Deal, roles, step
+from escrow.rules_deal import event
 from kernel.commands import Command
-from kernel.money import MAX_MINOR, exponent
 from kernel.principals import PrincipalKind
 
 AHEAD: Final = timedelta(days=3)
@@ -57,6 +51,7 @@ class Case:
     """A period with its money and its neighbours, as locked.
 
     `before` is the period before it, `after` the next, with the next one's slot as `target`.
+    `bills_hours_beside`: another term of the contract bills hours as well.
     """
 
     retainer: Retainer
@@ -69,18 +64,44 @@ class Case:
     before: Period | None = None
     after: Period | None = None
     target: Deal | None = None
+    bills_hours_beside: bool = False
 
     @property
     def waiting_minor(self) -> int:
         """What drawdowns that wait for the client would take."""
         return sum(
-            each.amount_minor for each in self.drawdowns if each.state is DrawdownState.SUBMITTED
+            each.amount_minor
+            for each in self.drawdowns
+            if each.state is DrawdownState.SUBMITTED and not each.exceeds
         )
 
     @property
     def available_minor(self) -> int:
         """What can still be drawn."""
         return self.deal.slot.held_minor - self.waiting_minor
+
+
+def neighbours(periods: Sequence[Period], period: Period) -> tuple[Period | None, Period | None]:
+    """The periods before and after it; those that were cancelled are passed over."""
+    others = [each for each in periods if each.state is not PeriodState.CANCELLED]
+    before = [each for each in others if each.number < period.number]
+    after = [each for each in others if each.number > period.number]
+    return (before[-1] if before else None), (after[0] if after else None)
+
+
+def priced(retainer: Retainer, prices: Sequence[tuple[int, Price]], number: int) -> Retainer:
+    """The retainer with the price of a period: that of the newest change that counts by then."""
+    newest = [price for from_no, price in prices if from_no <= number]
+    if not newest:
+        return retainer
+    price = newest[-1]
+    terms = replace(
+        retainer.terms,
+        amount_minor=price.amount_minor,
+        hourly_minor=price.hourly_minor,
+        quota=price.quota,
+    )
+    return replace(retainer, terms=terms)
 
 
 def subject_of(retainer: Retainer) -> str:
@@ -102,95 +123,6 @@ def retainer_facts(retainer: Retainer, **more: object) -> dict[str, Any]:
         "version": retainer.version,
         **more,
     }
-
-
-def new_contract(new: NewContract, command: OfferRetainer, at: datetime) -> Contract:
-    """The draft that a retainer brings along; refuses as `rules_deal.propose` does."""
-    if new.client_id == new.payee_id:
-        raise SameParty(party_id=str(new.client_id))
-    exponent(new.currency)
-    check_terms(new.terms)
-    contract = Contract(
-        command.contract_id,
-        new.client_id,
-        new.payee_id,
-        new.currency,
-        ContractState.DRAFT,
-        1,
-        Role.CLIENT,
-        new.terms,
-        at,
-    )
-    _, role = step(CONTRACTS, None, Trigger.PROPOSE, roles(command.actor, contract))
-    return replace(contract, proposed_by=role)
-
-
-def offer(contract: Contract, command: OfferRetainer, at: datetime) -> Moves:
-    """One side offers a retainer; it stands when the other has accepted it.
-
-    Refuses: `retainer.bad_terms`, `escrow.amount_out_of_range`, `escrow.contract_not_running`.
-    """
-    _, role = step(RETAINERS, None, Trigger.OFFER_RETAINER, roles(command.actor, contract))
-    if contract.state not in {ContractState.DRAFT, ContractState.ACTIVE}:
-        raise ContractNotRunning(contract_id=str(contract.id), state=contract.state)
-    check_retainer_terms(command.terms)
-    retainer = Retainer(
-        command.retainer_id, contract.id, role, RetainerState.OFFERED, 1, command.terms, at
-    )
-    terms = command.terms
-    detail = {
-        "contract_id": str(contract.id),
-        "kind": terms.kind.value,
-        "amount_minor": terms.amount_minor,
-        "every": terms.every.value,
-        "anchor_on": terms.anchor_on.isoformat(),
-        "zone": terms.zone,
-        "unused": terms.unused.value,
-        "notice_days": terms.notice_days,
-    }
-    drafts = [
-        event(command, at, kind="retainer.offered", subject=subject_of(retainer), detail=detail)
-    ]
-    contracts: tuple[Contract, ...] = ()
-    if command.new is not None:
-        contracts = (contract,)
-        whose = {"client_id": str(contract.client_id), "payee_id": str(contract.payee_id)}
-        drafts.insert(
-            0,
-            event(
-                command,
-                at,
-                kind="contract.proposed",
-                subject=f"contract:{contract.id}",
-                detail={**whose, "currency": contract.currency},
-            ),
-        )
-    plan = Plan(drafts=tuple(drafts), facts=retainer_facts(retainer), contracts=contracts)
-    return Moves(plan=plan, retainers=(retainer,))
-
-
-def check_retainer_terms(terms: RetainerTerms) -> None:
-    """Refuse terms outside their ranges, or that do not fit their kind."""
-    check_amount(terms.amount_minor)
-    check_rail_account(terms.rail_account)
-    check_text(terms.method_token, field="method_token", longest=_NAMED)
-    is_hours = terms.kind is RetainerKind.HOURS_DRAWDOWN
-    is_quota = terms.kind is RetainerKind.DELIVERABLE_QUOTA
-    rolls = terms.unused is Unused.ROLL
-    checks = {
-        "zone": _is_zone(terms.zone),
-        "anchor_on": 2000 <= terms.anchor_on.year < 2200,
-        "rest": terms.rest is not Unused.ROLL,
-        "unused": not rolls or terms.kind is not RetainerKind.ACCESS_FEE,
-        "roll_cap": (0 < terms.roll_cap_minor <= MAX_MINOR) if rolls else not terms.roll_cap_minor,
-        "roll_periods": 1 <= terms.roll_periods <= 120,
-        "hourly": (0 < terms.hourly_minor <= MAX_MINOR) if is_hours else not terms.hourly_minor,
-        "quota": (0 < terms.quota <= 10_000) if is_quota else not terms.quota,
-        "notice_days": 0 <= terms.notice_days <= 365,
-    }
-    for field, is_good in checks.items():
-        if not is_good:
-            raise BadRetainer(field=field)
 
 
 def accept(
@@ -251,7 +183,7 @@ def schedule(
 ) -> Moves:
     """Period `number` with the slot that will hold its money; charged three days ahead."""
     row = PERIODS[None, Trigger.SCHEDULE]
-    found = span(retainer.terms, number)
+    found = span(retainer.terms, number, shift_days=retainer.shift_days)
     period = Period(
         slot_id,
         retainer.id,
@@ -315,14 +247,18 @@ def decline(
 def give_notice(
     retainer: Retainer, contract: Contract, command: RetainerCommand, at: datetime
 ) -> Moves:
-    """One side cancels: the retainer ends when the notice is over, or when the other agrees."""
+    """One side cancels: the retainer ends when the notice is over, or when the other agrees.
+
+    The engine's notice is none: both agreed, or an operator ended the contract.
+    """
     row, role = retainer_step(retainer, contract, Trigger.GIVE_NOTICE, command)
-    ends_at = at + timedelta(days=retainer.terms.notice_days)
+    is_agreed = role is Role.SYSTEM
+    ends_at = at if is_agreed else at + timedelta(days=retainer.terms.notice_days)
     after = replace(
         retainer,
         state=RetainerState(row.to),
         version=retainer.version + 1,
-        cancel_asked_by=role,
+        cancel_asked_by=retainer.cancel_asked_by if is_agreed else role,
         ends_at=ends_at,
     )
     subject = subject_of(retainer)
@@ -389,11 +325,3 @@ def _end(retainer: Retainer, to: RetainerState, kind: str, command: Command, at:
         cancelled=((subject, Timer.RETAINER_ENDS),),
     )
     return Moves(plan=plan, moved_retainers=((retainer, after),))
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

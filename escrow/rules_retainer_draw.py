@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from escrow.commands import SlotCommand
@@ -10,7 +10,12 @@ from escrow.machine import Timer, Transition, Trigger
 from escrow.machine_retainer import DRAWDOWNS
 from escrow.machine_slot import SLOTS
 from escrow.maths import commission_minor
-from escrow.maths_retainer import worth_of_minutes, worth_of_pieces
+from escrow.maths_retainer import (
+    minutes_within,
+    pieces_within,
+    worth_of_minutes,
+    worth_of_pieces,
+)
 from escrow.model import Alarm, Plan, Release, Slot, SlotState
 from escrow.model_retainer import (
     Draw,
@@ -18,17 +23,26 @@ from escrow.model_retainer import (
     DrawdownCommand,
     DrawdownState,
     Moves,
+    Overage,
     Period,
     PeriodState,
     RetainerKind,
+    RetainerTerms,
 )
 from escrow.movements import Entries, p10_release_part
 from escrow.refusals import AmountOutOfRange, EmptySubmission, ReasonRequired, StaleVersion
-from escrow.refusals_retainer import NotFunded, NothingToDraw, Overdrawn, PeriodBeforeOpen
+from escrow.refusals_retainer import (
+    BadDrawdown,
+    NotFunded,
+    NothingToDraw,
+    Overdrawn,
+    PeriodBeforeOpen,
+)
 from escrow.rules import check_amount, check_text, clocks, roles, slot_step, step
 from escrow.rules_deal import acted, event
 from escrow.rules_release import new_release, release_facts, security_alarm
 from escrow.rules_retainer import Case, period_subject
+from escrow.rules_retainer_hours import check_hours, split, worked
 from escrow.rules_retainer_period import is_over
 from kernel.money import to_json
 from kernel.principals import SYSTEM
@@ -39,6 +53,17 @@ REVIEW: Final = timedelta(days=7)
 MOST_UNITS: Final = 100_000
 _LONGEST_REF: Final = 500
 _COUNTED: Final = frozenset({DrawdownState.SUBMITTED, DrawdownState.APPROVED})
+_FUNDED: Final = frozenset(
+    {PeriodState.FUNDED, PeriodState.ACTIVE, PeriodState.PAUSED, PeriodState.CLOSING}
+)
+
+
+class _Part(NamedTuple):
+    """A part of what was drawn: within the period's money, or over it."""
+
+    units: int
+    amount_minor: int
+    exceeds: bool
 
 
 def drawdown_facts(drawdown: Drawdown, case: Case, **more: object) -> dict[str, Any]:
@@ -50,61 +75,145 @@ def drawdown_facts(drawdown: Drawdown, case: Case, **more: object) -> dict[str, 
         "state": drawdown.state.value,
         "version": drawdown.version,
         "amount": to_json(drawdown.amount_minor, currency),
+        "units": drawdown.units,
+        "exceeds": drawdown.exceeds,
         "due_at": drawdown.due_at.isoformat(),
-        "funded": is_funded(case.period),
+        "funded": is_funded(case.period) and not drawdown.exceeds,
         **more,
     }
 
 
 def is_funded(period: Period) -> bool:
     """Whether the client's money for the period is with us."""
-    return period.state in {PeriodState.FUNDED, PeriodState.ACTIVE, PeriodState.CLOSING}
+    return period.state in _FUNDED
 
 
 def draw(case: Case, command: Draw, at: datetime) -> Moves:
-    """The payee charges minutes or pieces; silence for seven days approves.
+    """The payee charges hours or pieces; silence for seven days approves what the period holds.
 
-    Refuses: `retainer.not_funded`, `retainer.overdrawn`, `retainer.nothing_to_draw`.
+    What exceeds it is a drawdown of its own, if the terms allow that at all.
+
+    Refuses: `retainer.not_funded`, `retainer.overdrawn`, `retainer.nothing_to_draw`,
+    `retainer.bad_drawdown`.
     """
     row, _ = step(DRAWDOWNS, None, Trigger.DRAW, roles(command.actor, case.contract))
     if case.retainer.terms.kind is RetainerKind.ACCESS_FEE:
         raise NothingToDraw(period_id=str(case.period.id))
     if case.period.state is not PeriodState.ACTIVE:
         raise NotFunded(period_id=str(case.period.id), state=case.period.state, funded=False)
-    if not 0 < command.units <= MOST_UNITS:
-        raise AmountOutOfRange(units=command.units, lowest=1, highest=MOST_UNITS)
+    units = _units(case, command, at)
     check_text(command.message_ref, field="message_ref", longest=_LONGEST_REF)
     if not command.message_ref:
         raise EmptySubmission(period_id=str(case.period.id))
-    amount = worth(case, command.units)
-    check_amount(amount)
-    if amount > case.available_minor:
-        raise Overdrawn(
-            period_id=str(case.period.id),
-            amount_minor=amount,
-            available_minor=case.available_minor,
+    parts = _parts(case, units)
+    ids = (command.drawdown_id, command.over_id or command.drawdown_id)
+    drawdowns = tuple(
+        Drawdown(
+            drawdown_id,
+            case.period.id,
+            len(case.drawdowns) + number,
+            part.units,
+            part.amount_minor,
+            command.message_ref,
+            DrawdownState(row.to),
+            1,
+            at,
+            at + REVIEW,
+            exceeds=part.exceeds,
         )
-    drawdown = Drawdown(
-        command.drawdown_id,
-        case.period.id,
-        len(case.drawdowns) + 1,
-        command.units,
-        amount,
-        command.message_ref,
-        DrawdownState(row.to),
-        1,
-        at,
-        at + REVIEW,
+        for number, (part, drawdown_id) in enumerate(zip(parts, ids, strict=False), start=1)
     )
-    detail = {"drawdown_id": str(drawdown.id), "amount_minor": amount, "units": command.units}
+    return _drawn(case, drawdowns, command, at)
+
+
+def _drawn(case: Case, drawdowns: tuple[Drawdown, ...], command: Draw, at: datetime) -> Moves:
+    """The rows, events and clocks of one or two drawdowns, with the hours of each."""
+    spans = split(command.hours, drawdowns[0].units)
     subject = period_subject(case.period)
+    drafts = [
+        event(
+            command,
+            at,
+            kind="period.drawn",
+            subject=subject,
+            detail={
+                "drawdown_id": str(each.id),
+                "amount_minor": each.amount_minor,
+                "units": each.units,
+                "exceeds": each.exceeds,
+            },
+        )
+        for each in drawdowns
+    ]
+    shown = [drawdown_facts(each, case) for each in drawdowns]
+    alarms = (
+        Alarm(drawdown_subject(each), Timer.DRAWDOWN_REVIEW, each.due_at, 1) for each in drawdowns
+    )
+    payee_id = case.contract.payee_id
     return Moves(
         plan=Plan(
-            drafts=(event(command, at, kind="period.drawn", subject=subject, detail=detail),),
-            facts=drawdown_facts(drawdown, case),
-            alarms=(Alarm(_subject(drawdown), Timer.DRAWDOWN_REVIEW, drawdown.due_at, 1),),
+            drafts=tuple(drafts),
+            facts={**shown[0], "exceeding": shown[1] if len(shown) > 1 else None},
+            alarms=tuple(alarms),
         ),
-        drawdowns=(drawdown,),
+        drawdowns=drawdowns,
+        worked=tuple(
+            row
+            for each, some in zip(drawdowns, spans, strict=False)
+            for row in worked(each, payee_id, some)
+        ),
+    )
+
+
+def _units(case: Case, command: Draw, at: datetime) -> int:
+    """Minutes or pieces. Where another term bills hours, too, it is said when they were worked."""
+    is_hours = case.retainer.terms.kind is RetainerKind.HOURS_DRAWDOWN
+    if bool(command.units) == bool(command.hours) or (command.hours and not is_hours):
+        what = "either units or hours" if is_hours else "units"
+        raise BadDrawdown(why=f"this retainer is drawn in {what}")
+    if is_hours and case.bills_hours_beside and not command.hours:
+        raise BadDrawdown(why="another term of the contract bills hours, so name the hours")
+    units = check_hours(command.hours, case.period, at) if command.hours else command.units
+    if not 0 < units <= MOST_UNITS:
+        raise AmountOutOfRange(units=units, lowest=1, highest=MOST_UNITS)
+    return units
+
+
+def _parts(case: Case, units: int) -> tuple[_Part, ...]:
+    """What the period pays for, and what exceeds it; each part worth something."""
+    terms, left = case.retainer.terms, case.available_minor
+    whole = worth(case, units)
+    if whole <= left:
+        check_amount(whole)
+        return (_Part(units, whole, exceeds=False),)
+    if terms.overage is Overage.BLOCK:
+        raise Overdrawn(period_id=str(case.period.id), amount_minor=whole, available_minor=left)
+    before = _counted(case)
+    if terms.kind is RetainerKind.HOURS_DRAWDOWN:
+        within = minutes_within(left, hourly_minor=terms.hourly_minor)
+    else:
+        within = pieces_within(
+            left, amount_minor=terms.amount_minor, quota=terms.quota, before=before
+        )
+    within = min(max(within, 0), units)
+    covered = worth(case, within)
+    if not covered:
+        within = 0
+    exceeding = _worth_above(terms, before=before + within, units=units - within)
+    check_amount(exceeding)
+    over = _Part(units - within, exceeding, exceeds=True)
+    return (_Part(within, covered, exceeds=False), over) if within else (over,)
+
+
+def _worth_above(terms: RetainerTerms, *, before: int, units: int) -> int:
+    """The price of what exceeds the period: its own, or that of what is within."""
+    if terms.kind is RetainerKind.HOURS_DRAWDOWN:
+        price = terms.overage_minor or terms.hourly_minor
+        return worth_of_minutes(minutes=units, hourly_minor=price)
+    if terms.overage_minor:
+        return units * terms.overage_minor
+    return worth_of_pieces(
+        amount_minor=terms.amount_minor, quota=terms.quota, before=before, pieces=units
     )
 
 
@@ -113,10 +222,14 @@ def worth(case: Case, units: int) -> int:
     terms = case.retainer.terms
     if terms.kind is RetainerKind.HOURS_DRAWDOWN:
         return worth_of_minutes(minutes=units, hourly_minor=terms.hourly_minor)
-    before = sum(each.units for each in case.drawdowns if each.state in _COUNTED)
     return worth_of_pieces(
-        amount_minor=terms.amount_minor, quota=terms.quota, before=before, pieces=units
+        amount_minor=terms.amount_minor, quota=terms.quota, before=_counted(case), pieces=units
     )
+
+
+def _counted(case: Case) -> int:
+    """Units that the period's money has paid for or may yet pay for."""
+    return sum(each.units for each in case.drawdowns if each.state in _COUNTED and not each.exceeds)
 
 
 def approve(
@@ -135,7 +248,7 @@ def review_ends(
 
 def reject(case: Case, drawdown: Drawdown, command: DrawdownCommand, at: datetime) -> Moves:
     """The client says no, with a reason; the money stays in the period."""
-    row = _row(case, drawdown, Trigger.REJECT, command)
+    row = drawdown_step(case, drawdown, Trigger.REJECT, command)
     if not command.reason.strip():
         raise ReasonRequired(drawdown_id=str(drawdown.id))
     return _ended(case, drawdown, row, command, at)
@@ -143,10 +256,15 @@ def reject(case: Case, drawdown: Drawdown, command: DrawdownCommand, at: datetim
 
 def withdraw(case: Case, drawdown: Drawdown, command: DrawdownCommand, at: datetime) -> Moves:
     """The payee takes it back."""
-    return _ended(case, drawdown, _row(case, drawdown, Trigger.WITHDRAW, command), command, at)
+    return _ended(
+        case, drawdown, drawdown_step(case, drawdown, Trigger.WITHDRAW, command), command, at
+    )
 
 
-def _row(case: Case, drawdown: Drawdown, trigger: Trigger, command: DrawdownCommand) -> Transition:
+def drawdown_step(
+    case: Case, drawdown: Drawdown, trigger: Trigger, command: DrawdownCommand
+) -> Transition:
+    """The row of the table for this drawdown, its version checked."""
     row, _ = step(
         DRAWDOWNS,
         drawdown.state,
@@ -176,9 +294,9 @@ def _ended(
         drafts=(draft,),
         facts=drawdown_facts(after, case),
         alarms=_last_of_closing(case, at),
-        cancelled=((_subject(drawdown), Timer.DRAWDOWN_REVIEW),),
+        cancelled=((drawdown_subject(drawdown), Timer.DRAWDOWN_REVIEW),),
     )
-    return Moves(plan=plan, moved_drawdowns=((drawdown, after),))
+    return Moves(plan=plan, moved_drawdowns=((drawdown, after),), voided=(drawdown.id,))
 
 
 def _pay(
@@ -189,7 +307,7 @@ def _pay(
     at: datetime,
     release_id: UUID,
 ) -> Moves:
-    row = _row(case, drawdown, trigger, command)
+    row = drawdown_step(case, drawdown, trigger, command)
     if not is_over(case.before):
         raise PeriodBeforeOpen(period_id=str(case.period.id))
     slot, contract, amount = case.deal.slot, case.contract, drawdown.amount_minor
@@ -224,7 +342,7 @@ def _pay(
         moved_slots=((slot, paid),),
         releases=(release,),
         alarms=(*set_to, security_alarm(release), *_last_of_closing(case, at)),
-        cancelled=(*cancelled, (_subject(drawdown), Timer.DRAWDOWN_REVIEW)),
+        cancelled=(*cancelled, (drawdown_subject(drawdown), Timer.DRAWDOWN_REVIEW)),
         led=(slot.id,),
     )
     return Moves(plan=plan, moved_drawdowns=((drawdown, after),))
@@ -268,5 +386,6 @@ def _last_of_closing(case: Case, at: datetime) -> tuple[Alarm, ...]:
     return (Alarm(subject, Timer.PERIOD_CLOSE, at, case.period.number),)
 
 
-def _subject(drawdown: Drawdown) -> str:
+def drawdown_subject(drawdown: Drawdown) -> str:
+    """The drawdown's name in timers."""
     return f"drawdown:{drawdown.id}"

@@ -8,13 +8,25 @@ from uuid import UUID
 from escrow.commands import Fund
 from escrow.machine import Timer, Transition, Trigger
 from escrow.machine_retainer import PERIODS
-from escrow.model import Alarm, Contract, ContractState, Plan, Role, SlotState
+from escrow.model import (
+    Alarm,
+    Contract,
+    ContractState,
+    Funding,
+    FundingState,
+    Method,
+    Plan,
+    Role,
+    SlotState,
+)
 from escrow.model_retainer import Moves, Period, PeriodState
-from escrow.rules import step
+from escrow.rules import Deal, step
 from escrow.rules_deal import event, moved
-from escrow.rules_funding import fund
+from escrow.rules_funding import INTERACTIVE, fund
 from escrow.rules_retainer import Case, period_subject
 from kernel.commands import Command
+
+_AT_HAND: Final = frozenset({Timer.FUND_INTERACTIVE, Timer.FUND_BANK})
 
 RETRY_DAYS: Final = (1, 3, 5, 7)
 """Days after the first charge: three further charges, and the end of the grace."""
@@ -27,9 +39,25 @@ def is_over(period: Period | None) -> bool:
     return period is None or period.state in _OVER
 
 
+def charge_alone(deal: Deal, command: Fund, at: datetime) -> Plan:
+    """A charge without the client at hand: it has the days of the retries, no 15 minutes."""
+    plan = fund(deal, command, at)
+    return replace(plan, alarms=tuple(each for each in plan.alarms if each.kind not in _AT_HAND))
+
+
+def is_stale(funding: Funding, at: datetime) -> bool:
+    """Whether a charge that is still open will not come to an end by itself.
+
+    The bank needs its days, and a client who pays just now has his minutes.
+    """
+    waits_for_client = funding.state in {FundingState.CREATED, FundingState.REQUIRES_ACTION}
+    is_ours = funding.method is not Method.BANK_TRANSFER
+    return waits_for_client and is_ours and funding.created_at + INTERACTIVE <= at
+
+
 def charge(case: Case, command: Fund, at: datetime) -> Moves:
     """Charge the period's amount by the pinned method, as for any slot (P01, P05)."""
-    plan = fund(case.deal, command, at)
+    plan = charge_alone(case.deal, command, at)
     (_, slot) = plan.moved_slots[0]
     moves = note_charge(case, command, at)
     paid = slot.state is SlotState.FUNDED
@@ -123,8 +151,8 @@ def close(period: Period, command: Command, at: datetime) -> Moves:
 
 
 def to_state(period: Period, row: Transition) -> Period:
-    """The period one version on."""
-    return replace(period, state=PeriodState(row.to), version=period.version + 1)
+    """The period one version on; a pause ends with whatever comes next."""
+    return replace(period, state=PeriodState(row.to), version=period.version + 1, paused_at=None)
 
 
 def stops(period: Period, row: Transition) -> tuple[tuple[str, str], ...]:

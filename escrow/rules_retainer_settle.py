@@ -11,8 +11,12 @@ from escrow.commands import SlotCommand
 from escrow.machine import Transition, Trigger
 from escrow.machine_retainer import PERIODS
 from escrow.machine_slot import SLOTS, WORKING
-from escrow.maths import commission_minor, remaining
-from escrow.maths_retainer import Chunk, Span, carry, earned_by_time
+from escrow.maths import commission_minor
+from escrow.maths_retainer import (
+    Span,
+    days_between,
+    earned_by_time,
+)
 from escrow.model import (
     Method,
     Plan,
@@ -21,7 +25,7 @@ from escrow.model import (
     Slot,
     SlotState,
 )
-from escrow.model_retainer import Carried, Moves, RetainerKind, Unused
+from escrow.model_retainer import Carried, Moves, OnPause
 from escrow.movements import p11_roll
 from escrow.movements_retainer import ClientPart, PayeePart, p31_divide
 from escrow.refusals import FundingOpen, WrongState
@@ -34,6 +38,7 @@ from escrow.rules_retainer import Case, period_subject
 from escrow.rules_retainer_period import is_over, stops, to_state
 from escrow.rules_retainer_share import (
     Share,
+    divided,
     gone,
     rolled_fee,
     rolled_lots,
@@ -52,7 +57,7 @@ def settle(case: Case, command: Command, at: datetime, new_id: NewId) -> Moves:
     """
     row, _ = step(PERIODS, case.period.state, Trigger.SETTLE, (Role.SYSTEM,))
     check_reviewed(case)
-    shares = _shares(case)
+    shares = divided(case)
     if case.deal.slot.held_minor and case.deal.slot.state not in WORKING:
         raise WrongState(
             slot_id=str(case.deal.slot.id), state=case.deal.slot.state, trigger="settle"
@@ -82,10 +87,19 @@ def cancel(case: Case, command: Command, at: datetime, new_id: NewId) -> Moves:
 
 
 def earned_now(case: Case, at: datetime) -> int:
-    """What the days elapsed have earned of the period's amount."""
+    """What the days elapsed have earned of the period's amount; those of a pause do not count."""
     period, terms = case.period, case.retainer.terms
-    found = Span(period.first_on, period.next_on, period.starts_at, period.ends_at)
-    return earned_by_time(terms.amount_minor, found, at, terms.zone)
+    paused = period.paused_days
+    if period.paused_at is not None:
+        paused += days_between(begin=period.paused_at, end=at, zone=terms.zone)
+    return earned_by_time(
+        terms.amount_minor,
+        Span(period.first_on, period.next_on, period.starts_at, period.ends_at),
+        at,
+        terms.zone,
+        paused_days=paused,
+        added_days=period.paused_days if terms.on_pause is OnPause.EXTEND else 0,
+    )
 
 
 def check_reviewed(case: Case) -> None:
@@ -94,31 +108,6 @@ def check_reviewed(case: Case) -> None:
         raise DrawdownsOpen(period_id=str(case.period.id))
     if not is_over(case.before):
         raise PeriodBeforeOpen(period_id=str(case.period.id))
-
-
-def _shares(case: Case) -> list[Share]:
-    """Whose what is left of each lot is, oldest expiry first."""
-    terms, number = case.retainer.terms, case.period.number
-    expiries = {each.seq: each.expires_no for each in case.carried}
-    own = number + terms.roll_periods
-    parts = [part for part in remaining(case.deal.slot, case.deal.lots) if part.amount_minor]
-    parts.sort(key=lambda part: (expiries.get(part.lot.seq, own), part.lot.seq))
-    chunks = [Chunk(part.amount_minor, expiries.get(part.lot.seq, own)) for part in parts]
-    is_rolling = terms.unused is Unused.ROLL and not is_over(case.after)
-    cap = terms.roll_cap_minor if is_rolling else 0
-    kept = carry(chunks, number=number, cap_minor=cap)
-    rest = terms.rest if terms.unused is Unused.ROLL else terms.unused
-    if terms.kind is RetainerKind.ACCESS_FEE:
-        rest = Unused.TO_PAYEE
-    return [
-        Share(
-            part,
-            rolled,
-            part.amount_minor - rolled if rest is Unused.TO_CLIENT else 0,
-            chunk.expires_no,
-        )
-        for part, rolled, chunk in zip(parts, kept, chunks, strict=True)
-    ]
 
 
 def _pay(

@@ -7,11 +7,14 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from escrow.maths import Part
+from escrow.maths import Part, remaining
+from escrow.maths_retainer import Chunk, Span, carry, earned_by_time, taken_last
 from escrow.model import Funding, Lot, Method, Refund, RefundState, Slot
+from escrow.model_retainer import OnPause, RetainerKind, Unused
 from escrow.rules_funding import moved_on
 from escrow.rules_refund import NewId
 from escrow.rules_retainer import Case
+from escrow.rules_retainer_period import is_over
 
 
 class Share(NamedTuple):
@@ -24,6 +27,50 @@ class Share(NamedTuple):
     rolled_minor: int
     back_minor: int
     expires_no: int
+
+
+def divided(case: Case) -> list[Share]:
+    """Whose what is left of each lot is, oldest expiry first.
+
+    Days of a pause that nobody pays for are the client's first, from what expires last.
+    """
+    terms, number = case.retainer.terms, case.period.number
+    expiries = {each.seq: each.expires_no for each in case.carried}
+    own = number + terms.roll_periods
+    parts = [part for part in remaining(case.deal.slot, case.deal.lots) if part.amount_minor]
+    parts.sort(key=lambda part: (expiries.get(part.lot.seq, own), part.lot.seq))
+    unpaid = taken_last([part.amount_minor for part in parts], _not_owed(case))
+    chunks = [
+        Chunk(part.amount_minor - less, expiries.get(part.lot.seq, own))
+        for part, less in zip(parts, unpaid, strict=True)
+    ]
+    is_rolling = terms.unused is Unused.ROLL and not is_over(case.after)
+    cap = terms.roll_cap_minor if is_rolling else 0
+    kept = carry(chunks, number=number, cap_minor=cap)
+    rest = terms.rest if terms.unused is Unused.ROLL else terms.unused
+    if terms.kind is RetainerKind.ACCESS_FEE:
+        rest = Unused.TO_PAYEE
+    return [
+        Share(
+            part,
+            rolled,
+            less + (chunk.amount_minor - rolled if rest is Unused.TO_CLIENT else 0),
+            chunk.expires_no,
+        )
+        for part, rolled, less, chunk in zip(parts, kept, unpaid, chunks, strict=True)
+    ]
+
+
+def _not_owed(case: Case) -> int:
+    """What days of a pause take from the period's amount, where pauses are pro-rated."""
+    period, terms = case.period, case.retainer.terms
+    if terms.on_pause is not OnPause.PRORATE or not period.paused_days:
+        return 0
+    found = Span(period.first_on, period.next_on, period.starts_at, period.ends_at)
+    owed = earned_by_time(
+        terms.amount_minor, found, period.ends_at, terms.zone, paused_days=period.paused_days
+    )
+    return terms.amount_minor - owed
 
 
 def to_wallet(

@@ -24,6 +24,7 @@ from escrow.ways import (
     DRAWDOWN_WAYS,
     ENTRY_WAYS,
     FUNDING_WAYS,
+    PERIOD_WAYS,
     RELEASE_WAYS,
     RETAINER_WAYS,
     WEEK_WAYS,
@@ -71,7 +72,7 @@ SUBJECTS: Final[Mapping[str, Subject]] = MappingProxyType(
         "week": Subject(WEEKS, store_hourly.find_weeks, WEEK_WAYS),
         "time_entry": Subject(ENTRIES, store_hourly.find_entries, ENTRY_WAYS),
         "retainer": Subject(RETAINERS, store_retainer.find_retainers, RETAINER_WAYS),
-        "period": Subject(PERIODS, store_retainer.find_periods),
+        "period": Subject(PERIODS, store_retainer.find_periods, PERIOD_WAYS),
         "drawdown": Subject(DRAWDOWNS, store_retainer.find_drawdowns, DRAWDOWN_WAYS, _of_period),
     }
 )

@@ -5,6 +5,7 @@ way contracts, slots and periods are locked in order, then all is decided, poste
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -12,8 +13,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import rules_retainer, store, store_retainer
+from escrow import (
+    rules_retainer,
+    rules_retainer_terms,
+    store,
+    store_hourly,
+    store_retainer,
+)
 from escrow import rules_retainer_draw as draws
+from escrow import rules_retainer_over as over
+from escrow import service_retainer_locks as locks
 from escrow.model import Contract
 from escrow.model_retainer import (
     Draw,
@@ -21,6 +30,7 @@ from escrow.model_retainer import (
     DrawdownCommand,
     Moves,
     OfferRetainer,
+    Overage,
     PeriodState,
     Retainer,
     RetainerCommand,
@@ -29,17 +39,25 @@ from escrow.model_retainer import (
 from escrow.refusals import IdTaken, UnknownContract, UnknownParty
 from escrow.refusals_retainer import UnknownDrawdown, UnknownPeriod, UnknownRetainer
 from escrow.rules_retainer import Case
+from escrow.rules_retainer_hours import check_apart
 from escrow.rules_retainer_settle import cancel
-from escrow.service_retainer_batch import act_all, lock_cases, lock_contracts
+from escrow.service_retainer_batch import act_all, lock_cases
 from escrow.service_waves import in_waves
 from kernel.commands import Command, Outcome
 from kernel.ids import new_id
+from kernel.principals import SYSTEM
 from ledger import parties
 
 C = TypeVar("C", bound=Command)
 
 _CANCELLABLE = frozenset(
-    {PeriodState.SCHEDULED, PeriodState.FUNDING, PeriodState.FUNDED, PeriodState.ACTIVE}
+    {
+        PeriodState.SCHEDULED,
+        PeriodState.FUNDING,
+        PeriodState.FUNDED,
+        PeriodState.ACTIVE,
+        PeriodState.PAUSED,
+    }
 )
 
 
@@ -47,6 +65,7 @@ def offer_retainer(
     connection: Connection, commands: Sequence[OfferRetainer], *, at: datetime
 ) -> list[Outcome]:
     """Offer retainers, under a contract or with a new one; by either party."""
+    locks.lock_ahead(connection, [command.contract_id for command in commands])
     return [
         act(connection, command, lambda c: _offer(connection, c, at), at=at) for command in commands
     ]
@@ -59,9 +78,10 @@ def accept_retainer(
 
     def decide(command: RetainerCommand) -> Moves:
         retainer, contract = lock_ground(connection, command.retainer_id)
-        seq = len(store.find_contract_slots(connection, [contract.id])) + 1
+        seq = locks.next_seq(connection, contract.id)
         return rules_retainer.accept(retainer, contract, command, at, slot_id=new_id(), seq=seq)
 
+    _lock_retainers(connection, commands)
     return [act(connection, command, decide, at=at) for command in commands]
 
 
@@ -72,45 +92,66 @@ def cancel_retainer(
 
     The running period is divided by what is earned (P31), what is not begun goes back whole.
     """
+    contracts = _lock_retainers(connection, commands)
+    locks.lock_accounts(connection, contracts)
     return [_cancel(connection, command, at) for command in commands]
 
 
 def draw_down(connection: Connection, commands: Sequence[Draw], *, at: datetime) -> list[Outcome]:
-    """Charge work against the running period; by the payee."""
-    found = store_retainer.find_periods(connection, [command.period_id for command in commands])
-    contracts = {each.id: each.contract_id for each in found}
+    """Charge work against the running period; by the payee.
+
+    No hour may have been billed before, by any term of the payee's.
+    """
+    known = locks.contracts_of_periods(connection, [command.period_id for command in commands])
+    found = store.find_contracts(connection, sorted(set(known.values())))
+    payees = {each.id: each.payee_id for each in found}
+    store_hourly.lock_payees(connection, payees.values())
+    locks.lock_ahead(connection, payees)
 
     def wave(some: Sequence[Draw]) -> list[Outcome]:
-        known = [each.period_id for each in some if each.period_id in contracts]
-        cases = lock_cases(connection, known)
-        taken = store_retainer.list_taken(connection, [each.drawdown_id for each in some])
-        return act_all(connection, [partial(_draw, cases, taken, each, at) for each in some], at=at)
+        cases = lock_cases(connection, [c.period_id for c in some if c.period_id in known])
+        ids = [each for c in some for each in (c.drawdown_id, c.over_id) if each is not None]
+        taken = store_retainer.list_taken(connection, ids)
+        steps = [partial(_draw, connection, cases, taken, each, at) for each in some]
+        return act_all(connection, steps, at=at)
 
-    return in_waves(commands, lambda c: contracts.get(c.period_id, c.period_id), wave)
+    def subject(command: Draw) -> UUID:
+        """Hours of one payee are looked at one after the other, whatever the contract."""
+        contract_id = known.get(command.period_id)
+        return command.period_id if contract_id is None else payees[contract_id]
+
+    return in_waves(commands, subject, wave)
 
 
 def approve_drawdown(
     connection: Connection, commands: Sequence[DrawdownCommand], *, at: datetime
 ) -> list[Outcome]:
-    """Pay for what was drawn (P10); by the client."""
-    return _on_drawdowns(
-        connection,
-        commands,
-        lambda case, drawdown, c: draws.approve(case, drawdown, c, at, new_id()),
-        at=at,
-    )
+    """Pay for what was drawn (P10), or be charged for what exceeds the period; by the client."""
+
+    def decide(case: Case, drawdown: Drawdown, command: DrawdownCommand) -> Moves:
+        if drawdown.exceeds:
+            return _bill(connection, case, drawdown, command, at)
+        return draws.approve(case, drawdown, command, at, new_id())
+
+    return _on_drawdowns(connection, commands, decide, at=at)
 
 
 def end_review(
     connection: Connection, commands: Sequence[DrawdownCommand], *, at: datetime
 ) -> list[Outcome]:
-    """Pay for what nobody spoke against; by the engine (P10)."""
-    return _on_drawdowns(
-        connection,
-        commands,
-        lambda case, drawdown, c: draws.review_ends(case, drawdown, c, at, new_id()),
-        at=at,
-    )
+    """Pay for what nobody spoke against; by the engine (P10).
+
+    What exceeds the period is charged, or has lapsed: as the terms say.
+    """
+
+    def decide(case: Case, drawdown: Drawdown, command: DrawdownCommand) -> Moves:
+        if not drawdown.exceeds:
+            return draws.review_ends(case, drawdown, command, at, new_id())
+        if case.retainer.terms.overage is Overage.BILL:
+            return _bill(connection, case, drawdown, command, at)
+        return over.lapse(case, drawdown, command, at)
+
+    return _on_drawdowns(connection, commands, decide, at=at)
 
 
 def reject_drawdown(
@@ -134,6 +175,27 @@ def withdraw_drawdown(
     )
 
 
+def wind_up(connection: Connection, retainer_id: UUID, *, at: datetime) -> Outcome:
+    """End a retainer without notice, because both signed that or an operator decided it.
+
+    What stands in the way (a drawdown that waits, a hold) is waited for: the engine tries again
+    each day.
+    """
+    command = RetainerCommand(actor=SYSTEM, retainer_id=retainer_id)
+
+    def notice(given: RetainerCommand) -> Moves:
+        retainer, contract = lock_ground(connection, retainer_id)
+        if retainer.state is RetainerState.OFFERED:
+            return rules_retainer.decline(retainer, contract, given, at)
+        return rules_retainer.give_notice(retainer, contract, given, at)
+
+    noticed = act(connection, command, notice, at=at)
+    if not noticed.is_done or noticed.facts["state"] == RetainerState.ENDED:
+        return noticed
+    ended = _cancel(connection, command, at)
+    return ended if ended.is_done else noticed
+
+
 def act(
     connection: Connection, command: C, decide: Callable[[C], Moves], *, at: datetime
 ) -> Outcome:
@@ -146,17 +208,38 @@ def lock_ground(connection: Connection, retainer_id: UUID) -> tuple[Retainer, Co
     found = store_retainer.find_retainers(connection, [retainer_id])
     if not found:
         raise UnknownRetainer(retainer_id=str(retainer_id))
-    contract = _lock_contract(connection, found[0].contract_id)
+    contract = locks.lock_contracts(connection, [found[0].contract_id])[found[0].contract_id]
     return store_retainer.lock_retainer(connection, retainer_id), contract
 
 
 def lock_case(connection: Connection, period_id: UUID) -> Case:
-    """A period with its money and its neighbours, locked in order."""
+    """A period with its money and its neighbours, locked in order; its terms with its price."""
     return lock_cases(connection, [period_id])[period_id]
 
 
-def _lock_contract(connection: Connection, contract_id: UUID) -> Contract:
-    return lock_contracts(connection, [contract_id])[contract_id]
+def _lock_retainers(connection: Connection, commands: Sequence[RetainerCommand]) -> list[Contract]:
+    known = locks.contracts_of_retainers(connection, [each.retainer_id for each in commands])
+    return locks.lock_ahead(connection, known.values())
+
+
+def _taken(
+    connection: Connection, payee_id: UUID, hours: Sequence[tuple[datetime, datetime]]
+) -> list[tuple[datetime, datetime]]:
+    """What the payee has billed already near these hours."""
+    begin, end = min(hours)[0], max(ended_at for _, ended_at in hours)
+    known = store_hourly.list_spans(connection, payee_id, begin=begin, end=end)
+    return [(started_at, ended_at) for _, started_at, ended_at in known]
+
+
+def _bill(
+    connection: Connection,
+    case: Case,
+    drawdown: Drawdown,
+    command: DrawdownCommand,
+    at: datetime,
+) -> Moves:
+    seq = locks.next_seq(connection, case.contract.id)
+    return over.bill(case, drawdown, command, at, slot_id=new_id(), seq=seq)
 
 
 def _offer(connection: Connection, command: OfferRetainer, at: datetime) -> Moves:
@@ -167,8 +250,8 @@ def _offer(connection: Connection, command: OfferRetainer, at: datetime) -> Move
     if command.new is None:
         if not known:
             raise UnknownContract(contract_id=str(command.contract_id))
-        contract = _lock_contract(connection, command.contract_id)
-        return rules_retainer.offer(contract, command, at)
+        contract = locks.lock_contracts(connection, [command.contract_id])[command.contract_id]
+        return rules_retainer_terms.offer(contract, command, at)
     if known:
         raise IdTaken(id=str(command.contract_id))
     sides = {command.new.client_id, command.new.payee_id}
@@ -176,8 +259,8 @@ def _offer(connection: Connection, command: OfferRetainer, at: datetime) -> Move
     for party_id in sorted(sides):
         if party_id not in present:
             raise UnknownParty(party_id=str(party_id))
-    contract = rules_retainer.new_contract(command.new, command, at)
-    return rules_retainer.offer(contract, command, at)
+    contract = rules_retainer_terms.new_contract(command.new, command, at)
+    return rules_retainer_terms.offer(contract, command, at)
 
 
 def _cancel(connection: Connection, command: RetainerCommand, at: datetime) -> Outcome:
@@ -225,8 +308,8 @@ def _on_drawdowns(
 ) -> list[Outcome]:
     found = store_retainer.find_drawdowns(connection, [c.drawdown_id for c in commands])
     period_of = {each.id: each.period_id for each in found}
-    periods = store_retainer.find_periods(connection, sorted(set(period_of.values())))
-    contracts = {each.id: each.contract_id for each in periods}
+    contracts = locks.contracts_of_periods(connection, sorted(set(period_of.values())))
+    locks.lock_ahead(connection, contracts.values())
 
     def choose(cases: Mapping[UUID, Case], command: DrawdownCommand) -> Moves:
         if command.drawdown_id not in period_of:
@@ -248,9 +331,19 @@ def _on_drawdowns(
     return in_waves(commands, subject, wave)
 
 
-def _draw(cases: Mapping[UUID, Case], taken: set[UUID], command: Draw, at: datetime) -> Moves:
-    if command.period_id not in cases:
+def _draw(
+    connection: Connection,
+    cases: Mapping[UUID, Case],
+    taken: set[UUID],
+    command: Draw,
+    at: datetime,
+) -> Moves:
+    case = cases.get(command.period_id)
+    if case is None:
         raise UnknownPeriod(period_id=str(command.period_id))
-    if command.drawdown_id in taken:
+    if {command.drawdown_id, command.over_id} & taken:
         raise IdTaken(id=str(command.drawdown_id))
-    return draws.draw(cases[command.period_id], command, at)
+    moves = draws.draw(case, replace(command, over_id=command.over_id or new_id()), at)
+    if command.hours:
+        check_apart([*command.hours, *_taken(connection, case.contract.payee_id, command.hours)])
+    return moves

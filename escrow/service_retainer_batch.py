@@ -7,14 +7,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import store, store_retainer
+from escrow import store_hybrid, store_retainer
 from escrow.machine_slot import WORKING
-from escrow.model import Contract, Plan
-from escrow.model_retainer import Moves
+from escrow.model import Plan
+from escrow.model_hybrid import Price
+from escrow.model_retainer import Moves, Period
 from escrow.refusals_retainer import UnknownPeriod
-from escrow.rules_retainer import Case
-from escrow.service_batch import run, share_people
+from escrow.rules_retainer import Case, neighbours, priced
+from escrow.service_batch import run
 from escrow.service_refund import lock_with_lots
+from escrow.service_retainer_locks import lock_contracts
 from kernel.commands import Command, Outcome
 from kernel.principals import SYSTEM
 
@@ -59,45 +61,57 @@ def lock_cases(connection: Connection, period_ids: Iterable[UUID]) -> dict[UUID,
     contracts = lock_contracts(connection, {each.contract_id for each in found.values()})
     retainer_ids = sorted({each.retainer_id for each in found.values()})
     retainers = {each.id: each for each in store_retainer.lock_retainers(connection, retainer_ids)}
-    numbers = {
-        (each.retainer_id, each.number): each.id
-        for each in store_retainer.list_all_periods(connection, retainer_ids)
-    }
-    near = {
-        numbers[place]
-        for each in found.values()
-        for number in (each.number - 1, each.number, each.number + 1)
-        if (place := (each.retainer_id, number)) in numbers
-    }
-    deals, fundings = lock_with_lots(connection, sorted(near))
-    periods = {
-        (each.retainer_id, each.number): each
-        for each in store_retainer.lock_periods(connection, sorted(near))
-    }
+    near = _neighbours(connection, found.values())
+    wide = sorted({each for three in near.values() for each in three if each is not None})
+    deals, fundings = lock_with_lots(connection, wide)
+    periods = {each.id: each for each in store_retainer.lock_periods(connection, wide)}
+    prices = list_prices(connection, retainer_ids)
+    twice = store_hybrid.list_billing_hours_twice(connection, list(contracts))
     drawdowns = store_retainer.list_all_drawdowns(connection, wanted)
     carried = store_retainer.list_all_carried(connection, wanted)
     cases = {}
     for period_id, known in found.items():
-        place = (known.retainer_id, known.number)
-        after = periods.get((known.retainer_id, known.number + 1))
-        target = deals[after.id] if after else None
+        before_id, _, after_id = near[period_id]
+        target = deals[after_id] if after_id else None
+        mine = retainers[known.retainer_id]
         cases[period_id] = Case(
-            retainers[known.retainer_id],
+            priced(mine, prices.get(mine.id, ()), known.number),
             contracts[known.contract_id],
-            periods[place],
+            periods[period_id],
             deals[period_id],
             fundings,
             drawdowns=tuple(drawdowns.get(period_id, ())),
             carried=tuple(carried.get(period_id, ())),
-            before=periods.get((known.retainer_id, known.number - 1)),
-            after=after,
+            before=periods[before_id] if before_id else None,
+            after=periods[after_id] if after_id else None,
             target=target if target and target.slot.state in WORKING else None,
+            bills_hours_beside=known.contract_id in twice,
         )
     return cases
 
 
-def lock_contracts(connection: Connection, contract_ids: Iterable[UUID]) -> dict[UUID, Contract]:
-    """Contracts, locked after their parties."""
-    wanted = sorted(contract_ids)
-    share_people(connection, store.find_contracts(connection, wanted))
-    return {each.id: each for each in store.lock_contracts(connection, wanted)}
+def list_prices(
+    connection: Connection, retainer_ids: Sequence[UUID]
+) -> dict[UUID, list[tuple[int, Price]]]:
+    """By retainer (first period, price) of every signed change, as they count."""
+    found: dict[UUID, list[tuple[int, Price]]] = {}
+    for each in store_hybrid.list_changes(connection, retainer_ids):
+        price = Price(each.amount_minor or 0, each.hourly_minor or 0, each.quota or 0)
+        found.setdefault(each.term_id, []).append((each.from_no or 1, price))
+    return found
+
+
+def _neighbours(
+    connection: Connection, periods: Iterable[Period]
+) -> dict[UUID, tuple[UUID | None, UUID, UUID | None]]:
+    """By period the one before, itself, and the one after."""
+    known = list(periods)
+    by_retainer: dict[UUID, list[Period]] = {}
+    ids = sorted({each.retainer_id for each in known})
+    for each in store_retainer.list_all_periods(connection, ids):
+        by_retainer.setdefault(each.retainer_id, []).append(each)
+    found = {}
+    for each in known:
+        before, after = neighbours(by_retainer[each.retainer_id], each)
+        found[each.id] = (before.id if before else None, each.id, after.id if after else None)
+    return found

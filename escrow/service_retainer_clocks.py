@@ -1,6 +1,7 @@
 """What the clocks of retainers set off: charges, retries, starts, ends, reviews, notices over."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -10,10 +11,15 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from escrow import rules_retainer, rules_retainer_period, store, store_retainer
+from escrow import rules_retainer_over as over
+from escrow import service_retainer_locks as locks
+from escrow.commands import FundingCommand
 from escrow.machine import Timer
+from escrow.machine_slot import WORKING
 from escrow.model import ContractState, SlotState
 from escrow.model_retainer import (
     DrawdownCommand,
+    DrawdownState,
     Moves,
     PeriodState,
     RetainerCommand,
@@ -22,8 +28,11 @@ from escrow.model_retainer import (
 from escrow.rules_retainer import Case
 from escrow.rules_retainer_period import is_over
 from escrow.rules_retainer_settle import cancel, settle
+from escrow.service_funding import expire_funding
+from escrow.service_refund import lock_with_lots
 from escrow.service_retainer import cancel_retainer, end_review
-from escrow.service_retainer_batch import act_all, lock_cases, lock_contracts
+from escrow.service_retainer_batch import act_all, list_prices, lock_cases
+from escrow.service_retainer_locks import id_of
 from escrow.service_waves import split_in_waves
 from kernel import timers
 from kernel.commands import Command
@@ -37,56 +46,116 @@ _MOST_CHARGES: Final = len(rules_retainer_period.RETRY_DAYS)
 
 
 def ring_period(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
-    """Clocks of periods, in due order; those whose slot another transaction holds wait.
+    """Clocks of periods, in due order; those whose contract another transaction holds wait.
 
     What rings for different contracts is served together. Contracts are locked before slots, as
     every step of a retainer does.
     """
-    parents = store.find_parents(connection, [_id(each) for each in due])
-    lock_contracts(connection, {contract_id for _, contract_id, _, _ in parents})
-    free = store.lock_slots(connection, [_id(each) for each in due], skip_locked=True)
-    contracts = {slot.id: slot.contract_id for slot in free}
-    claimed = sorted(timers.claim(connection, [each for each in due if _id(each) in contracts]))
+    contracts = locks.contracts_of_periods(connection, map(id_of, due))
+    claimed = locks.claim(connection, due, contracts)
     again = []
-    for wave in split_in_waves(claimed, lambda each: contracts[_id(each)]):
+    for wave in split_in_waves(claimed, lambda each: contracts[id_of(each)]):
         for kind, ring in _RINGS.items():
             rung = [each for each in wave if each.kind == f"escrow.{kind}"]
-            waiting = ring(connection, [_id(each) for each in rung], at) if rung else set()
-            again += [each for each in rung if _id(each) in waiting]
+            waiting = ring(connection, [id_of(each) for each in rung], at) if rung else set()
+            again += [each for each in rung if id_of(each) in waiting]
     _again(connection, again, at)
     return len(claimed)
 
 
 def ring_drawdown(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     """Reviews that ran out in silence: the drawdown is paid, unless its period is over."""
-    drawdowns = store_retainer.find_drawdowns(connection, [_id(each) for each in due])
-    parents = store.find_parents(connection, [each.period_id for each in drawdowns])
-    lock_contracts(connection, {contract_id for _, contract_id, _, _ in parents})
-    periods = store_retainer.find_periods(connection, [each.period_id for each in drawdowns])
-    ended = {each.id for each in periods if is_over(each)}
-    over = {each.id for each in drawdowns if each.period_id in ended}
-    claimed = sorted(timers.claim(connection, due))
-    commands = [DrawdownCommand(actor=SYSTEM, drawdown_id=_id(each)) for each in claimed]
+    known = locks.contracts_of_drawdowns(connection, map(id_of, due))
+    claimed = locks.claim(connection, due, known)
+    ours = _in_state(connection, claimed, DrawdownState.SUBMITTED)
+    commands = [DrawdownCommand(actor=SYSTEM, drawdown_id=id_of(each)) for each in ours]
     outcomes = end_review(connection, commands, at=at)
-    refused = [each for each, o in zip(claimed, outcomes, strict=True) if not o.is_done]
-    _again(connection, [each for each in refused if _id(each) not in over], at)
+    refused = [each for each, o in zip(ours, outcomes, strict=True) if not o.is_done]
+    _again(connection, _of_open_periods(connection, refused), at)
     return len(claimed)
 
 
 def ring_retainer(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     """Notices that are over: the retainer ends."""
-    retainers = store_retainer.find_retainers(connection, [_id(each) for each in due])
-    lock_contracts(connection, {each.contract_id for each in retainers})
-    claimed = timers.claim(connection, due)
-    for timer in sorted(claimed):
-        command = RetainerCommand(actor=SYSTEM, retainer_id=_id(timer))
-        if not cancel_retainer(connection, [command], at=at)[0].is_done:
+    known = locks.contracts_of_retainers(connection, map(id_of, due))
+    claimed = locks.claim(connection, due, known)
+    for timer in claimed:
+        (retainer,) = store_retainer.find_retainers(connection, [id_of(timer)])
+        command = RetainerCommand(actor=SYSTEM, retainer_id=retainer.id)
+        runs_out = retainer.state is RetainerState.ENDING
+        if runs_out and not cancel_retainer(connection, [command], at=at)[0].is_done:
             _again(connection, [timer], at)
     return len(claimed)
 
 
+def ring_overage(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
+    """What exceeds a period: charged, charged again, paid to the payee, or given up."""
+    known = locks.contracts_of_drawdowns(connection, map(id_of, due))
+    claimed = locks.claim(connection, due, known)
+    for timer in _in_state(connection, claimed, DrawdownState.CHARGING):
+        if not _collect(connection, id_of(timer), at):
+            _again(connection, [timer], at)
+    return len(claimed)
+
+
+def _of_open_periods(connection: Connection, due: Sequence[DueTimer]) -> list[DueTimer]:
+    """Those of the drawdowns' timers whose period still holds money, or may."""
+    drawdowns = store_retainer.find_drawdowns(connection, [id_of(each) for each in due])
+    periods = store_retainer.find_periods(connection, [each.period_id for each in drawdowns])
+    lasting = {each.id for each in periods if not is_over(each)}
+    wanted = {each.id for each in drawdowns if each.period_id in lasting}
+    return [each for each in due if id_of(each) in wanted]
+
+
+def _in_state(
+    connection: Connection, claimed: Sequence[DueTimer], state: DrawdownState
+) -> list[DueTimer]:
+    """Those of the timers whose drawdown is in a state."""
+    found = store_retainer.find_drawdowns(connection, [id_of(each) for each in claimed])
+    wanted = {each.id for each in found if each.state is state}
+    return [each for each in claimed if id_of(each) in wanted]
+
+
+def _collect(connection: Connection, drawdown_id: UUID, at: datetime) -> bool:
+    """One step towards the money for what exceeds a period; False: look again in a day."""
+    case = _lock_over(connection, drawdown_id)
+    if case.deal.slot.state is SlotState.FUNDING:
+        _give_up_stale(connection, [case.deal.slot.id], at)
+        case = _lock_over(connection, drawdown_id)
+    is_last = case.drawdown.attempts >= _MOST_CHARGES
+    if case.deal.slot.state in WORKING:
+        steps = [lambda: over.pay(case, at, new_id())]
+    elif case.deal.slot.state is SlotState.FUNDING and not is_last:
+        steps = [lambda: over.note_charge(case, _COMMAND, at)]
+    elif case.deal.slot.state is SlotState.AWAITING_FUNDING and is_last:
+        steps = [lambda: over.give_up(case, _COMMAND, at)]
+    elif case.deal.slot.state is SlotState.AWAITING_FUNDING:
+        steps = [lambda: _charge_over(case, at), lambda: over.note_charge(case, _COMMAND, at)]
+    else:
+        return False
+    return any(act_all(connection, [step], at=at)[0].is_done for step in steps)
+
+
+def _charge_over(case: over.OverCase, at: datetime) -> Moves:
+    command = rules_retainer_period.charge_command(case.case, _COMMAND, new_id())
+    return over.charge(case, replace(command, slot_id=case.deal.slot.id), at)
+
+
+def _lock_over(connection: Connection, drawdown_id: UUID) -> over.OverCase:
+    """What exceeds a period, with the slot that it is charged to."""
+    (found,) = store_retainer.find_drawdowns(connection, [drawdown_id])
+    case = lock_cases(connection, [found.period_id])[found.period_id]
+    (drawdown,) = [each for each in case.drawdowns if each.id == drawdown_id]
+    assert drawdown.slot_id is not None
+    deals, _ = lock_with_lots(connection, [drawdown.slot_id])
+    return over.OverCase(case, drawdown, deals[drawdown.slot_id])
+
+
 def _open(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> set[UUID]:
-    """Three days ahead: charge these periods, and schedule the next ones."""
+    """Three days ahead: charge these periods, and schedule the next ones.
+
+    An ending contract, and a retainer whose notice is over by then, open no further period.
+    """
     cases = lock_cases(connection, period_ids)
     waiting = [c for c in cases.values() if c.period.state is PeriodState.SCHEDULED]
     paused = {c.period.id for c in waiting if c.contract.state is ContractState.PAUSED}
@@ -96,10 +165,12 @@ def _open(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> s
     _charge(connection, charged, at)
     lasting = [case for case in charged if case.after is None]
     slots = store_retainer.count_slots(connection, [case.contract.id for case in lasting])
+    prices = list_prices(connection, [case.retainer.id for case in lasting])
 
     def schedule(case: Case) -> Moves:
+        mine = prices.get(case.retainer.id, ())
         return rules_retainer.schedule(
-            case.retainer,
+            rules_retainer.priced(case.retainer, mine, case.period.number + 1),
             case.contract,
             case.period.number + 1,
             _COMMAND,
@@ -123,7 +194,11 @@ def _is_ending(case: Case) -> bool:
 def _retry(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> set[UUID]:
     """Charge again, three times; then the grace is over. Money on its way is waited for."""
     cases = lock_cases(connection, period_ids)
-    unpaid = [c for c in cases.values() if c.period.state is PeriodState.FUNDING]
+    waiting = [c for c in cases.values() if c.period.state is PeriodState.FUNDING]
+    paused = {c.period.id for c in waiting if c.contract.state is ContractState.PAUSED}
+    _give_up_stale(connection, [c.period.id for c in waiting if c.period.id not in paused], at)
+    cases = lock_cases(connection, [c.period.id for c in waiting if c.period.id not in paused])
+    unpaid = list(cases.values())
     last = {c.period.id for c in unpaid if c.period.attempts >= _MOST_CHARGES}
     under_way = {c.period.id for c in unpaid if c.deal.slot.state is SlotState.FUNDING}
     noted = [c for c in unpaid if c.period.id in under_way - last]
@@ -139,7 +214,7 @@ def _retry(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> 
         lambda case: rules_retainer_period.lapse(case, case.contract, _COMMAND, at),
         at,
     )
-    return refused | (under_way & last)
+    return refused | paused | (under_way & last)
 
 
 def _start(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> set[UUID]:
@@ -165,6 +240,17 @@ def _close(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> 
         cases = lock_cases(connection, period_ids)
     closing = [c for c in cases.values() if c.period.state is PeriodState.CLOSING]
     return _step(connection, closing, lambda case: settle(case, _COMMAND, at, new_id), at)
+
+
+def _give_up_stale(connection: Connection, slot_ids: Sequence[UUID], at: datetime) -> None:
+    """Payments that nobody will complete any more make room for the next charge."""
+    open_ids = store_retainer.find_open_fundings(connection, slot_ids)
+    stale = [
+        FundingCommand(actor=SYSTEM, funding_id=each.id)
+        for each in store.find_fundings(connection, open_ids)
+        if rules_retainer_period.is_stale(each, at)
+    ]
+    expire_funding(connection, stale, at=at)
 
 
 def _charge(connection: Connection, cases: Sequence[Case], at: datetime) -> None:
@@ -195,10 +281,6 @@ def _again(connection: Connection, due: Sequence[DueTimer], at: datetime) -> Non
     )
 
 
-def _id(timer: DueTimer) -> UUID:
-    return UUID(timer.subject.partition(":")[2])
-
-
 _RINGS: Final = MappingProxyType(
     {
         Timer.PERIOD_OPEN: _open,
@@ -212,6 +294,7 @@ RETAINER_HANDLERS: Final = MappingProxyType(
     {
         **{f"escrow.{timer}": ring_period for timer in _RINGS},
         f"escrow.{Timer.DRAWDOWN_REVIEW}": ring_drawdown,
+        f"escrow.{Timer.OVERAGE_CHARGE}": ring_overage,
         f"escrow.{Timer.RETAINER_ENDS}": ring_retainer,
     }
 )

@@ -1,16 +1,17 @@
 """How a period follows its slot: money came in, or the slot was closed by another way."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from escrow import store_retainer
 from escrow.machine import Timer, Trigger
-from escrow.machine_retainer import PERIODS
+from escrow.machine_retainer import DRAWDOWNS, PERIODS
 from escrow.machine_slot import HOLDING
 from escrow.model import Alarm, Plan, Role, Slot, SlotState
-from escrow.model_retainer import Moves, Period, PeriodState
+from escrow.model_retainer import Drawdown, DrawdownState, Moves, Period, PeriodState
 from escrow.rules import step
 from escrow.rules_deal import event
 from escrow.rules_retainer import period_subject
@@ -46,6 +47,8 @@ def follow_slots(
         followed.append(period)
         if after.state is PeriodState.FUNDED and at >= period.starts_at:
             begun.append(after)
+    for drawdown in store_retainer.find_over(connection, list(changed)):
+        steps += _follow_over(connection, drawdown, changed[drawdown.slot_id or drawdown.id], at)
     _write(connection, steps)
     _write(connection, [begin(each, _COMMAND, at) for each in begun])
     _wake_neighbours(connection, followed, at)
@@ -63,6 +66,32 @@ def _follow(period: Period, trigger: Trigger, at: datetime) -> tuple[Period, Mov
         plan=Plan(drafts=(draft,), alarms=alarms, cancelled=stops(period, row)),
         moved_periods=((period, after),),
     )
+
+
+def _follow_over(
+    connection: Connection, drawdown: Drawdown, slot: Slot, at: datetime
+) -> list[Moves]:
+    """What exceeds a period: its money came, or its slot was closed by another way."""
+    if drawdown.state is not DrawdownState.CHARGING:
+        return []
+    subject = f"drawdown:{drawdown.id}"
+    if slot.state in HOLDING:
+        kind = f"escrow.{Timer.OVERAGE_CHARGE}"
+        timers.arm(connection, [Arm(subject, kind, at, drawdown.attempts)])
+    if slot.state not in _CLOSED:
+        return []
+    row, _ = step(DRAWDOWNS, drawdown.state, Trigger.SLOT_CLOSED, (Role.SYSTEM,))
+    after = replace(drawdown, state=DrawdownState(row.to), version=drawdown.version + 1)
+    detail = {"drawdown_id": str(drawdown.id), "slot_state": slot.state.value}
+    draft = event(
+        _COMMAND,
+        at,
+        kind="period.overage_settled",
+        subject=f"period:{drawdown.period_id}",
+        detail=detail,
+    )
+    plan = Plan(drafts=(draft,), cancelled=((subject, Timer.OVERAGE_CHARGE),))
+    return [Moves(plan=plan, moved_drawdowns=((drawdown, after),))]
 
 
 def _trigger(period: Period, slot: Slot) -> Trigger | None:

@@ -245,9 +245,12 @@ def share_contracts(connection: Connection, contract_ids: Sequence[UUID]) -> lis
     return _read(connection, _select(CONTRACT, "id", "FOR SHARE"), contract_ids, _contract)
 
 
-def lock_contracts(connection: Connection, contract_ids: Sequence[UUID]) -> list[Contract]:
-    """Lock contracts that shall change."""
-    return _read(connection, _select(CONTRACT, "id", _LOCK), contract_ids, _contract)
+def lock_contracts(
+    connection: Connection, contract_ids: Sequence[UUID], *, skip_locked: bool = False
+) -> list[Contract]:
+    """Lock contracts that shall change; others' are left out where asked."""
+    lock = f"{_LOCK} SKIP LOCKED" if skip_locked else _LOCK
+    return _read(connection, _select(CONTRACT, "id", lock), contract_ids, _contract)
 
 
 def lock_slots(

@@ -84,6 +84,10 @@ _LIST_SPANS: Final = """
 SELECT id, started_at, ended_at FROM time_entry
 WHERE state <> 'deleted' AND uuid_range(payee_id, payee_id, '[]') && uuid_range(%s, %s, '[]')
     AND tstzrange(started_at, ended_at, '[)') && tstzrange(%s, %s, '[)')
+UNION ALL
+SELECT drawdown_id, started_at, ended_at FROM drawdown_time
+WHERE NOT is_void AND uuid_range(payee_id, payee_id, '[]') && uuid_range(%s, %s, '[]')
+    AND tstzrange(started_at, ended_at, '[)') && tstzrange(%s, %s, '[)')
 ORDER BY started_at
 """
 
@@ -299,8 +303,9 @@ def lock_late(connection: Connection, term_ids: Iterable[UUID]) -> list[TimeEntr
 def list_spans(
     connection: Connection, payee_id: UUID, *, begin: datetime, end: datetime
 ) -> list[tuple[UUID, datetime, datetime]]:
-    """(entry, start, end) of the payee's hours under any term that touch an interval."""
-    rows = connection.exec_driver_sql(_LIST_SPANS, (payee_id, payee_id, begin, end))
+    """(entry or drawdown, start, end) of the payee's hours under any term near an interval."""
+    given = (payee_id, payee_id, begin, end)
+    rows = connection.exec_driver_sql(_LIST_SPANS, (*given, *given))
     return [(row[0], row[1], row[2]) for row in rows]
 
 

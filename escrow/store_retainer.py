@@ -15,6 +15,7 @@ from escrow.model_retainer import (
     DrawdownState,
     Every,
     Moves,
+    OnPause,
     Overage,
     Period,
     PeriodState,
@@ -23,6 +24,7 @@ from escrow.model_retainer import (
     RetainerState,
     RetainerTerms,
     Unused,
+    Worked,
 )
 from kernel.database import driver
 from kernel.errors import Broken
@@ -31,6 +33,7 @@ _TERMS: Final = tuple(field.name for field in fields(RetainerTerms))
 _OF_RETAINER: Final = tuple(f.name for f in fields(Retainer) if f.name != "terms")
 _OF_PERIOD: Final = tuple(field.name for field in fields(Period))
 _OF_DRAWDOWN: Final = tuple(field.name for field in fields(Drawdown))
+_OF_WORKED: Final = tuple(field.name for field in fields(Worked))
 
 _ENUMS: Final[Mapping[str, type[StrEnum]]] = {
     "kind": RetainerKind,
@@ -38,12 +41,20 @@ _ENUMS: Final[Mapping[str, type[StrEnum]]] = {
     "unused": Unused,
     "rest": Unused,
     "overage": Overage,
+    "on_pause": OnPause,
     "method": Method,
 }
 
 _ADD_TERM: Final = """
 INSERT INTO term (id, contract_id, kind, title, created_at) VALUES (%s, %s, 'retainer', '', %s)
 """
+
+_FIND_OPEN_FUNDINGS: Final = """
+SELECT id FROM funding
+WHERE slot_id = ANY (%s) AND state IN ('created', 'requires_action', 'processing', 'unknown')
+"""
+
+_VOID: Final = "UPDATE drawdown_time SET is_void = true WHERE drawdown_id = ANY (%s)"
 
 _LOCK: Final = "FOR NO KEY UPDATE"
 
@@ -113,6 +124,17 @@ def list_all_drawdowns(
     return found
 
 
+def find_over(connection: Connection, slot_ids: Sequence[UUID]) -> list[Drawdown]:
+    """What exceeded a period, by the slot that it was charged to; the slot's lock covers it."""
+    return [_drawdown(row) for row in _select(connection, _DRAWDOWN, "slot_id", slot_ids)]
+
+
+def list_worked(connection: Connection, drawdown_ids: Sequence[UUID]) -> list[Worked]:
+    """The hours of drawdowns, in order."""
+    rows = _select(connection, _WORKED, "drawdown_id", drawdown_ids, order="drawdown_id, seq")
+    return [Worked(*row) for row in rows]
+
+
 def list_carried(connection: Connection, slot_id: UUID) -> tuple[Carried, ...]:
     """What was rolled into a period's slot, with its expiry."""
     columns = ("slot_id", "seq", "expires_no")
@@ -128,6 +150,12 @@ def list_all_carried(connection: Connection, slot_ids: Sequence[UUID]) -> dict[U
     for row in rows:
         found.setdefault(row[0], []).append(Carried(*row))
     return found
+
+
+def find_open_fundings(connection: Connection, slot_ids: Sequence[UUID]) -> list[UUID]:
+    """The payments of slots that may still come."""
+    rows = driver(connection).execute(_FIND_OPEN_FUNDINGS, (list(slot_ids),)).fetchall()
+    return [row[0] for row in rows]
 
 
 def count_slots(connection: Connection, contract_ids: Sequence[UUID]) -> dict[UUID, int]:
@@ -161,20 +189,32 @@ def save_all(connection: Connection, some: Sequence[Moves]) -> None:
     _add(connection, _PERIOD, [_cells(p, _OF_PERIOD) for moves in some for p in moves.periods])
     drawdowns = [_cells(each, _OF_DRAWDOWN) for moves in some for each in moves.drawdowns]
     _add(connection, _DRAWDOWN, drawdowns)
+    worked = [_cells(each, _OF_WORKED) for moves in some for each in moves.worked]
+    _add(connection, _WORKED, worked)
     carried = [(lot.slot_id, lot.seq, lot.expires_no) for moves in some for lot in moves.carried]
     _add(connection, ("carried_lot", ("slot_id", "seq", "expires_no")), carried)
     _save(connection, "retainer", _RETAINER_CHANGES, [m.moved_retainers for m in some])
     _save(connection, "retainer_period", _PERIOD_CHANGES, [m.moved_periods for m in some])
     _save(connection, "drawdown", _DRAWDOWN_CHANGES, [m.moved_drawdowns for m in some])
+    voided = [each for moves in some for each in moves.voided]
+    if voided:
+        driver(connection).execute(_VOID, (voided,))
 
 
 _Source = tuple[str, tuple[str, ...]]
 _RETAINER: Final[_Source] = ("retainer", (*_OF_RETAINER, *_TERMS))
 _PERIOD: Final[_Source] = ("retainer_period", _OF_PERIOD)
 _DRAWDOWN: Final[_Source] = ("drawdown", _OF_DRAWDOWN)
-_RETAINER_CHANGES: Final = ("state", "version", "accepted_at", "cancel_asked_by", "ends_at")
-_PERIOD_CHANGES: Final = ("state", "version", "attempts", "opened_at")
-_DRAWDOWN_CHANGES: Final = ("state", "version", "release_id")
+_WORKED: Final[_Source] = ("drawdown_time", _OF_WORKED)
+_RETAINER_CHANGES: Final = (
+    *("state", "version", "accepted_at", "cancel_asked_by", "ends_at", "pause_asked_by"),
+    "shift_days",
+)
+_PERIOD_CHANGES: Final = (
+    *("state", "version", "attempts", "opened_at", "first_on", "next_on", "starts_at"),
+    *("ends_at", "paused_at", "paused_days"),
+)
+_DRAWDOWN_CHANGES: Final = ("state", "version", "release_id", "slot_id", "attempts", "opened_at")
 
 
 def _cells(row: object, names: Sequence[str]) -> tuple[Any, ...]:
@@ -239,8 +279,8 @@ def _retainer(row: tuple[Any, ...]) -> Retainer:
     for name, kind in _ENUMS.items():
         terms[name] = kind(terms[name])
     own["proposed_by"], own["state"] = Role(own["proposed_by"]), RetainerState(own["state"])
-    if own["cancel_asked_by"]:
-        own["cancel_asked_by"] = Role(own["cancel_asked_by"])
+    for name in ("cancel_asked_by", "pause_asked_by"):
+        own[name] = Role(own[name]) if own[name] else None
     return Retainer(**own, terms=RetainerTerms(**terms))
 
 

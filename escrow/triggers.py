@@ -265,3 +265,4 @@ class Timer(StrEnum):
     PERIOD_CLOSE = "period_close"
     DRAWDOWN_REVIEW = "drawdown_review"
     RETAINER_ENDS = "retainer_ends"
+    OVERAGE_CHARGE = "overage_charge"

@@ -7,7 +7,14 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from escrow import service, service_claims, service_dispute, service_retainer, store_retainer
+from escrow import (
+    service,
+    service_claims,
+    service_dispute,
+    service_retainer,
+    service_retainer_pause,
+    store_retainer,
+)
 from escrow.commands import ContractCommand, FundingCommand, ReleaseCommand
 from escrow.commands_hourly import EditTime, EntryCommand, WeekCommand
 from escrow.machine import Trigger
@@ -67,6 +74,10 @@ def _edit(_connection: Connection, actor: Actor, entry: TimeEntry) -> Command:
 
 def _retainer(_connection: Connection, actor: Actor, retainer: Retainer) -> Command:
     return RetainerCommand(actor=actor, retainer_id=retainer.id)
+
+
+def _retainer_of(_connection: Connection, actor: Actor, period: Period) -> Command:
+    return RetainerCommand(actor=actor, retainer_id=period.retainer_id)
 
 
 def _drawdown(_connection: Connection, actor: Actor, drawdown: Drawdown) -> Command:
@@ -164,9 +175,37 @@ RETAINER_WAYS: Final[Mapping[Trigger, Way]] = {
     ),
 }
 
+PERIOD_WAYS: Final[Mapping[Trigger, Way]] = {
+    _T.PAUSE: Way(
+        service_retainer_pause.pause_retainer,
+        _retainer_of,
+        ("the other side's consent",),
+        applies=lambda _, period, __: period.state is PeriodState.ACTIVE,
+        is_half=lambda _: True,
+    ),
+    _T.RESUME: Way(
+        service_retainer_pause.resume_retainer,
+        _retainer_of,
+        applies=lambda _, period, __: period.state is PeriodState.PAUSED,
+    ),
+}
+
 DRAWDOWN_WAYS: Final[Mapping[Trigger, Way]] = {
-    _T.APPROVE: Way(service_retainer.approve_drawdown, _drawdown),
-    _T.REVIEW_ENDS: Way(service_retainer.end_review, _drawdown),
+    _T.APPROVE: Way(
+        service_retainer.approve_drawdown,
+        _drawdown,
+        applies=lambda _, drawdown, __: not drawdown.exceeds,
+    ),
+    _T.BILL: Way(
+        service_retainer.approve_drawdown,
+        _drawdown,
+        applies=lambda _, drawdown, __: drawdown.exceeds,
+    ),
+    _T.REVIEW_ENDS: Way(
+        service_retainer.end_review,
+        _drawdown,
+        applies=lambda _, drawdown, __: not drawdown.exceeds,
+    ),
     _T.REJECT: Way(service_retainer.reject_drawdown, _drawdown, _REASON),
     _T.WITHDRAW: Way(service_retainer.withdraw_drawdown, _drawdown),
 }

@@ -49,6 +49,7 @@ CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(
         "escrow.period_start": "The period begins.",
         "escrow.period_close": "The period ends: what was earned is released, the rest settled.",
         "escrow.drawdown_review": "What was drawn is paid to the payee.",
+        "escrow.overage_charge": "What exceeds the period is charged, and paid once that is there.",
         "escrow.retainer_ends": "The notice is over and the retainer ends.",
     }
 )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from escrow import service, timers
 from escrow.commands import SlotCommand
 from escrow.model_hourly import Source
-from escrow.model_retainer import Every, RetainerKind, RetainerTerms
+from escrow.model_retainer import Every, Overage, RetainerKind, RetainerTerms
 from kernel.principals import Actor
 from rails.model import RailOutcome
 from tests.escrow.scenes import Scene, of, scene
@@ -233,6 +233,64 @@ def drawdown_withdrawn(connection: Connection) -> Scene:
 
 
 @scene
+def retainer_asked_to_pause(connection: Connection) -> Scene:
+    lease = Lease(connection, ACCESS).agreed()
+    lease.until(date(2026, 4, 11))
+    assert lease.pause(lease.stage.client).is_done
+    return of(lease.stage)
+
+
+@scene
+def retainer_paused(connection: Connection) -> Scene:
+    lease = Lease(connection, ACCESS).agreed()
+    lease.until(date(2026, 4, 11))
+    lease.pause(lease.stage.client)
+    assert lease.pause(lease.stage.payee).is_done
+    return of(lease.stage)
+
+
+@scene
+def overage_drawn(connection: Connection) -> Scene:
+    return of(_exceeding(connection).stage)
+
+
+@scene
+def overage_billed(connection: Connection) -> Scene:
+    lease = _exceeding(connection)
+    assert lease.on_drawdown(
+        "approve_drawdown", lease.stage.client, drawdown_id=lease.over_id
+    ).is_done
+    return of(lease.stage)
+
+
+@scene
+def overage_lapsed(connection: Connection) -> Scene:
+    lease = _exceeding(connection)
+    lease.until(date(2026, 4, 20))
+    return of(lease.stage)
+
+
+@scene
+def overage_unpaid(connection: Connection) -> Scene:
+    lease = _exceeding(connection)
+    lease.on_drawdown("approve_drawdown", lease.stage.client, drawdown_id=lease.over_id)
+    lease.until(date(2026, 4, 20), pays=False)
+    return of(lease.stage)
+
+
+@scene
+def overage_given_back(connection: Connection) -> Scene:
+    lease = _exceeding(connection)
+    lease.on_drawdown("approve_drawdown", lease.stage.client, drawdown_id=lease.over_id)
+    _ring(lease, lease.stage.now)
+    lease.pay()
+    command = SlotCommand(actor=lease.stage.payee, slot_id=lease.over_slot())
+    (given,) = service.give_back(connection, [command], at=lease.stage.now)
+    assert given.is_done, given
+    return of(lease.stage)
+
+
+@scene
 def retainer_closing(connection: Connection) -> Scene:
     lease = Lease(connection, DRAWN).agreed()
     lease.until(date(2026, 4, 29))
@@ -268,6 +326,17 @@ def retainer_lapsed(connection: Connection) -> Scene:
     lease = Lease(connection, ACCESS).agreed()
     lease.until(date(2026, 5, 1), pays=False)
     return of(lease.stage)
+
+
+def _exceeding(connection: Connection) -> Lease:
+    """28 of 30 hours paid, and 4 more drawn: 2 of them exceed the period."""
+    terms = replace(DRAWN, overage=Overage.APPROVE)
+    lease = Lease(connection, terms).agreed()
+    lease.until(date(2026, 4, 11))
+    lease.draw(1, 28 * 60)
+    lease.on_drawdown("approve_drawdown", lease.stage.client)
+    assert lease.draw(1, 4 * 60).is_done
+    return lease
 
 
 def _advanced(connection: Connection) -> HourlyStage:

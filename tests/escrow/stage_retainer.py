@@ -6,7 +6,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import service, service_retainer, store, store_retainer, timers
+from escrow import (
+    service,
+    service_retainer,
+    service_retainer_pause,
+    store,
+    store_retainer,
+    timers,
+)
 from escrow.model import Terms
 from escrow.model_retainer import (
     Draw,
@@ -16,6 +23,7 @@ from escrow.model_retainer import (
     Period,
     Retainer,
     RetainerCommand,
+    RetainerKind,
     RetainerTerms,
 )
 from kernel import timers as clock_rows
@@ -39,7 +47,8 @@ class Lease:
     def __post_init__(self) -> None:
         self.stage = Stage(self.connection, terms=self.deal_terms, now=self.now)
         self.retainer_id = new_id()
-        self.drawdown_id = new_id()
+        self.drawdown_id = self.over_id = new_id()
+        self.worked_until = self.now
 
     @property
     def retainer(self) -> Retainer:
@@ -125,15 +134,42 @@ class Lease:
         return due[0] if due else None
 
     def draw(self, number: int, units: int, actor: Actor | None = None) -> Outcome:
-        self.drawdown_id = new_id()
+        """Draw pieces, or minutes: those right after the minutes that were drawn before."""
+        self.drawdown_id, self.over_id = new_id(), new_id()
+        is_hours = self.terms.kind is RetainerKind.HOURS_DRAWDOWN
+        period = self.period(number)
+        start = max(self.worked_until, period.starts_at)
+        end = start + timedelta(minutes=units)
         command = Draw(
             actor=actor or self.stage.payee,
-            period_id=self.period(number).id,
+            period_id=period.id,
             drawdown_id=self.drawdown_id,
-            units=units,
+            over_id=self.over_id,
+            units=0 if is_hours else units,
+            hours=((start, end),) if is_hours else (),
             message_ref="message:1",
         )
-        return service_retainer.draw_down(self.connection, [command], at=self.stage.now)[0]
+        (drawn,) = service_retainer.draw_down(self.connection, [command], at=self.stage.now)
+        if drawn.is_done:
+            self.worked_until = end
+        return drawn
+
+    def pause(self, actor: Actor) -> Outcome:
+        return self._on_pause("pause_retainer", actor)
+
+    def resume(self, actor: Actor) -> Outcome:
+        return self._on_pause("resume_retainer", actor)
+
+    def _on_pause(self, verb: str, actor: Actor) -> Outcome:
+        command = RetainerCommand(actor=actor, retainer_id=self.retainer_id)
+        run = getattr(service_retainer_pause, verb)
+        return run(self.connection, [command], at=self.stage.now)[0]  # type: ignore[no-any-return]
+
+    def over_slot(self) -> UUID:
+        """The slot that what exceeds the period is charged to."""
+        (found,) = store_retainer.find_drawdowns(self.connection, [self.over_id])
+        assert found.slot_id is not None
+        return found.slot_id
 
     def on_drawdown(
         self, verb: str, actor: Actor, *, reason: str = "", drawdown_id: UUID | None = None

@@ -27,9 +27,9 @@ BESIDE_THE_MACHINES: Final = {clocks.MAX_HOLD, clocks.RESERVE_RELEASE, clocks.CL
 
 NOT_TOLD_HERE: Final = {
     *(Timer.DISPUTE_EXECUTE, Timer.WEEK_AHEAD, Timer.WEEK_DEPOSIT, Timer.LINE_REPLY),
-    *(clocks.MAX_HOLD, clocks.RESERVE_RELEASE),
+    *(clocks.MAX_HOLD, clocks.RESERVE_RELEASE, Timer.OVERAGE_CHARGE),
 }
-"""Clocks that other tests set: those of tries again, of deposits, of lines, of rails."""
+"""Clocks that other tests set: of tries again, of deposits, of lines, of overage, of rails."""
 
 
 def test_every_clock_has_one_row_and_one_handler() -> None:

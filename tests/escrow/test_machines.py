@@ -13,6 +13,7 @@ from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Guard, Machin
 from escrow.machine_chargeback import CHARGEBACKS
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
+from escrow.machine_hybrid import TERM_AMENDMENTS
 from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
 from escrow.model import (
@@ -26,6 +27,7 @@ from escrow.model import (
 from escrow.model_chargeback import ChargebackState
 from escrow.model_claim import ClaimState
 from escrow.model_dispute import DisputeState
+from escrow.model_hybrid import OfferState
 from escrow.model_retainer import DrawdownState, PeriodState, RetainerState
 from escrow.refusals import NotYours, WrongState
 from escrow.rules import GUARDS, step
@@ -178,8 +180,9 @@ opened,awaiting_reply,negotiation,mediation withdraw_dispute client payee operat
 RETAINER_ROWS = """
 - offer_retainer client payee -> offered
 offered accept client payee -> running
-offered cancel client payee -> ended
-running give_notice client payee -> ending
+offered cancel client payee operator system -> ended
+running give_notice client payee system -> ending
+ending give_notice system -> =
 running cancel client payee operator -> ended
 ending cancel client payee operator system -> ended
 """
@@ -190,11 +193,13 @@ scheduled,funding start_funding system -> funding
 scheduled,funding fund system -> funded
 funding lapse system -> lapsed
 funded begin system -> active
+active pause client payee -> paused
+paused resume client payee operator -> active
 active close_period system -> closing
 closing settle system -> settled
-funded,active,closing slot_closed system -> settled
+funded,active,paused,closing slot_closed system -> settled
 scheduled,funding slot_closed system -> cancelled
-scheduled,funding,funded,active cancel client payee operator system -> cancelled
+scheduled,funding,funded,active,paused cancel client payee operator system -> cancelled
 """
 
 DRAWDOWN_ROWS = """
@@ -203,6 +208,19 @@ submitted approve client -> approved
 submitted review_ends system -> approved
 submitted reject client -> rejected
 submitted withdraw payee -> withdrawn
+submitted bill client system -> charging
+submitted lapse system -> lapsed
+charging start_funding system -> =
+charging release_earned system -> approved
+charging leave_unpaid system -> unpaid
+charging slot_closed system -> settled
+"""
+
+TERM_AMENDMENT_ROWS = """
+- propose client payee -> proposed
+proposed accept client payee -> signed
+proposed reject client payee -> rejected
+proposed withdraw client payee -> withdrawn
 """
 
 ASKED = "warning,closed"
@@ -272,6 +290,7 @@ MACHINES = [
     (RETAINERS, RetainerState, RETAINER_ROWS),
     (PERIODS, PeriodState, PERIOD_ROWS),
     (DRAWDOWNS, DrawdownState, DRAWDOWN_ROWS),
+    (TERM_AMENDMENTS, OfferState, TERM_AMENDMENT_ROWS),
     (CLAIMS, ClaimState, CLAIM_ROWS),
     (CHARGEBACKS, ChargebackState, CHARGEBACK_ROWS),
 ]
@@ -285,6 +304,7 @@ NAMES = [
     "retainer",
     "period",
     "drawdown",
+    "term_amendment",
     "claim",
     "chargeback",
 ]

@@ -10,6 +10,7 @@ from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import AT_ONCE as RESOLVED_AT_ONCE
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_hourly import ENTRIES, LINE_DISPUTES, RUNS, WEEKS
+from escrow.machine_hybrid import TERM_AMENDMENTS
 from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
 from tests.escrow.stage import Stage
@@ -24,6 +25,7 @@ MACHINES = {
     "retainer": RETAINERS,
     "retainer_period": PERIODS,
     "drawdown": DRAWDOWNS,
+    "term_amendment": TERM_AMENDMENTS,
     "work_week": WEEKS,
     "time_entry": ENTRIES,
     "time_run": RUNS,
