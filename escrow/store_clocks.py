@@ -92,6 +92,14 @@ _ASKS_PROOF: Final = """
 SELECT EXISTS (SELECT FROM clock_rule WHERE notice = 'required')
 """
 
+_ASKING: Final = """
+SELECT contract.id FROM contract
+WHERE contract.id = ANY (%s::uuid[]) AND 'required' = (
+    SELECT rule.notice FROM clock_rule AS rule WHERE rule.set_at <= contract.accepted_at
+    ORDER BY rule.rule_no DESC LIMIT 1
+)
+"""
+
 # Of a due clock: who has been silent, since when, and how long his time was.
 _SILENT: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -230,6 +238,11 @@ def list_notices(connection: Connection, subjects: Sequence[str]) -> list[Notice
 def asks_proof(connection: Connection) -> bool:
     """Whether the tenant ever required proof of notice."""
     return bool(connection.exec_driver_sql(_ASKS_PROOF).scalar_one())
+
+
+def list_asking(connection: Connection, contract_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the contracts whose clocks ring only after proof of notice."""
+    return set(connection.exec_driver_sql(_ASKING, (list(contract_ids),)).scalars())
 
 
 def list_untold(connection: Connection, kind: str, ids: Sequence[UUID]) -> list[Untold]:

@@ -42,6 +42,7 @@ from engine.api.problems import add_handlers
 from engine.api.reads_actions import ACTION_READS
 from engine.api.reads_books import BOOK_READS
 from engine.api.reads_claims import CLAIM_READS
+from engine.api.reads_clocks import CLOCK_READS
 from engine.api.reads_deals import DEAL_READS
 from engine.api.reads_disputes import DISPUTE_READS
 from engine.api.reads_hourly import HOURLY_READS
@@ -71,6 +72,7 @@ READS: Final = (
     *JOURNAL_READS,
     *DISPUTE_READS,
     *CLAIM_READS,
+    *CLOCK_READS,
     *HOURLY_READS,
     *ACTION_READS,
     *OPEN_ITEM_READS,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from engine.group_commit import Door, GroupCommit, Service
 from escrow import service as escrow
-from escrow import service_claims, service_dispute
+from escrow import service_claims, service_dispute, service_notice, service_reserve
 from escrow import timers as escrow_timers
 from escrow.commands import AddMilestones, Propose
 from kernel import clock
@@ -142,6 +142,10 @@ def _doors() -> Mapping[str, Door]:
         *("propose_decision", "approve_decision", "set_dispute_rules"),
     ):
         services[f"escrow.{verb}"] = getattr(service_dispute, verb)
+    for verb in ("record_notice", "set_clock_rules"):
+        services[f"escrow.{verb}"] = getattr(service_notice, verb)
+    for verb in ("set_hold_limit", "set_reserve_rule"):
+        services[f"escrow.{verb}"] = getattr(service_reserve, verb)
     for verb in ("refund_later", "propose_write_off", "approve_write_off", "set_claim_rules"):
         services[f"escrow.{verb}"] = getattr(service_claims, verb)
     return {name: Door(service, subjects) for name, service in services.items()}

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from engine.api.calls import Write
 from engine.api.writes_claims import CLAIMS
+from engine.api.writes_clocks import CLOCKS
 from engine.api.writes_contracts import CONTRACTS
 from engine.api.writes_disputes import DISPUTES
 from engine.api.writes_hourly import HOURS
@@ -21,6 +22,7 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *JOURNALS,
     *DISPUTES,
     *CLAIMS,
+    *CLOCKS,
     *HOURS,
     *LINES,
 )

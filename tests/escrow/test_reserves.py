@@ -25,7 +25,7 @@ from ledger.service import post
 from tests.escrow.stage import Stage, check_balances, prove_books
 
 
-def keep(stage: Stage, bps: int = 1_000, days: int = 30, actor: Actor | None = None) -> Outcome:
+def keep(stage: Stage, *, bps: int = 1_000, days: int = 30, actor: Actor | None = None) -> Outcome:
     """A tenth of this payee's releases is kept back for thirty days."""
     assert stage.payee.party_id is not None
     command = SetReserveRule(
@@ -160,12 +160,12 @@ def _owe(connection: Connection, stage: Stage, amount_minor: int) -> None:
     ],
 )
 def test_a_rule_out_of_range_is_refused(
-    connection: Connection, changes: dict[str, int], code: str
+    connection: Connection, changes: dict[str, Any], code: str
 ) -> None:
     """Nothing is kept by a rule that was refused."""
     stage = Stage(connection)
 
-    assert keep(stage, **changes).code == code
+    assert keep(stage, **{"bps": 1_000, "days": 30, **changes}).code == code
     assert stage.payee.party_id is not None
     assert not store_reserve.find_rules(connection, [stage.payee.party_id])
 
