@@ -20,7 +20,8 @@ class Report:
     funded = released + refunded + held, in every currency: what clients paid in for milestones,
     before fees. `returned` went back after it was released, `paid_out` is what reached freelancers,
     `revenue` all fees earned. `accounts` are the balances by kind of account as the books have
-    them, debit positive. `claims` and `open` are counts and amounts by name. `rates` are the
+    them, debit positive. `claims`, `open` (what is still to come) and `open_items` (what is over
+    and not zero, or owed) are counts and amounts by name. `rates` are the
     shares in basis points by which everybody behaved, `digest` a SHA-256 over all balances.
     `seconds` and `lines_per_second` are the only figures that differ between two runs of one file
     and seed.
@@ -66,6 +67,7 @@ class Report:
     accounts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     claims: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     open: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    open_items: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     midnights: int = 0
     digest: str = ""
     rates: Mapping[str, int] = field(default_factory=dict)
@@ -93,8 +95,8 @@ def items(sums: Iterable[Sum]) -> dict[str, dict[str, Any]]:
     for name, currency, number, amount_minor in sums:
         item = found.setdefault(name, {"count": 0, "amounts": {}})
         item["count"] += number
-        item["amounts"][currency] = format_minor(amount_minor, currency)
-    return found
+        item["amounts"][currency] = item["amounts"].get(currency, 0) + amount_minor
+    return {name: {**item, "amounts": amounts(item["amounts"])} for name, item in found.items()}
 
 
 def from_json(stored: Mapping[str, Any]) -> Report:
@@ -173,7 +175,8 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("paid out", _money(report.paid_out)),
         ("revenue", _money(report.revenue)),
         ("claims", _items(report.claims)),
-        ("open", _items(report.open)),
+        ("still to come", _items(report.open)),
+        ("open items", _items(report.open_items)),
         ("timers fired", _counts(report.timers)),
         ("commands", f"{report.commands:,}"),
         ("refused", _counts(report.refusals)),

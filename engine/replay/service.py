@@ -26,13 +26,17 @@ from engine.replay.quarrels import WAYS
 from engine.replay.report import Report, amounts, from_json, items
 from engine.replay.stage import Stage
 from engine.replay.store_midnight import digest_balances
+from engine.replay.store_outcome import Sum
 from engine.store_locks import alone
 from kernel import clock
 from kernel.database import Tenant, snapshot, transaction
 from kernel.errors import Refusal
+from kernel.money import format_minor
 from kernel.principals import SYSTEM
 from ledger.model import Draft
 from ledger.service import post
+from reconciliation.model import OpenItem
+from reconciliation.open_items import open_items
 
 DEFAULT_CONTRACTS: Final = 500
 DEFAULT_DAYS: Final = 30
@@ -48,6 +52,9 @@ MOST_CONTRACTS: Final = 100_000
 UNREADABLE_KEPT: Final = 1_000
 SUBJECT: Final = "replay:report"
 
+
+NOT_ZERO: Final = ".not_zero"
+"""How the sorts of open items end whose money should have gone with what it belonged to."""
 
 _WHY_NOT: Final = MappingProxyType(
     {
@@ -211,8 +218,9 @@ def _report(
     with snapshot(engine, tenant) as connection:
         sums = store.get_sums(connection)
         outcome = _outcome(connection)
-        left_over = store_outcome.list_left_over(connection)
+        waiting = list(open_items(connection, at=clock.now(connection)))
     checked = check_books(engine, tenant)
+    left_over = [_say(item) for item in waiting if item.sort.endswith(NOT_ZERO)]
     findings = (*run.midnights.findings, *left_over, *checked.findings)
     last = run.starts_on + timedelta(days=max(0, run.days_done - 1))
     return Report(
@@ -250,9 +258,15 @@ def _report(
         contract_states=sums.contract_states,
         returned=amounts(sums.returned),
         midnights=run.midnights.checked,
+        open_items=items(Sum(item.sort, item.currency, 1, item.amount_minor) for item in waiting),
         rates=_rates(),
         **outcome,
     )
+
+
+def _say(item: OpenItem) -> str:
+    amount = format_minor(item.amount_minor, item.currency)
+    return f"{item.subject} is {item.state}, and {amount} {item.currency} are left: {item.sort}"
 
 
 def _rates() -> dict[str, int]:

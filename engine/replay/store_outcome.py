@@ -1,4 +1,4 @@
-"""What a replay left behind: money by account, disputes by outcome, claims, and what is open."""
+"""What a replay left behind: money by account, disputes by outcome, claims, what is to come."""
 
 from typing import Final, NamedTuple
 
@@ -65,17 +65,6 @@ WHERE state NOT IN ('paid', 'failed', 'returned', 'cancelled')
 GROUP BY state, currency ORDER BY 1, 2
 """
 
-# A contract that is over leaves nothing in escrow: neither held nor frozen.
-_LIST_LEFT_OVER: Final = """
-SELECT a.code, c.state, a.balance_minor
-FROM account a
-JOIN slot s ON s.id::text = a.subject
-JOIN contract c ON c.id = s.contract_id
-WHERE a.kind IN ('custody.escrow', 'custody.escrow_disputed')
-    AND a.balance_minor <> 0 AND c.state = 'ended'
-ORDER BY a.code LIMIT 100
-"""
-
 
 class Sum(NamedTuple):
     """Rows of one name and currency: how many, and their amount in minor units."""
@@ -123,14 +112,6 @@ def sum_open(connection: Connection) -> list[Sum]:
     slots += _sums(connection, _SUM_FUNDINGS, "payment")
     refunds = _sums(connection, _SUM_REFUNDS, "refund")
     return slots + refunds + _sums(connection, _SUM_PAYOUTS, "payout")
-
-
-def list_left_over(connection: Connection) -> list[str]:
-    """A sentence for each escrow account of a contract that has ended and is not at zero."""
-    return [
-        f"{row[0]} of a contract that has {row[1]} stands at {row[2]}"
-        for row in connection.exec_driver_sql(_LIST_LEFT_OVER)
-    ]
 
 
 def _sums(connection: Connection, statement: str, what: str) -> list[Sum]:
