@@ -23,6 +23,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "migrate": ("migrate", "Bring the database's schema up to date."),
         "replay": ("replay", "Play job postings through the engine and prove the books."),
         "clock": ("clock", "Show a tenant's time, or move a sandbox's on."),
+        "clocks": ("clocks", "What happens by itself, when, and what is overdue."),
         "balance": ("balance", "Balances of accounts."),
         "trial-balance": ("trial_balance", "All balances by kind, and the totals of each book."),
         "statement": ("statement", "The extract of one account, line by line."),
