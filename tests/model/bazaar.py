@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -33,6 +33,8 @@ from tests.model.sight import SUMS, Row, Sight, look
 
 IDLE: Final = 4_096
 NO_GRACE: Final = timedelta()
+MOST: Final = 0.75
+OPEN_FUNDING: Final = ("created", "processing", "requires_action")
 
 
 Said = Effect | Callable[[Sight], Effect]
@@ -215,8 +217,11 @@ class Bazaar(RuleBasedStateMachine):
 
     # -- what happens by itself
 
-    def let_pass(self, seconds: float) -> None:
-        """Time passes; every clock that falls due rings at its time, one by one."""
+    def let_pass(self, seconds: float, dice: Random) -> None:
+        """Time passes; every clock that falls due rings at its time, one by one.
+
+        The rail answers most charges at once.
+        """
         until = self.at + timedelta(seconds=seconds)
         while due := timers.list_due(self.connection, at=until, limit=1, grace=NO_GRACE):
             self.at = max(self.at, due[0].due_at)
@@ -227,6 +232,11 @@ class Bazaar(RuleBasedStateMachine):
                 fired = TIMERS[due[0].kind](self.connection, due, self.at)
             self.tally[f"clock {kind}"] += fired
             self.compare(effect)
+            for funding in self.rows("funding", lambda row: row["state"] in OPEN_FUNDING):
+                if funding["slot_id"] and dice.random() < MOST:
+                    is_paid = dice.random() < MOST
+                    outcome = RailOutcome.DONE if is_paid else RailOutcome.REFUSED
+                    self.hear_funding(funding, outcome, dice.randrange(50))
         self.at = until
 
     def rings(self, kind: str, subject: str) -> Said:

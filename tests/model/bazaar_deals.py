@@ -1,6 +1,5 @@
 """Milestones of the market: enough of them that there is money to dispute, to return, to hold."""
 
-
 from random import Random
 from typing import Final
 from uuid import UUID
@@ -25,7 +24,6 @@ from tests.model.model import HOLDING, WORKING
 from tests.model.parts import Effect, Purse
 from tests.model.sight import Row
 
-OPEN_FUNDING: Final = ("created", "processing", "requires_action")
 _LIVE: Final = ("awaiting_funding", "funding", *HOLDING, "disputed")
 _DAY: Final = 86_400
 
@@ -72,7 +70,9 @@ class Deals(Bazaar):
 
     def slot_of_milestone(self, n: int, *states: str) -> Row | None:
         """A slot of a milestone, likely in one of the states."""
-        found = self.pick("slot", lambda row: row["id"] == row["term_id"] and row["state"] in states, n)
+        found = self.pick(
+            "slot", lambda row: row["id"] == row["term_id"] and row["state"] in states, n
+        )
         return found if found and found["id"] == found["term_id"] else None
 
     def is_free(self, slot: Row) -> bool:
@@ -82,9 +82,7 @@ class Deals(Bazaar):
     def is_disputed(self, slot: Row) -> bool:
         """Whether the hold of a dispute stands on the slot."""
         subject = f"slot:{slot['id']}"
-        return bool(
-            self.rows("hold", lambda h: h["subject"] == subject and h["lifted_at"] is None)
-        )
+        return bool(self.rows("hold", lambda h: h["subject"] == subject and h["lifted_at"] is None))
 
     def is_running(self, slot: Row) -> bool:
         return str(self.deal_of(slot)["state"]) in {"active", "paused"}
@@ -122,7 +120,9 @@ class Deals(Bazaar):
             if may:
                 Purse(self.now, slot, effect).release(slot["held_minor"])
             command = SlotCommand(actor=actor, slot_id=UUID(slot["id"]))
-            self.run("approve", service.approve, command, may=may, effect=effect, told=slot["state"])
+            self.run(
+                "approve", service.approve, command, may=may, effect=effect, told=slot["state"]
+            )
 
     @act(weight=1.5, share=within(0, 110))
     def release_part(self, n: int, share: int) -> None:
@@ -181,8 +181,8 @@ class Deals(Bazaar):
         self.run("refund result", service.refund_results, result, may=True, effect=effect)
 
     @act(weight=4, seconds=one_of((600, 3_600, _DAY, 2 * _DAY, 5 * _DAY, 8 * _DAY, 20 * _DAY)))
-    def wait(self, _n: int, seconds: int) -> None:
-        self.let_pass(seconds)
+    def wait(self, n: int, seconds: int) -> None:
+        self.let_pass(seconds, Random(n))
 
     # -- clocks
 
@@ -203,5 +203,3 @@ class Deals(Bazaar):
     def rings_security_hold(self, release_id: str) -> Effect:
         release = self.now.one("release", id=release_id)
         return parts.becomes_available(self.now, release, recovery_bps=self.recovery_bps)
-
-

@@ -202,9 +202,7 @@ class Disputes(Deals):
         if dispute := self.dispute(n, *_BARGAINING):
             actor = self.anyone(self.side(dispute, ("client", "payee")[n % 2]), n)
             figure = None if share > 100 else dispute["claim_minor"] * share // 100
-            command = MakeOffer(
-                actor=actor, dispute_id=UUID(dispute["id"]), payee_minor=figure
-            )
+            command = MakeOffer(actor=actor, dispute_id=UUID(dispute["id"]), payee_minor=figure)
             is_party = self.role_of(dispute, actor) in _OTHER
             may = is_party and dispute["state"] in _BARGAINING
             self.take("offer_in_dispute", dispute, command, may=may, effect=Effect())
@@ -278,9 +276,7 @@ class Disputes(Deals):
         if dispute := self.dispute(n, "mediation"):
             actor = self.program if n % 16 == 3 else self.anyone(self.operators[n % 3], n)
             figure = dispute["claim_minor"] * share // 100 + (1 if share > 100 else 0)
-            command = Recommend(
-                actor=actor, dispute_id=UUID(dispute["id"]), payee_minor=figure
-            )
+            command = Recommend(actor=actor, dispute_id=UUID(dispute["id"]), payee_minor=figure)
             is_stranger = str(actor.principal_id) != dispute["opener_id"]
             may = actor.is_operator and actor != self.program and is_stranger
             may = may and dispute["state"] == "mediation" and figure <= dispute["claim_minor"]

@@ -22,7 +22,7 @@ from escrow.model_retainer import (
 from kernel.ids import new_id
 from rails.model import RailOutcome
 from tests.model.acts import act, one_of
-from tests.model.bazaar_deals import OPEN_FUNDING
+from tests.model.bazaar import OPEN_FUNDING
 from tests.model.bazaar_money import Claims
 from tests.model.model import WORKING
 from tests.model.parts import Effect, Purse, untold
@@ -152,9 +152,7 @@ class Retainers(Claims):
         effect = Effect()
         if may and verb == "approve_drawdown":
             Purse(self.now, slot, effect).release(drawdown["amount_minor"])
-        command = DrawdownCommand(
-            actor=actor, drawdown_id=UUID(drawdown["id"]), reason="as agreed"
-        )
+        command = DrawdownCommand(actor=actor, drawdown_id=UUID(drawdown["id"]), reason="as agreed")
         self.run(verb, getattr(service_retainer, verb), command, may=may, effect=effect)
 
     @act(weight=0.8, when=lambda self: self.rows("retainer"))
@@ -276,5 +274,3 @@ def _is_open(row: Row) -> bool:
 
 def _day(at: datetime, zone: str) -> date:
     return at.astimezone(ZoneInfo(zone)).date()
-
-

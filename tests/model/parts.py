@@ -186,9 +186,7 @@ def _pocket(deal: Row, side: str, amount: int) -> tuple[str, int, str]:
     return kind, amount, deal[f"{side}_id"]
 
 
-def dispute_ends(
-    now: Sight, dispute: Row, payee: int | None, *, resolution: str
-) -> Effect:
+def dispute_ends(now: Sight, dispute: Row, payee: int | None, *, resolution: str) -> Effect:
     """P12 back, or P13; then P45: fees back, and the loser's."""
     effect = Effect()
     slot = now.one("slot", id=dispute["slot_id"])
@@ -200,9 +198,7 @@ def dispute_ends(
     return effect
 
 
-def _thaw_or_split(
-    effect: Effect, now: Sight, slot: Row, dispute: Row, payee: int | None
-) -> None:
+def _thaw_or_split(effect: Effect, now: Sight, slot: Row, dispute: Row, payee: int | None) -> None:
     claim = dispute["claim_minor"]
     effect.slot(slot["id"], disputed=-claim)
     if payee is None:
@@ -215,9 +211,7 @@ def _thaw_or_split(
         purse.send_back(claim - payee)
 
 
-def _from_reserve(
-    effect: Effect, now: Sight, slot: Row, dispute: Row, payee: int | None
-) -> None:
+def _from_reserve(effect: Effect, now: Sight, slot: Row, dispute: Row, payee: int | None) -> None:
     """P12 back or P13, of released money that was set aside."""
     reserved, claim = dispute["reserved_minor"], dispute["claim_minor"]
     release = now.one("release", id=dispute["release_id"])
