@@ -9,6 +9,11 @@ from typing import Final
 
 DISPUTES: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
     {
+        "escrow.already_flagged": (
+            409,
+            "Flagged already",
+            "Submission {submission_no} has been called empty before.",
+        ),
         "dispute.unknown": (404, "Unknown dispute", "There is no such dispute."),
         "dispute.no_claimant": (
             422,

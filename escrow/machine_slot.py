@@ -151,6 +151,17 @@ SLOTS: Final[Machine] = MappingProxyType(
             guards=(_G.REASON_GIVEN, _G.SAME_SUBMISSION, _G.BEFORE_DUE, _G.ROUNDS_LEFT),
             cancels=(Timer.AUTO_RELEASE,),
         ),
+        # an empty delivery is looked at before silence counts (edge case 18)
+        **unmoved(
+            (_X.SUBMITTED,),
+            _T.FLAG_EMPTY,
+            CLIENT,
+            guards=(
+                *(_G.REASON_GIVEN, _G.SAME_SUBMISSION, _G.TIMER_MAY_RELEASE),
+                *(_G.NO_HOLD, _G.BEFORE_DUE, _G.NOT_FLAGGED),
+            ),
+            arms=(Timer.AUTO_RELEASE,),
+        ),
         # 6, 7, 8, 8b: money goes to the payee
         **from_each((*WORKING, _X.DORMANT), _T.APPROVE, _RELEASES),
         **unmoved(

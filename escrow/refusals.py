@@ -159,6 +159,12 @@ class ReviewIsOver(Refusal):
     code = "escrow.review_is_over"
 
 
+class AlreadyFlagged(Refusal):
+    """This submission was called empty before: the day for it is given once."""
+
+    code = "escrow.already_flagged"
+
+
 class ChangeRoundsUsed(Refusal):
     """All free rounds of changes are used."""
 

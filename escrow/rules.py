@@ -25,6 +25,7 @@ from escrow.model import (
 from escrow.refusals import (
     AboveLimit,
     AlreadyConfirmed,
+    AlreadyFlagged,
     AmountOutOfRange,
     BadText,
     ChangeRoundsUsed,
@@ -59,7 +60,7 @@ class Deal:
 
     `held_by` names the open holds of the slot, its contract and its parties. `review_ends_at` is
     when the running auto-release falls due; None if none runs. `in_hold` is what was released
-    and may be disputed still, where a dispute asks for it.
+    and may be disputed still, if a dispute asks for it. `is_flagged`: it was called empty.
     """
 
     slot: Slot
@@ -69,6 +70,7 @@ class Deal:
     lots: tuple[Lot, ...] = ()
     has_open_funding: bool = False
     review_ends_at: datetime | None = None
+    is_flagged: bool = False
     other_has_signed: bool = False
     has_open_dispute: bool = False
     in_hold: Release | None = None
@@ -91,10 +93,7 @@ class Clocks(NamedTuple):
 
 
 NOTICE_SHARES: Final = ((2, 3), (5, 6), (17, 18), (1, 1))
-"""When a silent slot is spoken of, and at last falls dormant: days 60, 75, 85 and 90 of 90.
-
-Parts of the dormant time, as (numerator, denominator).
-"""
+"""When a silent slot is spoken of, then dormant: days 60, 75, 85 and 90 of 90, as fractions."""
 
 PARTY_STEPS: Final = frozenset(
     {
@@ -246,9 +245,13 @@ def _before_due(deal: Deal, _command: Command, _role: Role, at: datetime) -> Non
         raise ReviewIsOver(slot_id=str(deal.slot.id), ended_at=deal.review_ends_at.isoformat())
 
 
+def _not_flagged(deal: Deal, _command: Command, _role: Role, _at: datetime) -> None:
+    if deal.is_flagged:
+        raise AlreadyFlagged(slot_id=str(deal.slot.id), submission_no=deal.slot.submission_no)
+
+
 def _rounds_left(deal: Deal, _command: Command, _role: Role, _at: datetime) -> None:
-    free = deal.contract.terms.free_change_rounds
-    if deal.slot.change_rounds >= free:
+    if deal.slot.change_rounds >= (free := deal.contract.terms.free_change_rounds):
         raise ChangeRoundsUsed(slot_id=str(deal.slot.id), free_rounds=free)
 
 
@@ -338,6 +341,7 @@ GUARDS: Final[Mapping[Guard, Check]] = MappingProxyType(
         Guard.SAME_SUBMISSION: _same_submission,
         Guard.REASON_GIVEN: _reason_given,
         Guard.BEFORE_DUE: _before_due,
+        Guard.NOT_FLAGGED: _not_flagged,
         Guard.ROUNDS_LEFT: _rounds_left,
         Guard.NO_HOLD: _no_hold,
         Guard.CLEARED: _cleared,

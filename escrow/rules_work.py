@@ -1,17 +1,20 @@
 """Decisions on the work: submit, withdraw, ask for changes, ask for a refund, fall silent."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from escrow.commands import SlotCommand, Submit
-from escrow.machine import Transition, Trigger
+from escrow.machine import Timer, Transition, Trigger
 from escrow.machine_slot import SLOTS
 from escrow.model import Alarm, Plan, Slot, SlotState, Submission
-from escrow.refusals import BadText
+from escrow.refusals import BadText, NoTimer
 from escrow.rules import Deal, check_text, clocks, dormant_at, slot_step, subject_of
 from escrow.rules_deal import LONGEST_TEXT, acted, event, moved, slot_facts
 
 MOST_ARTEFACTS: Final = 100
+
+FLAGGED: Final = timedelta(hours=24)
+"""How long a review stands still while it is looked at whether anything was delivered."""
 
 
 def submit(deal: Deal, command: Submit, at: datetime) -> Plan:
@@ -53,6 +56,25 @@ def request_changes(deal: Deal, command: SlotCommand, at: datetime) -> Plan:
         change_rounds=deal.slot.change_rounds + 1,
     )
     return _plan(deal, row, after, "slot.changes_requested", command, at)
+
+
+def flag_empty(deal: Deal, command: SlotCommand, at: datetime) -> Plan:
+    """The client says that nothing was delivered: the review gets a day more (edge case 18)."""
+    slot_step(SLOTS, deal, Trigger.FLAG_EMPTY, command, at)
+    if deal.review_ends_at is None:
+        raise NoTimer(slot_id=str(deal.slot.id))
+    check_text(command.reason, field="reason", longest=LONGEST_TEXT)
+    after = acted(deal.slot, at)
+    subject, number = subject_of(after), after.submission_no
+    alarm = Alarm(subject, Timer.AUTO_RELEASE, deal.review_ends_at + FLAGGED, number)
+    ends = alarm.due_at.isoformat()
+    detail = {"submission_no": number, "auto_release_at": ends}
+    return Plan(
+        drafts=(event(command, at, kind="slot.flagged_empty", subject=subject, detail=detail),),
+        facts=slot_facts(after, auto_release_at=ends),
+        moved_slots=((deal.slot, after),),
+        alarms=(alarm,),
+    )
 
 
 def ask_refund(deal: Deal, command: SlotCommand, at: datetime) -> Plan:

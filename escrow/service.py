@@ -54,6 +54,7 @@ from escrow.service_release import (
 from escrow.service_work import (
     ask_refund,
     cancel,
+    flag_empty,
     request_changes,
     submit,
     withdraw_submission,
@@ -84,6 +85,7 @@ __all__ = [
     "end",
     "end_security_hold",
     "expire_funding",
+    "flag_empty",
     "fund",
     "funding_results",
     "give_back",

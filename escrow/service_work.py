@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from escrow import rules_deal, rules_work
+from escrow import rules_deal, rules_work, store_flags
 from escrow.commands import SlotCommand, Submit
 from escrow.model import Plan
 from escrow.rules import Deal
@@ -48,21 +48,50 @@ def request_changes(
     connection: Connection, commands: Sequence[SlotCommand], *, at: datetime
 ) -> list[Outcome]:
     """Send work back with a reason, while the review runs; by the client."""
+    return _on_reviews(connection, commands, rules_work.request_changes, at=at)
+
+
+def flag_empty(
+    connection: Connection, commands: Sequence[SlotCommand], *, at: datetime
+) -> list[Outcome]:
+    """Say that nothing was delivered; by the client. The review gets a day more, once for each.
+
+    Refuses `escrow.already_flagged`, `escrow.reason_required`, `escrow.review_is_over`.
+    """
+    outcomes = _on_reviews(connection, commands, rules_work.flag_empty, at=at)
+    ended = zip(commands, outcomes, strict=True)
+    store_flags.add_flags(connection, [c for c, outcome in ended if outcome.is_done], at)
+    return outcomes
+
+
+def _on_reviews(
+    connection: Connection,
+    commands: Sequence[SlotCommand],
+    decide: Callable[[Deal, SlotCommand, datetime], Plan],
+    *,
+    at: datetime,
+) -> list[Outcome]:
+    """Run commands that look at one slot each and at its running review."""
 
     def serve(alone: Sequence[SlotCommand]) -> list[Outcome]:
         deals = lock_deals(connection, [command.slot_id for command in alone])
+        flagged = store_flags.list_flagged(connection, list(deals))
         ends = {
             timer.subject: timer.due_at
             for timer in timers.list_of(connection, [f"slot:{each}" for each in deals])
             if timer.kind == f"{TIMER_ROOM}auto_release" and timer.paused_remaining is None
         }
 
-        def decide(command: SlotCommand) -> Plan:
+        def choose(command: SlotCommand) -> Plan:
             deal = get_deal(deals, command.slot_id)
-            timed = replace(deal, review_ends_at=ends.get(f"slot:{command.slot_id}"))
-            return rules_work.request_changes(timed, command, at)
+            timed = replace(
+                deal,
+                review_ends_at=ends.get(f"slot:{command.slot_id}"),
+                is_flagged=command.slot_id in flagged,
+            )
+            return decide(timed, command, at)
 
-        return run(connection, alone, decide, at=at)
+        return run(connection, alone, choose, at=at)
 
     return once_each(commands, lambda command: (command.slot_id,), serve)
 

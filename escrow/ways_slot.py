@@ -185,6 +185,7 @@ SLOT_WAYS: Final[Mapping[Trigger, Way]] = {
     _T.SUBMIT: Way(service.submit, _submit, ("a message or artefacts",)),
     _T.WITHDRAW_SUBMISSION: Way(service.withdraw_submission, _plain),
     _T.REQUEST_CHANGES: Way(service.request_changes, _with_reason, _REASON),
+    _T.FLAG_EMPTY: Way(service.flag_empty, _with_reason, _REASON),
     _T.APPROVE: Way(service.approve, _plain),
     _T.RELEASE_PART: Way(service.release_part, _part, ("an amount",)),
     _T.CONFIRM_FIRST: Way(

@@ -123,7 +123,7 @@ def _doors() -> Mapping[str, Door]:
     for verb in (
         *("propose", "add_milestones", "accept", "pause", "resume", "end", "close"),
         *("fund", "tip", "cancel_funding", "credit_receipt"),
-        *("submit", "withdraw_submission", "request_changes", "ask_refund", "cancel"),
+        *("submit", "withdraw_submission", "request_changes", "flag_empty", "ask_refund", "cancel"),
         *("approve", "release_part", "confirm"),
         *("accept_refund", "give_back", "settle_dormant"),
         *("propose_amendment", "sign_amendment"),

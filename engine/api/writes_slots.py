@@ -144,6 +144,7 @@ _SLOT_STEPS: Final[tuple[Write[Any], ...]] = (
     _on_slot("give_back", "Give back what is held (payee)", scope=Scope.MONEY_WRITE),
     _on_slot("settle_dormant", "Settle a dormant slot (operator)", scope=Scope.MONEY_WRITE),
     _on_slot("request_changes", "Send work back with a reason (client)"),
+    _on_slot("flag_empty", "Say that nothing was delivered: a day more, once (client)"),
     _on_slot("withdraw_submission", "Take the submission back (payee)"),
     _on_slot("ask_refund", "Ask for what is not released (client)"),
     _on_slot("cancel", "Drop a slot that holds nothing (either party)"),

@@ -196,6 +196,13 @@ def submitted(connection: Connection) -> Scene:
 
 
 @scene
+def submitted_and_called_empty(connection: Connection) -> Scene:
+    stage = Stage(connection).submitted()
+    assert stage.on_slot("flag_empty", stage.client, reason="empty").is_done
+    return of(stage)
+
+
+@scene
 def submitted_and_held(connection: Connection) -> Scene:
     stage = Stage(connection).submitted()
     stage.hold(f"slot:{stage.slot_id}")

@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DatabaseError
 
 from escrow import service, timers
 from escrow.commands import FundingCommand, SlotCommand, Submit
-from escrow.model import Terms
+from escrow.model import ReleaseRule, Terms
 from kernel import timers as clock_rows
 from kernel.money import allocate
 from kernel.principals import SYSTEM
@@ -239,3 +240,80 @@ def test_a_payment_given_up_before_the_rail_heard_of_it_is_never_asked_for(
 
     assert outcome.is_done
     assert funding_id not in {each.id for each in rails.take(connection, 9, stage.now)}
+
+
+def test_e18_an_empty_delivery_is_looked_at_for_a_day(connection: Connection) -> None:
+    """E18: the client says that nothing came; the review gets 24 hours more, once for each."""
+    stage = Stage(connection).submitted()
+    ends_at = stage.now + timedelta(days=14)
+    stage.wait(days=13)
+
+    flagged = stage.on_slot("flag_empty", stage.client, reason="the folder is empty")
+    again = stage.on_slot("flag_empty", stage.client, reason="the folder is empty")
+
+    assert flagged.facts["auto_release_at"] == (ends_at + timedelta(hours=24)).isoformat()
+    assert again.code == "escrow.already_flagged"
+    stage.wait(days=1, hours=23)
+    assert stage.slot().state == "submitted"
+    assert stage.submit("message:2").is_done
+    assert stage.on_slot("flag_empty", stage.client, reason="empty again").is_done
+    stage.wait(days=15)
+    assert stage.slot().state == "released"
+    prove_books(connection)
+
+
+@pytest.mark.parametrize(
+    ("who", "reason", "terms", "code"),
+    [
+        ("payee", "empty", Terms(), "escrow.not_yours"),
+        ("stranger", "empty", Terms(), "escrow.not_yours"),
+        ("client", "  ", Terms(), "escrow.reason_required"),
+        ("client", "empty", Terms(release_rule=ReleaseRule.CLIENT_ONLY), "escrow.no_timer"),
+    ],
+)
+def test_e18_a_flag_that_is_refused_writes_nothing(
+    connection: Connection, who: str, reason: str, terms: Terms, code: str
+) -> None:
+    """E18: by the client alone, with a reason, and only where silence would release."""
+    stage = Stage(connection, terms=terms).submitted()
+    before = stage.slot()
+
+    outcome = stage.on_slot("flag_empty", getattr(stage, who), reason=reason)
+
+    assert outcome.code == code
+    assert stage.slot() == before
+    assert connection.exec_driver_sql("SELECT count(*) FROM submission_flag").scalar_one() == 0
+
+
+def test_e18_the_database_takes_one_flag_for_each_submission(connection: Connection) -> None:
+    """E18: past the program, too, a submission is called empty once, and the flag stays."""
+    stage = Stage(connection).submitted()
+    assert stage.on_slot("flag_empty", stage.client, reason="empty").is_done
+
+    for statement, word in (
+        ("INSERT INTO submission_flag SELECT * FROM submission_flag", "submission_flag_once"),
+        ("DELETE FROM submission_flag", "permission denied"),
+    ):
+        point = connection.begin_nested()
+        with pytest.raises(DatabaseError, match=word):
+            connection.exec_driver_sql(statement)
+        point.rollback()
+
+
+def test_e48_the_payee_of_a_deal_is_pinned_at_acceptance(connection: Connection) -> None:
+    """E48: whoever joins or leaves the payee's side, a running deal keeps its payee."""
+    stage = Stage(connection).submitted()
+    other = stage.stranger.party_id
+
+    for table in ("contract", "release"):
+        point = connection.begin_nested()
+        with pytest.raises(DatabaseError, match="permission denied"):
+            connection.exec_driver_sql(f"UPDATE {table} SET payee_id = %s", (other,))
+        point.rollback()
+    released = stage.approve()
+
+    paid = connection.exec_driver_sql(
+        "SELECT payee_id FROM release WHERE id = %s", (UUID(released.facts["release_id"]),)
+    ).scalar_one()
+    assert paid == stage.payee.party_id
+    check_balances(connection, "EUR", "earned pending 90.00")

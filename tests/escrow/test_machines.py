@@ -64,6 +64,7 @@ funding funding_ended client system rail -> awaiting_funding
 {WORKING} submit payee -> submitted
 submitted withdraw_submission payee -> funded
 submitted request_changes client -> changes_requested
+submitted flag_empty client -> =
 {WORKING},dormant approve client -> released
 {WORKING} release_part client -> =
 submitted auto_release system -> released
