@@ -115,6 +115,11 @@ DISPUTES: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Not in its security hold",
             "Nothing that was released is in its security hold any more.",
         ),
+        "dispute.converted": (
+            409,
+            "Converted already",
+            "What was released was converted: it is not split in the contract's currency any more.",
+        ),
         "dispute.no_default": (
             409,
             "Not lost by silence",

@@ -129,6 +129,12 @@ class NotInSecurityHold(Refusal):
     code = "dispute.not_in_security_hold"
 
 
+class Converted(Refusal):
+    """Released money that was converted is not split in the contract's currency any more."""
+
+    code = "dispute.converted"
+
+
 class NoDefault(Refusal):
     """Only who lost by silence appeals."""
 

@@ -100,7 +100,6 @@ PARTY_STEPS: Final = frozenset(
         *(Trigger.START_FUNDING, Trigger.FUND_FROM_WALLET, Trigger.FUNDING_ENDED),
         *(Trigger.GIVE_BACK, Trigger.ACCEPT_REFUND, Trigger.DISPUTE, Trigger.REJECT_REFUND),
         *(Trigger.START_TOP_UP, Trigger.TOP_UP_FROM_WALLET, Trigger.REFUND_LATER),
-        Trigger.DISPUTE_RELEASED,
     }
 )
 """What a party itself may do with a slot that a week or a period owns; all else is its machine's.

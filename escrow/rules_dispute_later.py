@@ -17,6 +17,7 @@ from escrow.model_dispute import Appeal, Dispute, DisputeState, OpenDispute
 from escrow.movements import Entries
 from escrow.movements_more import p12_put_back, p12_set_aside, p13_split_set_aside
 from escrow.refusals import ReasonRequired
+from escrow.refusals_dispute import Converted
 from escrow.rules import Deal, roles, slot_step, step
 from escrow.rules_deal import acted, event
 from escrow.rules_dispute import (
@@ -84,7 +85,7 @@ def appeal(case: Case, rules: DisputeRules, command: Appeal, at: datetime) -> Mo
     deal = case.deal
     if not command.reason.strip():
         raise ReasonRequired(dispute_id=str(case.dispute.id))
-    slot_step(SLOTS, deal, Trigger.DISPUTE_RELEASED, command, at)
+    step(SLOTS, deal.slot.state, Trigger.DISPUTE_RELEASED, (role,))
     row, _ = step(DISPUTES, None, Trigger.OPEN_APPEAL, (role,))
     assert deal.in_hold is not None
     claimed = deal.disputable_minor
@@ -107,9 +108,13 @@ def appeal(case: Case, rules: DisputeRules, command: Appeal, at: datetime) -> Mo
 def set_aside_minor(deal: Deal, claimed_minor: int) -> int:
     """The payee's own part of what is claimed: without our commission on it.
 
-    At most what is left to him of the release; the odd cent of several releases is ours.
+    At most what is left to him of the release; the odd cent of several releases is ours. Refuses
+    `dispute.converted`: shares are in the contract's currency, and only what is paid out of them
+    is converted (edge case 37).
     """
     assert deal.in_hold is not None
+    if deal.in_hold.currency != deal.slot.currency:
+        raise Converted(slot_id=str(deal.slot.id), currency=deal.in_hold.currency)
     own = claimed_minor - commission_back_minor(deal, claimed_minor)
     return min(own, deal.in_hold.free_minor)
 

@@ -34,8 +34,8 @@ def keep_back(
     Claims of the platform go first: of what they leave, no more than there is.
     """
     recovered = sum(old.remaining_minor - new.remaining_minor for old, new in plan.moved_claims)
-    wanted = kept_minor(release.net_minor, rate_bps=rule.reserve_bps)
-    amount = min(wanted, release.net_minor - recovered)
+    wanted = kept_minor(release.free_minor, rate_bps=rule.reserve_bps)
+    amount = min(wanted, release.free_minor - recovered)
     if amount <= 0:
         return plan, None
     kept = Reserve(

@@ -1,5 +1,8 @@
 """Disputes over released money: set aside, split, put back, appealed; no cent is lost."""
 
+from dataclasses import replace
+from uuid import UUID
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -7,12 +10,20 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from escrow import movements_more as m
-from escrow import store
+from escrow import service_dispute, service_reserve, store
 from escrow.model import Release, Role, Terms
+from escrow.model_clocks import SetReserveRule
+from escrow.model_dispute import DisputeCommand, OpenDispute
+from escrow.refusals_dispute import Converted
+from escrow.rules import Deal
+from escrow.rules_dispute_later import set_aside_minor
+from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.money import share_bps
-from tests.escrow.stage import Stage, check_balances, prove_books, shown_minor
+from kernel.principals import Actor
+from tests.escrow.stage import Stage, check_balances, person, prove_books, shown_minor
 from tests.escrow.stage_dispute import Court
+from tests.escrow.stage_hourly import HourlyStage
 from tests.escrow.test_dispute_movements import CLIENT, PAYEE, REFUND, as_table
 from tests.escrow.test_dispute_stories import check_story
 
@@ -260,6 +271,70 @@ def test_an_opening_that_is_refused_writes_nothing(
     assert (court.stage.slot(), release_of(court)) == before
     rows = "SELECT (SELECT count(*) FROM dispute) + (SELECT count(*) FROM hold)"
     assert connection.exec_driver_sql(rows).scalar_one() == 0
+    prove_books(connection)
+
+
+def test_worked_hours_are_disputed_later_by_an_operator_alone(connection: Connection) -> None:
+    """A week has its own review; after it an operator opens for the client, and all is split."""
+    stage = HourlyStage(connection).ready().invoiced()
+    assert stage.hear().is_done
+    stage.wait(days=5)
+    slot_id = stage.slot().id
+    check_balances(connection, "USD", "earned pending 360.00")
+
+    def open_by(actor: Actor) -> Outcome:
+        command = OpenDispute(
+            actor=actor,
+            dispute_id=new_id(),
+            slot_id=slot_id,
+            amount_minor=10_000,
+            claimant=Role.CLIENT,
+            reason="paid twice",
+        )
+        return service_dispute.open_dispute(connection, [command], at=stage.now)[0]
+
+    assert open_by(stage.client).code == "escrow.not_a_milestone"
+    opened = open_by(person(None, is_operator=True))
+    check_balances(connection, "USD", "earned pending 270.00 · earned reserved 90.00")
+    concede = DisputeCommand(actor=stage.payee, dispute_id=UUID(opened.facts["dispute_id"]))
+    assert service_dispute.concede_dispute(connection, [concede], at=stage.now)[0].is_done
+
+    check_balances(connection, "USD", "earned reserved 0.00 · refund in transit 100.00")
+    check_balances(connection, "USD", "revenue.commission 30.00 · earned pending 270.00")
+    prove_books(connection)
+
+
+def test_e37_converted_money_is_not_set_aside(connection: Connection) -> None:
+    """E37: what was released in another currency is refused in words, and never split in two."""
+    court = released(connection)
+    stage = court.stage
+    (contract,) = store.find_contracts(connection, [stage.contract_id])
+    dollars = replace(release_of(court), currency="USD")
+
+    with pytest.raises(Converted):
+        set_aside_minor(Deal(stage.slot(), contract, in_hold=dollars), 1_000)
+
+
+def test_what_is_kept_back_is_of_what_is_free(connection: Connection) -> None:
+    """A reserve of 10 % takes of the part that nobody disputes, and of nothing where all is."""
+    court = released(connection)
+    stage = court.stage
+    assert stage.payee.party_id is not None
+    rule = SetReserveRule(
+        actor=stage.operator,
+        payee_id=stage.payee.party_id,
+        reserve_bps=1_000,
+        reserve_days=30,
+        reason="a new payee",
+    )
+    assert service_reserve.set_reserve_rule(connection, [rule], at=stage.now)[0].is_done
+    assert court.open(amount_minor=4_000).is_done
+
+    stage.wait(days=6)
+
+    check_balances(connection, "EUR", "earned available 48.60 · earned reserved 41.40")
+    assert court.act("withdraw_dispute", stage.client).is_done
+    check_balances(connection, "EUR", "earned available 84.60 · earned reserved 5.40")
     prove_books(connection)
 
 
