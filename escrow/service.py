@@ -17,7 +17,7 @@ from escrow.service_hourly import (
     log_time,
     propose_hours,
 )
-from escrow.service_hourly_end import end, pause
+from escrow.service_hourly_end import pause
 from escrow.service_hourly_lines import (
     approve_line,
     concede_line,
@@ -35,6 +35,7 @@ from escrow.service_hourly_money import (
     write_off,
 )
 from escrow.service_hourly_run import discard_time, start_time, stop_time
+from escrow.service_hybrid import end
 from escrow.service_refund import (
     accept_refund,
     give_back,

@@ -34,16 +34,29 @@ def end(
     """
     outcomes = service_deal.end(connection, commands, at=at)
     for term in _terms(connection, outcomes):
-        command = TermCommand(actor=SYSTEM, term_id=term.term_id)
-        weeks = store_hourly.lock_term_weeks(connection, [term.term_id])
-        run_hours(
-            connection,
-            [command],
-            lambda c, term=term, weeks=weeks: rules_hourly_end.end_hours(term, weeks, c, at),  # type: ignore[misc]
-            at=at,
-        )
-        stop_runs(connection, store_hourly.find_terms(connection, [term.term_id]), at)
+        _end(connection, term, at)
     return outcomes
+
+
+def end_term(connection: Connection, term_id: UUID, *, at: datetime) -> None:
+    """The last short week of one hourly term, which both sides have ended."""
+    for term in store_hourly.lock_terms(connection, [term_id]):
+        _end(connection, term, at)
+
+
+def is_running(connection: Connection, term_id: UUID) -> bool:
+    """Whether an hourly term was signed and has not ended."""
+    found = store_hourly.find_terms(connection, [term_id])
+    return any(each.state is TermState.ACTIVE and each.ended_at is None for each in found)
+
+
+def _end(connection: Connection, term: HourlyTerm, at: datetime) -> None:
+    command = TermCommand(actor=SYSTEM, term_id=term.term_id)
+    weeks = store_hourly.lock_term_weeks(connection, [term.term_id])
+    run_hours(
+        connection, [command], lambda c: rules_hourly_end.end_hours(term, weeks, c, at), at=at
+    )
+    stop_runs(connection, store_hourly.find_terms(connection, [term.term_id]), at)
 
 
 def _terms(connection: Connection, outcomes: Sequence[Outcome]) -> list[HourlyTerm]:

@@ -70,6 +70,13 @@ SELECT id FROM contract WHERE id = ANY (%s::uuid[]) AND (
         AND dispute.state NOT IN ('executed', 'withdrawn'))
     OR EXISTS (SELECT FROM work_week WHERE work_week.contract_id = contract.id
         AND work_week.state NOT IN ('closed', 'released', 'refunded', 'unpaid', 'written_off'))
+    OR EXISTS (SELECT FROM retainer WHERE retainer.contract_id = contract.id
+        AND retainer.state IN ('running', 'ending'))
+    OR EXISTS (SELECT FROM retainer_period WHERE retainer_period.contract_id = contract.id
+        AND retainer_period.state NOT IN ('settled', 'lapsed', 'cancelled'))
+    OR EXISTS (SELECT FROM drawdown JOIN retainer_period ON retainer_period.id = drawdown.period_id
+        WHERE retainer_period.contract_id = contract.id AND drawdown.exceeds
+        AND drawdown.state IN ('submitted', 'charging'))
 )
 """
 
