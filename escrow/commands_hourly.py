@@ -6,7 +6,7 @@ from uuid import UUID
 
 from escrow.commands import STANDARD
 from escrow.model import Method, Terms
-from escrow.model_hourly import Source
+from escrow.model_hourly import Collect, Source, Unused
 from kernel.commands import Command
 
 
@@ -15,7 +15,8 @@ class HourlyOffer:
     """An hourly term as it is offered. `rate_minor` is minor units per hour.
 
     `week_zone` is an IANA name; `activity_floor` in percent. `method_token` names the means of
-    payment that each week is charged to; the client's signature is his consent to that.
+    payment that each week is charged to; the client's signature is his consent to that. Where he
+    pays ahead (`collect`), `unused` says what becomes of a deposit beyond what was worked.
     """
 
     term_id: UUID
@@ -27,6 +28,8 @@ class HourlyOffer:
     method_token: str = ""
     rail_account: str = "simulated"
     title: str = ""
+    collect: Collect = Collect.ARREARS
+    unused: Unused = Unused.ROLL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

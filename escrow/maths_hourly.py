@@ -1,5 +1,6 @@
 """What hours come to: weeks as half-open instants, splits at their bounds, limits, lines."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
 from typing import Final, NamedTuple
@@ -66,7 +67,12 @@ def amount_minor(minutes: int, *, rate_minor: int) -> int:
 
 
 def judge(
-    entries: Iterable[TimeEntry], *, limit_minutes: int, used_minutes: int, activity_floor: int
+    entries: Iterable[TimeEntry],
+    *,
+    limit_minutes: int,
+    used_minutes: int,
+    activity_floor: int,
+    cover_minor: int | None = None,
 ) -> list[Judged]:
     """What is billable of a week's entries: in time order, the one that crosses the limit is cut.
 
@@ -75,17 +81,51 @@ def judge(
         limit_minutes: the weekly limit.
         used_minutes: what was billed of the same week before (late lines).
         activity_floor: least activity of a protected entry, in percent.
+        cover_minor: where the client pays ahead, his deposit. What it does not cover is cut as
+            well; without any deposit nothing is cut, and nothing is protected.
     """
     left = max(0, limit_minutes - used_minutes)
+    purse = None if not cover_minor else Purse(cover_minor)
     judged = []
     for entry in sorted(entries, key=lambda each: (each.started_at, each.id)):
-        billed = min(entry.minutes, left)
-        left -= billed
+        within = min(entry.minutes, left)
+        left -= within
+        billed = within if purse is None else purse.take(within, rate_minor=entry.rate_minor)
         is_protected, reason = protection(
-            entry, is_within_limit=billed > 0, activity_floor=activity_floor
+            entry,
+            is_within_limit=within > 0,
+            is_deposited=cover_minor is None or (purse is not None and billed >= min(1, within)),
+            activity_floor=activity_floor,
         )
-        judged.append(Judged(entry, billed, billed < entry.minutes, is_protected, reason))
+        judged.append(Judged(entry, billed, within < entry.minutes, is_protected, reason))
     return judged
+
+
+class Purse:
+    """A deposit from which minutes are paid in time order, each rate's rounded once as a line."""
+
+    def __init__(self, cover_minor: int) -> None:
+        self._cover_minor = cover_minor
+        self._minutes: dict[int, int] = {}
+
+    def take(self, minutes: int, *, rate_minor: int) -> int:
+        """How many of the minutes are covered; after the first that are not, none is."""
+        others = sum(
+            amount_minor(spent, rate_minor=rate)
+            for rate, spent in self._minutes.items()
+            if rate != rate_minor
+        )
+        before = self._minutes.get(rate_minor, 0)
+        budget = self._cover_minor - others
+        covered = bisect_right(
+            range(before + 1, before + minutes + 1),
+            budget,
+            key=lambda spent: amount_minor(spent, rate_minor=rate_minor),
+        )
+        self._minutes[rate_minor] = before + covered
+        if covered < minutes:
+            self._cover_minor = others + amount_minor(before + covered, rate_minor=rate_minor)
+        return covered
 
 
 def lines_of(week_id: UUID, judged: Sequence[Judged]) -> list[WeekLine]:

@@ -13,11 +13,12 @@ from escrow.commands_hourly import (
     Interval,
     LogTime,
 )
-from escrow.machine import Trigger
+from escrow.machine import Timer, Trigger
 from escrow.machine_hourly import ENTRIES
 from escrow.maths_hourly import WeekBounds, split_at_weeks, week_of
 from escrow.model import Alarm, Contract, ContractState, Plan
 from escrow.model_hourly import (
+    Collect,
     EntryState,
     HourlyTerm,
     Rate,
@@ -39,6 +40,9 @@ from escrow.rules_deal import LONGEST_TEXT, event
 from escrow.rules_hourly_protection import protection
 from kernel.commands import Command
 from kernel.money import to_json
+
+AHEAD: Final = timedelta(days=3)
+"""So long before a week its deposit is asked for."""
 
 LONGEST_ENTRY: Final = timedelta(hours=24)
 MOST_ENTRIES: Final = 500
@@ -138,7 +142,7 @@ def keep(
                 *(_logged(entry, command, at) for entry in kept),
             ),
             facts=term_facts(term, entries=[entry_facts(each, term) for each in kept]),
-            alarms=tuple(close_alarm(week) for week in new),
+            alarms=tuple(alarm for week in new for alarm in opening_alarms(week, term, at)),
         ),
         Worked(weeks=new, entries=tuple(kept)),
     )
@@ -231,9 +235,18 @@ def opened(week: Week, command: Command, at: datetime) -> Any:  # noqa: ANN401  
     return event(command, at, kind="week.opened", subject=f"week:{week.id}", detail=detail)
 
 
-def close_alarm(week: Week) -> Alarm:
-    """When the week closes."""
-    return Alarm(f"week:{week.id}", "week_close", week.ends_at, 0)
+def opening_alarms(week: Week, term: HourlyTerm, at: datetime) -> tuple[Alarm, ...]:
+    """When the week closes; and where the client pays ahead, its deposit and that of the next."""
+    subject = f"week:{week.id}"
+    close = Alarm(subject, Timer.WEEK_CLOSE, week.ends_at, 0)
+    if term.collect is Collect.ARREARS:
+        return (close,)
+    ahead = max(at, week.ends_at - AHEAD)
+    return (
+        close,
+        Alarm(subject, Timer.WEEK_DEPOSIT, at, 0),
+        Alarm(subject, Timer.WEEK_AHEAD, ahead, 0),
+    )
 
 
 def _check_interval(given: Interval, term: HourlyTerm, at: datetime) -> None:

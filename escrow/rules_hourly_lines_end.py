@@ -100,14 +100,8 @@ def release_undisputed(
         fee_deferred_minor=kept_fee,
     )
     detail = {"by": Trigger.RELEASE_UNDISPUTED.value, "release_id": str(release_id)}
-    draft = event(
-        command,
-        at,
-        kind="slot.partly_released",
-        subject=subject_of(slot),
-        entries=entries,
-        detail=detail,
-    )
+    kind, subject = "slot.partly_released", subject_of(slot)
+    draft = event(command, at, kind=kind, subject=subject, entries=entries, detail=detail)
     return Step(
         Plan(
             drafts=(draft, said),

@@ -21,9 +21,9 @@ from escrow.rules_hourly import (
     MOST_PERCENT,
     Desk,
     NewId,
-    close_alarm,
     new_week,
     opened,
+    opening_alarms,
     term_facts,
 )
 from kernel.commands import Command
@@ -111,7 +111,7 @@ def accept_hours(
         drafts=tuple(drafts),
         facts=term_facts(after, week_id=str(week.id)),
         moved_contracts=moves,
-        alarms=(close_alarm(week),),
+        alarms=opening_alarms(week, after, at),
     )
     return Step(plan, Worked(moved_terms=((term, after),), weeks=(week,)))
 
@@ -185,6 +185,8 @@ def _offer(
         offer.limit_minutes,
         False,
         at,
+        collect=offer.collect,
+        unused=offer.unused,
     )
     detail = {
         "contract_id": str(contract.id),
@@ -193,6 +195,8 @@ def _offer(
         "week_zone": offer.week_zone,
         "method": offer.method.value,
         "title": offer.title,
+        "collect": offer.collect.value,
+        "unused": offer.unused.value,
     }
     subject = f"term:{term.term_id}"
     return Step(

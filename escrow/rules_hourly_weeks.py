@@ -1,5 +1,6 @@
 """Decisions on worked weeks: close, invoice, what became of the charge, release, advance."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,7 +11,7 @@ from escrow.commands_hourly import WeekCommand
 from escrow.machine import Timer, Trigger
 from escrow.machine_hourly import ENTRIES, WEEKS
 from escrow.machine_slot import WORKING
-from escrow.maths_hourly import key_of, keys_of, lines_of
+from escrow.maths_hourly import key_of, lines_of
 from escrow.model import Alarm, Contract, Plan, Role, Slot, SlotState
 from escrow.model_hourly import (
     EntryState,
@@ -19,12 +20,13 @@ from escrow.model_hourly import (
     Step,
     TimeEntry,
     Week,
+    WeekLine,
     WeekState,
     Worked,
 )
 from escrow.rules import Deal, subject_of
 from escrow.rules_deal import event
-from escrow.rules_hourly import close_alarm, opened
+from escrow.rules_hourly import opened, opening_alarms
 from escrow.rules_hourly_advance import advance
 from escrow.rules_hourly_lines_end import release_undisputed
 from escrow.rules_hourly_step import moved_week, told_week, week_facts, week_step, week_subject
@@ -60,7 +62,10 @@ def close_week(book: Ledger, following: Week | None, command: WeekCommand, at: d
         if each.entry.state is EntryState.LOGGED
     )
     new = (following,) if following else ()
-    alarm = Alarm(week_subject(after), Timer.WEEK_INVOICE, after.invoice_at, 0)
+    ended_at = book.term.ended_at
+    never_began = ended_at is not None and after.starts_at >= ended_at
+    due = at if never_began else after.invoice_at
+    alarm = Alarm(week_subject(after), Timer.WEEK_INVOICE, due, 0)
     return Step(
         Plan(
             drafts=(
@@ -68,7 +73,10 @@ def close_week(book: Ledger, following: Week | None, command: WeekCommand, at: d
                 *(opened(week, command, at) for week in new),
             ),
             facts=week_facts(after, book.contract.currency),
-            alarms=(alarm, *(close_alarm(week) for week in new)),
+            alarms=(
+                alarm,
+                *(each for week in new for each in opening_alarms(week, book.term, at)),
+            ),
         ),
         Worked(weeks=new, moved_weeks=((book.week, after),), moved_entries=locked),
     )
@@ -84,11 +92,7 @@ def invoice(book: Ledger, *, seq: int, slot_id: UUID, command: WeekCommand, at: 
     total = sum(line.amount_minor for line in lines)
     trigger = Trigger.INVOICE if total else Trigger.CLOSE
     row, _ = week_step(week, contract, trigger, command)
-    numbers = {key: number for number, key in enumerate(keys_of(book.judged), start=1)}
-    billed = tuple(
-        (each.entry, _billed(each, week.id, numbers.get(key_of(each)) if total else None))
-        for each in book.judged
-    )
+    billed = billed_entries(book.judged, week.id, lines if total else ())
     if not total:
         after = moved_week(week, state=WeekState(row.to))
         said = told_week(after, "week.empty", command, at)
@@ -117,6 +121,14 @@ def invoice(book: Ledger, *, seq: int, slot_id: UUID, command: WeekCommand, at: 
         ),
         Worked(moved_weeks=((week, after),), lines=tuple(lines), moved_entries=billed),
     )
+
+
+def billed_entries(
+    judged: Sequence[Judged], week_id: UUID, lines: Sequence[WeekLine]
+) -> tuple[tuple[TimeEntry, TimeEntry], ...]:
+    """The entries as the invoice leaves them, each on the line of its rate, or on none."""
+    numbers = {(line.is_late, line.rate_minor): line.line_no for line in lines}
+    return tuple((each.entry, _billed(each, week_id, numbers.get(key_of(each)))) for each in judged)
 
 
 def hear_charge(

@@ -11,12 +11,12 @@ from escrow.service_hourly import (
     accept_hours,
     add_hours,
     approve_late,
-    change_hours,
     delete_time,
     edit_time,
     log_time,
     propose_hours,
 )
+from escrow.service_hourly_deposit import change_hours
 from escrow.service_hourly_end import pause
 from escrow.service_hourly_lines import (
     approve_line,

@@ -30,6 +30,7 @@ from escrow.service_hourly_desk import (
     lock_desks,
     taken_by_payee,
     tell_live,
+    tell_one,
     with_taken,
 )
 from escrow.service_waves import in_waves
@@ -248,11 +249,12 @@ def _on_entries(
                 raise UnknownEntry(entry_id=str(command.entry_id))
             return decide(desks[entry.term_id], entry, command)
 
-        return [
+        outcomes = [
             outcome
             for command in alone
             for outcome in run_hours(connection, [command], choose, at=at)
         ]
+        return [tell_one(connection, outcome) for outcome in outcomes]
 
     return once_each(commands, lambda c: (c.entry_id,), serve)
 

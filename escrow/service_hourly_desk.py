@@ -131,6 +131,15 @@ def tell_live(connection: Connection, outcomes: Sequence[Outcome]) -> list[Outco
     ]
 
 
+def tell_one(connection: Connection, outcome: Outcome) -> Outcome:
+    """The answer on one entry, as it looks now."""
+    if not outcome.is_done:
+        return outcome
+    found = store_hourly.find_entries(connection, [UUID(outcome.facts["entry_id"])])
+    (judged,) = look_entries(connection, found)
+    return Outcome(outcome.code, {**outcome.facts, **judged_facts(judged)})
+
+
 def get_desk(desks: Mapping[UUID, Desk], term_id: UUID) -> Desk:
     """The desk of a term; refuses `escrow.unknown_term`."""
     desk = desks.get(term_id)

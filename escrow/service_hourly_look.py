@@ -1,25 +1,31 @@
 """How hours look now: what each entry would be billed, and whether it is protected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import store_hourly, store_hourly_lines
+from escrow import store, store_hourly, store_hourly_lines
+from escrow.machine_slot import WORKING
 from escrow.maths_hourly import judge
+from escrow.model import Slot
 from escrow.model_hourly import (
     ClientClaim,
+    Collect,
     EntryState,
     HourlyTerm,
     Judged,
     Rate,
     TimeEntry,
+    Unprotected,
+    Unused,
     Week,
     WeekLine,
 )
 from escrow.model_lines import LineDispute
 from escrow.rules_hourly import LOGGING
+from escrow.rules_hourly_prefund import surplus_minor
 from escrow.rules_hourly_protection import protection
 from kernel import timers
 from kernel.timers import Timer
@@ -34,6 +40,7 @@ class WeekSeen(NamedTuple):
     disputes: Sequence[LineDispute]
     judged: Sequence[Judged]
     claim: ClientClaim | None
+    slot: Slot | None
     clocks: Sequence[Timer]
 
 
@@ -68,6 +75,7 @@ def look_week(connection: Connection, week_id: UUID) -> WeekSeen | None:
         store_hourly_lines.list_week_lines(connection, week.id),
         _judge_week(connection, term, week),
         claims[0] if claims else None,
+        store.find_slots(connection, [week.slot_id])[0] if week.slot_id else None,
         timers.list_of(connection, [f"week:{week.id}"]),
     )
 
@@ -102,14 +110,56 @@ def as_stored(entry: TimeEntry, term: HourlyTerm) -> Judged:
     return Judged(entry, minutes, over_limit=False, is_protected=is_protected, reason=reason)
 
 
+def look_covers(
+    connection: Connection,
+    weeks: Sequence[Week],
+    terms: Mapping[UUID, HourlyTerm],
+    *,
+    with_surplus: bool = False,
+) -> dict[UUID, int]:
+    """What deposits cover, of weeks that are paid ahead; zero where none was made.
+
+    `with_surplus` counts what the week before will surely leave over, and has not rolled on yet.
+    """
+    ahead = [week for week in weeks if terms[week.term_id].collect is Collect.PREFUND]
+    if not ahead:
+        return {}
+    slots = store.find_slots(connection, [week.slot_id for week in ahead if week.slot_id])
+    held = {slot.id: slot.held_minor for slot in slots if slot.state in WORKING}
+    found = {week.id: held.get(week.slot_id, 0) if week.slot_id else 0 for week in ahead}
+    for week in ahead if with_surplus else ():
+        found[week.id] += look_surplus(connection, week, terms[week.term_id])
+    return found
+
+
+def look_surplus(connection: Connection, week: Week, term: HourlyTerm) -> int:
+    """What the week before will surely leave over and has not rolled on yet."""
+    if term.unused is not Unused.ROLL:
+        return 0
+    rates = store_hourly.list_rates(connection, [term.term_id])[term.term_id]
+    for before in store_hourly.list_starts(connection, [term.term_id])[term.term_id].values():
+        if before.ends_at == week.starts_at and before.slot_id and before.is_prefunded:
+            (slot,) = store.find_slots(connection, [before.slot_id])
+            return surplus_minor(before, slot.held_minor, rates)
+    return 0
+
+
 def judged_facts(judged: Judged) -> dict[str, Any]:
     """What an answer says of an entry beyond its own facts."""
     return {
         "billable_minutes": judged.billed_minutes,
         "over_limit": judged.over_limit,
+        "funded": is_funded(judged),
         "protected": judged.is_protected,
         "unprotected_because": judged.reason.value,
     }
+
+
+def is_funded(judged: Judged) -> bool:
+    """False where the client pays ahead and his deposit does not cover all of these hours."""
+    cut = judged.billed_minutes < judged.entry.minutes and not judged.over_limit
+    is_alive = judged.entry.state is not EntryState.DELETED
+    return judged.reason is not Unprotected.NOT_DEPOSITED and not (cut and is_alive)
 
 
 def _is_settled(entry: TimeEntry) -> bool:
@@ -121,9 +171,11 @@ def _judge_week(connection: Connection, term: HourlyTerm, week: Week) -> list[Ju
     entries = store_hourly.list_entries(connection, [week.id])
     if week.state not in LOGGING:
         return [as_stored(each, term) for each in entries]
+    covers = look_covers(connection, [week], {term.term_id: term}, with_surplus=True)
     return judge(
         entries,
         limit_minutes=week.limit_minutes,
         used_minutes=0,
         activity_floor=term.activity_floor,
+        cover_minor=covers.get(week.id),
     )

@@ -137,8 +137,14 @@ def follow(
     commands = [WeekCommand(actor=SYSTEM, week_id=week_id) for week_id in sorted(weeks)]
     # weeks of one term change its good standing one after the other
     outcomes = in_waves(commands, lambda c: weeks[c.week_id].term_id, wave)
-    for command, outcome in zip(commands, outcomes, strict=True):
-        week = weeks[command.week_id]
+    _after_following(connection, [weeks[c.week_id] for c in commands], outcomes, at)
+
+
+def _after_following(
+    connection: Connection, weeks: Sequence[Week], outcomes: Sequence[Outcome], at: datetime
+) -> None:
+    """Try again what waits, release what was paid beyond an advance, stop what runs unpaid."""
+    for week, outcome in zip(weeks, outcomes, strict=True):
         if outcome.code in {Held.code, NotCleared.code}:
             kind = f"{TIMER_ROOM}week_charge"
             timers.arm(connection, [Arm(f"week:{week.id}", kind, at + PAUSE, 0)])

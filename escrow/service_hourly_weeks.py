@@ -15,14 +15,17 @@ from escrow.machine_hourly import AWAITING_MONEY
 from escrow.maths_hourly import judge, week_of
 from escrow.model import ContractState, SlotState
 from escrow.model_hourly import HourlyTerm, Judged, Step, TimeEntry, Week, WeekState
-from escrow.refusals import Held, NotCleared, WrongState
+from escrow.refusals import FundingOpen, Held, NotCleared, WrongState
 from escrow.rules import Deal
 from escrow.rules_hourly import new_week
 from escrow.rules_hourly_weeks import PAUSE, Ledger
 from escrow.service_batch import lock_deals, share_people
 from escrow.service_hourly import run_hours
+from escrow.service_hourly_deposit import SOON, bill, following_of
+from escrow.service_hourly_look import look_covers
 from escrow.service_hourly_money import charge, follow, lock_terms, slot_of
 from escrow.service_hourly_run import cut_runs
+from escrow.service_refund import lock_with_lots
 from kernel import timers
 from kernel.commands import Outcome
 from kernel.ids import new_id
@@ -60,12 +63,16 @@ def week_close(connection: Connection, due: Sequence[DueTimer], at: datetime) ->
 
 def week_invoice(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     """Monday noon: the week is invoiced and the client's means of payment is charged."""
-    known = store_hourly.find_weeks(connection, [_id(each) for each in due])
+    known = _first_deposits(store_hourly.find_weeks(connection, [_id(each) for each in due]))
+    due = [each for each in due if _id(each) in {week.id for week in known}]
     share_people(connection, store.find_contracts(connection, [w.contract_id for w in known]))
     contracts = {
         each.id: each
         for each in store.lock_contracts(connection, [week.contract_id for week in known])
     }
+    ahead = [week for week in known if week.is_prefunded]
+    mine = (*ahead, *following_of(connection, ahead))
+    lock_with_lots(connection, [week.slot_id for week in mine if week.slot_id])
     terms = lock_terms(connection, known)
     weeks, claimed = _claim(connection, due)
     judged = _judge(connection, weeks, terms)
@@ -82,9 +89,18 @@ def week_invoice(connection: Connection, due: Sequence[DueTimer], at: datetime) 
             book, seq=used[contract.id], slot_id=new_id(), command=command, at=at
         )
 
-    outcomes = run_hours(connection, _commands(claimed), decide, at=at)
-    invoiced = [UUID(o.facts["week_id"]) for o in outcomes if o.is_done and o.facts["slot_id"]]
-    charge(connection, invoiced, at)
+    deposited = [each for each in claimed if weeks[_id(each)].is_prefunded]
+    others = [each for each in claimed if each not in deposited]
+    outcomes = run_hours(connection, _commands(others), decide, at=at)
+    whole = {
+        _id(each): (*judged[_id(each)], *late.pop(weeks[_id(each)].term_id, ()))
+        for each in deposited
+    }
+    some = [weeks[_id(each)] for each in deposited]
+    billed = bill(connection, some, terms, contracts, whole, at=at)
+    _bill_again(connection, deposited, some, billed, at)
+    invoiced = [o.facts for o in (*outcomes, *billed) if o.facts.get("state") == WeekState.INVOICED]
+    charge(connection, [UUID(each["week_id"]) for each in invoiced], at)
     return len(claimed)
 
 
@@ -147,6 +163,35 @@ def week_review_end(connection: Connection, due: Sequence[DueTimer], at: datetim
     return len(claimed)
 
 
+def _first_deposits(weeks: Sequence[Week]) -> list[Week]:
+    """Of weeks that were paid ahead the first of each term: what it leaves rolls into the next."""
+    first: dict[UUID, Week] = {}
+    for week in sorted(weeks, key=lambda each: each.starts_at):
+        if week.is_prefunded:
+            first.setdefault(week.term_id, week)
+    return [w for w in weeks if not w.is_prefunded or first[w.term_id].id == w.id]
+
+
+def _bill_again(
+    connection: Connection,
+    deposited: Sequence[DueTimer],
+    weeks: Sequence[Week],
+    outcomes: Sequence[Outcome],
+    at: datetime,
+) -> None:
+    """What waits for a payment is looked at in an hour, what else is in the way in a day."""
+    order = sorted(weeks, key=lambda each: each.starts_at)
+    codes = {week.id: o.code for week, o in zip(order, outcomes, strict=True) if not o.is_done}
+    timers.arm(
+        connection,
+        [
+            Arm(each.subject, each.kind, at + (SOON if code == FundingOpen.code else PAUSE), 0)
+            for each in deposited
+            if (code := codes.get(_id(each)))
+        ],
+    )
+
+
 HANDLERS: Final = MappingProxyType(
     {
         "escrow.week_close": week_close,
@@ -166,6 +211,7 @@ def _judge(
     for entry in store_hourly.list_entries(connection, list(weeks)):
         if entry.week_id is not None:
             entries[entry.week_id].append(entry)
+    covers = look_covers(connection, list(weeks.values()), terms)
     return {
         week.id: tuple(
             judge(
@@ -173,6 +219,7 @@ def _judge(
                 limit_minutes=week.limit_minutes,
                 used_minutes=0,
                 activity_floor=terms[week.term_id].activity_floor,
+                cover_minor=covers.get(week.id),
             )
         )
         for week in weeks.values()

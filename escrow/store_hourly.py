@@ -222,6 +222,12 @@ def lock_term_weeks(connection: Connection, term_ids: Iterable[UUID]) -> list[We
     return _read(connection, statement, term_ids, _week)
 
 
+def list_open(connection: Connection, term_ids: Iterable[UUID]) -> list[Week]:
+    """The open weeks of terms, without a lock."""
+    statement = _select(WORK_WEEK, "term_id = ANY (%s::uuid[]) AND state = 'open'", "id")
+    return _read(connection, statement, term_ids, _week)
+
+
 def list_term_weeks(
     connection: Connection, term_id: UUID, *, after: datetime | None, limit: int
 ) -> list[Week]:

@@ -25,6 +25,7 @@ from escrow.service_clocks import pause_clocks, resume_clocks
 from escrow.service_deal import close
 from escrow.service_dispute_clocks import DISPUTE_HANDLERS
 from escrow.service_funding import lock_payments
+from escrow.service_hourly_deposit import DEPOSIT_HANDLERS
 from escrow.service_hourly_lines import LINE_HANDLERS
 from escrow.service_hourly_money import expire_funding
 from escrow.service_hourly_weeks import HANDLERS as WEEKS
@@ -136,6 +137,7 @@ _HANDLERS: Final = MappingProxyType(
         "escrow.close_contract": close_contract,
         **WEEKS,
         **LINE_HANDLERS,
+        **DEPOSIT_HANDLERS,
         **DISPUTE_HANDLERS,
         **RETAINER_HANDLERS,
         **RESERVE_HANDLERS,

@@ -32,6 +32,9 @@ class EntryTold(OpenAnswer):
     ended_at: TimeText
     minutes: int
     rate: Money
+    billable_minutes: int
+    over_limit: bool
+    funded: bool
     protected: bool
     unprotected_because: str
 
@@ -105,6 +108,8 @@ class HourlyTermAnswer(Answer):
     week_zone: str
     activity_floor: int
     method: str
+    collect: str
+    unused: str
     limit_minutes: int
     rates: list[RateAnswer]
     method_failed: bool
@@ -212,6 +217,15 @@ class ClientClaimAnswer(Answer):
     write_off_approved_by: IdText | None
 
 
+class DepositAnswer(Answer):
+    """What the client paid ahead for a week: asked for, there now, and what of it is worked."""
+
+    asked: Money
+    held: Money
+    worked: Money
+    covers_all_hours: bool
+
+
 class WeekInFull(WeekAnswer):
     """A week with its invoice, what is logged so far, and what happens if nobody acts."""
 
@@ -220,13 +234,15 @@ class WeekInFull(WeekAnswer):
     logged_minutes: int
     billable_minutes: int
     claim: ClientClaimAnswer | None
+    deposit: DepositAnswer | None
     if_nothing_happens: list[WeekClockAnswer]
 
 
 class TimeEntryAnswer(Answer):
     """Hours that were logged; until the invoice, what is billable and protected as it looks now.
 
-    `unprotected_because` is the first reason that fails; empty for protected hours.
+    `unprotected_because` is the first reason that fails; empty for protected hours. `funded` is
+    false where the client pays ahead and his deposit does not cover all of these hours.
     """
 
     id: IdText
@@ -244,6 +260,7 @@ class TimeEntryAnswer(Answer):
     activity: int
     rate: Money
     over_limit: bool
+    funded: bool
     protected: bool
     unprotected_because: str
     line_no: int | None

@@ -39,7 +39,7 @@ from escrow.commands_hourly import (
     WeekCommand,
 )
 from escrow.model import Method
-from escrow.model_hourly import Source
+from escrow.model_hourly import Collect, Source, Unused
 from escrow.model_runs import RunCommand, StartTime
 from escrow.refusals_hourly import UnknownEntry, UnknownRun, UnknownTerm, UnknownWeek
 from escrow.rules_hourly import MOST_ENTRIES
@@ -61,7 +61,8 @@ class HoursBody(Request):
     """Hours as they are offered: the price of one, and how many minutes a week at most.
 
     `week_zone` is an IANA name; weeks begin there on Monday at 00:00. Each week is charged to
-    `method`; the client's signature is his consent.
+    `method`; the client's signature is his consent. With `collect` prefund he pays a deposit of
+    limit x rate before the week, and `unused` says what becomes of the rest.
     """
 
     rate: Amount
@@ -70,6 +71,8 @@ class HoursBody(Request):
     activity_floor: Percent = 10
     method: Method = Method.CARD
     method_token: Token = ""
+    collect: Collect = Collect.ARREARS
+    unused: Unused = Unused.ROLL
     title: Text = ""
 
 
@@ -145,6 +148,8 @@ def _offer(body: HoursBody, currency: str) -> HourlyOffer:
         activity_floor=body.activity_floor,
         method=body.method,
         method_token=body.method_token,
+        collect=body.collect,
+        unused=body.unused,
         title=body.title,
     )
 

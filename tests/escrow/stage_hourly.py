@@ -21,7 +21,7 @@ from escrow.commands_hourly import (
     WeekCommand,
 )
 from escrow.model import Funding, Method, Slot, Terms
-from escrow.model_hourly import Source, TimeEntry, Week, WeekLine
+from escrow.model_hourly import Collect, Source, TimeEntry, Unused, Week, WeekLine
 from kernel import timers as clock_rows
 from kernel.commands import Outcome
 from kernel.ids import new_id
@@ -48,6 +48,8 @@ class HourlyStage:
     limit_minutes: int = 2_400
     week_zone: str = "UTC"
     method: Method = Method.CARD
+    collect: Collect = Collect.ARREARS
+    unused: Unused = Unused.ROLL
     now: datetime = MONDAY
     terms: Terms = field(default_factory=Terms)
 
@@ -65,6 +67,8 @@ class HourlyStage:
             limit_minutes=self.limit_minutes,
             week_zone=self.week_zone,
             method=self.method,
+            collect=self.collect,
+            unused=self.unused,
         )
 
     def propose(self) -> Outcome:

@@ -283,3 +283,41 @@ def test_a_strangers_line_is_not_there(api: Api, world: World, reviewed: Hours) 
     conceded = reviewed.payee.post(f"{path}/concede")
     assert (conceded.body["state"], conceded.body["refunded"]) == ("refunded", eur("80.00"))
     world.prove()
+
+
+def test_a_week_is_paid_ahead(api: Api, world: World) -> None:
+    """The deposit is asked for at once; hours say that they are funded; the rest rolls on."""
+    to_next(api, world, 0, 1)
+    hours = make_hours(api, limit_minutes=600, collect="prefund", unused="roll")
+    assert hours.client.get(hours.path).body["collect"] == "prefund"
+    assert hours.week()["deposit"]["held"] == eur("0.00")
+    to_next(api, world, 1, 12)
+    deposit = hours.week()["deposit"]
+    assert (deposit["asked"], deposit["held"]) == (eur("400.00"), eur("400.00"))
+
+    (entry,) = hours.log(worked(api, 4)).body["entries"]
+    assert (entry["funded"], entry["protected"]) == (True, True)
+    deposit = hours.week()["deposit"]
+    assert (deposit["worked"], deposit["covers_all_hours"]) == (eur("160.00"), True)
+    to_next(api, world, 4, 2)
+    to_next(api, world, 0, 14)
+
+    week = hours.week()
+    assert (week["state"], week["amount"], week["deposit"]) == ("in_review", eur("160.00"), None)
+    assert hours.week(1)["deposit"]["held"] == eur("640.00")
+    world.prove()
+
+
+def test_without_a_deposit_every_answer_says_so(api: Api, world: World) -> None:
+    """An empty wallet: the hours are kept, and told to be neither funded nor protected."""
+    to_next(api, world, 0, 1)
+    hours = make_hours(api, collect="prefund", method="wallet")
+    to_next(api, world, 1, 12)
+
+    (entry,) = hours.log(worked(api, 4)).body["entries"]
+    path = f"/v1/time_entries/{entry['entry_id']}"
+    edited = hours.payee.post(f"{path}/edit", {"memo": "design"}).body
+
+    for told in (entry, edited, hours.payee.get(path).body):
+        assert (told["funded"], told["unprotected_because"]) == (False, "not_deposited")
+    assert hours.week()["deposit"]["covers_all_hours"] is False
