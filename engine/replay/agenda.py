@@ -75,3 +75,8 @@ class Agenda:
     def take(self, day: int, act: Act) -> list[Track]:
         """The acts of this kind on this day, in the order in which they were added."""
         return self._days[day].pop(act, [])
+
+    def carry_over(self, day: int) -> None:
+        """Have done today what was added yesterday after its turn had come."""
+        for act, tracks in self._days.pop(day - 1, {}).items():
+            self._days[day][act] = [*tracks, *self._days[day][act]]

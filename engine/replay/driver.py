@@ -125,6 +125,7 @@ class Replay:
         self.stage.fire_timers(reminds=True)
         self._look(day)
         self._welcome(day)
+        self.script.agenda.carry_over(day)
         for act in Act:
             self._act(day, act)
         self.retainers.noon(self.stage, day, noon)

@@ -10,18 +10,28 @@ from typing import Final
 
 from engine.replay.stage import Stage
 from engine.replay.store_midnight import Fresh, find_newest_event, list_fresh, list_totals
+from escrow.service_batch import FUNDING_HANDLER
 from kernel.database import snapshot
 from kernel.money import format_minor
-from payouts.safeguarding import safeguarding
+from payouts.safeguarding import Difference, safeguarding
+from rails.model import RailOutcome
+from rails.service import list_open
 
 FINDINGS_KEPT: Final = 50
+PENDING: Final = "custody.processor_pending"
+"""Where payments stand that the rail has made; it tells of some of them days later."""
 
 
 @dataclass(slots=True)
 class Midnights:
-    """What earlier midnights have counted: per account the sum of its lines, and their number."""
+    """What earlier midnights have counted: per account the sum of its lines, and their number.
+
+    `told_late`: midnights at which the rail had payments that it had not told us of; those
+    payments are then the whole difference, to the cent.
+    """
 
     checked: int = 0
+    told_late: int = 0
     findings: list[str] = field(default_factory=list)
     _sums: dict[int, tuple[int, int]] = field(default_factory=dict)
     _places: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -41,12 +51,26 @@ class Midnights:
         self._compare(totals, at)
         for each in safe.currencies:
             for difference in each.differences:
-                books = format_minor(difference.books_minor, each.currency)
-                other = format_minor(difference.other_minor, each.currency)
-                self._tell(at, f"{difference.account} is {books} here and {other} elsewhere")
+                self._explain(stage, each.currency, difference, at)
             missing = each.requirement_minor - each.resource_minor
             if missing > 0:
                 self._tell(at, f"client money is {format_minor(missing, each.currency)} short")
+
+    def _explain(self, stage: Stage, currency: str, difference: Difference, at: datetime) -> None:
+        """A difference is no finding if it is just what the rail has and did not tell us yet."""
+        untold = 0
+        if difference.account == PENDING:
+            waiting = stage.read(lambda connection: list_open(connection, FUNDING_HANDLER))
+            asked = [each for each in waiting if each.currency == currency]
+            results = stage.rail.resolve(asked, at=at)
+            done = [each for each in results if each.outcome is RailOutcome.DONE]
+            untold = sum(each.amount_minor - each.fee_minor for each in done)
+        if difference.other_minor - difference.books_minor == untold:
+            self.told_late += 1
+            return
+        books = format_minor(difference.books_minor, currency)
+        other = format_minor(difference.other_minor, currency)
+        self._tell(at, f"{difference.account} is {books} here and {other} elsewhere")
 
     def _count(self, fresh: Fresh, at: datetime) -> None:
         """Add an account's new lines to what was counted before; its row must say the same."""

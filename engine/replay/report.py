@@ -21,9 +21,10 @@ class Report:
     before fees. `returned` went back after it was released, `paid_out` is what reached freelancers,
     `revenue` all fees earned. `accounts` are the balances by kind of account as the books have
     them, debit positive. `claims`, `open` (what is still to come) and `open_items` (what is over
-    and not zero, or owed) are counts and amounts by name. `rates` are the
-    shares in basis points by which everybody behaved, `digest` a SHA-256 over all balances.
-    `seconds` and `lines_per_second` are the only figures that differ between two runs of one file
+    and not zero, or owed) are counts and amounts by name. `rates` are the shares in basis points by
+    which everybody behaved. At `midnights_told_late` the rail had payments that it told us of
+    later: they were the whole difference. `digest` is a SHA-256 over all balances. `seconds` and
+    `lines_per_second` are the only figures that differ between two runs of one file
     and seed.
     """
 
@@ -69,6 +70,7 @@ class Report:
     open: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     open_items: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     midnights: int = 0
+    midnights_told_late: int = 0
     digest: str = ""
     rates: Mapping[str, int] = field(default_factory=dict)
 
@@ -186,7 +188,10 @@ def _rows(report: Report) -> list[tuple[str, str]]:
             f"{report.events:,} events, {report.entries:,} entries, {report.lines:,} lines",
         ),
         ("speed", f"{report.lines_per_second:,} lines/s, {report.seconds:.1f} s"),
-        ("midnights checked", f"{report.midnights}"),
+        (
+            "midnights checked",
+            f"{report.midnights}, at {report.midnights_told_late} the rail had payments untold",
+        ),
         ("digest of the balances", report.digest[:32]),
         ("books proven", "yes" if report.proven else "NO"),
         ("client money safe", "yes" if report.safeguarding else "NO"),

@@ -258,6 +258,7 @@ def _report(
         contract_states=sums.contract_states,
         returned=amounts(sums.returned),
         midnights=run.midnights.checked,
+        midnights_told_late=run.midnights.told_late,
         open_items=items(Sum(item.sort, item.currency, 1, item.amount_minor) for item in waiting),
         rates=_rates(),
         **outcome,

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -20,6 +20,9 @@ from rails.caller import Counts, run_once
 from rails.simulated.service import SimulatedRail
 
 Found = TypeVar("Found")
+
+_NEVER = timedelta(days=3_650)
+"""Real time decides nothing here: what the rail keeps silent about, it tells by a notice."""
 
 
 class Stopped(Exception):  # noqa: N818  somebody asked for it
@@ -112,6 +115,7 @@ class Stage:
             at,
             notice_handlers=RAIL_NOTICES,
             limit=self.batch_size,
+            lease=_NEVER,
         )
 
     def check_stop(self) -> None:
