@@ -57,6 +57,23 @@ RETAINERS: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "No such period now",
             "Only a running period is paused, only a paused one resumed.",
         ),
+        "term.unknown_amendment": (
+            404,
+            "Unknown term amendment",
+            "There is no such amendment of a term.",
+        ),
+        "term.amendment_open": (
+            409,
+            "Amendment open",
+            "The term has an amendment that is not answered yet.",
+        ),
+        "term.bad_price": (422, "No such price", "The price is refused: {why}."),
+        "term.over": (409, "Term over", "The term was never signed, or has ended."),
+        "term.only_offerer": (
+            409,
+            "Not your offer",
+            "Only the side that offered an amendment withdraws it.",
+        ),
         "escrow.not_a_milestone": (
             409,
             "Not a milestone",

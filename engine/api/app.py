@@ -52,6 +52,7 @@ from engine.api.reads_open_items import OPEN_ITEM_READS
 from engine.api.reads_periods import PERIOD_READS
 from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
+from engine.api.reads_retainers import RETAINER_READS
 from engine.api.refusals import NotFound, PlatformOnly
 from engine.api.views import api_key
 from engine.api.writes import WRITES
@@ -67,6 +68,7 @@ READS: Final = (
     *BOOK_READS,
     *LOG_READS,
     *RESERVATION_READS,
+    *RETAINER_READS,
     *REPORT_READS,
     *PERIOD_READS,
     *JOURNAL_READS,

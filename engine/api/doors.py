@@ -11,7 +11,15 @@ from sqlalchemy import Connection, Engine
 
 from engine.group_commit import Door, GroupCommit, Service
 from escrow import service as escrow
-from escrow import service_claims, service_dispute, service_notice, service_reserve
+from escrow import (
+    service_claims,
+    service_dispute,
+    service_hybrid,
+    service_notice,
+    service_reserve,
+    service_retainer,
+    service_retainer_pause,
+)
 from escrow import timers as escrow_timers
 from escrow.commands import AddMilestones, Propose
 from kernel import clock
@@ -38,6 +46,7 @@ _NAMES: Final = (
     ),
     *("reservation_id", "journal_id"),
     *("term_id", "week_id", "entry_id", "run_id", "line_dispute_id"),
+    *("retainer_id", "period_id", "drawdown_id"),
     *("subject", "reference"),
 )
 
@@ -146,9 +155,27 @@ def _doors() -> Mapping[str, Door]:
         services[f"escrow.{verb}"] = getattr(service_notice, verb)
     for verb in ("set_hold_limit", "set_reserve_rule"):
         services[f"escrow.{verb}"] = getattr(service_reserve, verb)
+    services |= _terms()
     for verb in ("refund_later", "propose_write_off", "approve_write_off", "set_claim_rules"):
         services[f"escrow.{verb}"] = getattr(service_claims, verb)
     return {name: Door(service, subjects) for name, service in services.items()}
+
+
+def _terms() -> dict[str, Service]:
+    """Retainers, and what both sides change about the terms of a contract."""
+    steps: dict[str, Service] = {
+        f"escrow.{verb}": getattr(service_retainer, verb)
+        for verb in (
+            *("offer_retainer", "accept_retainer", "cancel_retainer"),
+            *("draw_down", "approve_drawdown", "reject_drawdown", "withdraw_drawdown"),
+        )
+    }
+    for verb in ("pause_retainer", "resume_retainer"):
+        steps[f"escrow.{verb}"] = getattr(service_retainer_pause, verb)
+    for verb in ("propose", "sign", "reject", "withdraw"):
+        name = f"{verb}_term_amendment"
+        steps[f"escrow.{name}"] = getattr(service_hybrid, name)
+    return steps
 
 
 DOORS: Final = MappingProxyType(_doors())

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 _OF_CONTRACT: Final = "(contract.client_id = %(party_id)s OR contract.payee_id = %(party_id)s)"
+_BY_PERIOD: Final = "(retainer_period JOIN contract ON contract.id = retainer_period.contract_id)"
 _BY_SLOT: Final = "JOIN contract ON contract.id = slot.contract_id"
 
 # What a subject is, with the contract that says whose it is.
@@ -53,6 +54,27 @@ _SUBJECTS: Final = MappingProxyType(
         "time_entry": (
             "time_entry JOIN contract ON contract.id = time_entry.contract_id",
             "time_entry.id",
+            "contract.currency",
+        ),
+        "term": (
+            "term JOIN contract ON contract.id = term.contract_id",
+            "term.id",
+            "contract.currency",
+        ),
+        "term_amendment": (
+            "term_amendment JOIN contract ON contract.id = term_amendment.contract_id",
+            "term_amendment.id",
+            "contract.currency",
+        ),
+        "retainer": (
+            "retainer JOIN contract ON contract.id = retainer.contract_id",
+            "retainer.id",
+            "contract.currency",
+        ),
+        "period": (_BY_PERIOD, "retainer_period.id", "contract.currency"),
+        "drawdown": (
+            f"drawdown JOIN {_BY_PERIOD} ON retainer_period.id = drawdown.period_id",
+            "drawdown.id",
             "contract.currency",
         ),
         "dispute": (

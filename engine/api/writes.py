@@ -12,6 +12,7 @@ from engine.api.writes_house import HOUSE
 from engine.api.writes_journals import JOURNALS
 from engine.api.writes_lines import LINES
 from engine.api.writes_reservations import RESERVATIONS
+from engine.api.writes_retainers import RETAINERS
 from engine.api.writes_slots import SLOTS
 
 WRITES: Final[tuple[Write[Any], ...]] = (
@@ -25,4 +26,5 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *CLOCKS,
     *HOURS,
     *LINES,
+    *RETAINERS,
 )
