@@ -49,6 +49,11 @@ HOURLY: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Logging rests",
             "The client's payment failed at {paused_at}; hours worked since wait until he pays.",
         ),
+        "escrow.refund_too_late": (
+            409,
+            "Too late to give back",
+            "You may give this back until {until}; later an operator does, with your agreement.",
+        ),
         "escrow.runs_already": (
             409,
             "Time runs already",

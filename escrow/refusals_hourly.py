@@ -103,3 +103,9 @@ class UnknownRun(Refusal):
     """There is no run with this id."""
 
     code = "escrow.unknown_run"
+
+
+class RefundTooLate(Refusal):
+    """What a week paid is given back within half a year; later by an operator, with agreement."""
+
+    code = "escrow.refund_too_late"

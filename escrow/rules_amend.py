@@ -23,6 +23,7 @@ from escrow.movements import p11_roll
 from escrow.refusals import (
     AmountOutOfRange,
     BadAmendment,
+    NotAMilestone,
     NotYours,
     OtherPartyMustSign,
     StaleVersion,
@@ -51,6 +52,8 @@ def propose_amendment(
     """
     slot = deal.slot
     role = _side(deal, command)
+    if any(each.term_id != each.id for each in (slot, target) if each is not None):
+        raise NotAMilestone(slot_id=str(slot.id), trigger="amend")
     check_version(slot, command)
     if slot.state not in WORKING:
         raise WrongState(slot_id=str(slot.id), state=slot.state, trigger="amend")

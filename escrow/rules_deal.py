@@ -125,13 +125,19 @@ def propose(command: Propose, at: datetime) -> Plan:
 
 
 def add_milestones(
-    contract: Contract, known_slots: int, command: AddMilestones, at: datetime
+    contract: Contract, known: Sequence[Slot], command: AddMilestones, at: datetime
 ) -> Plan:
-    """Further milestones under a running contract, for the other party to accept."""
+    """Further milestones under a running contract, for the other party to accept.
+
+    Weeks and periods have slots of the same row of numbers, but take no milestone's place.
+    """
     _, role = step(SLOTS, None, Trigger.PROPOSE, roles(command.actor, contract))
     if contract.state is not ContractState.ACTIVE:
         raise ContractNotRunning(contract_id=str(contract.id), state=contract.state)
-    slots = _new_slots(contract, command.milestones, role, at, first_seq=known_slots + 1)
+    taken = sum(slot.term_id == slot.id for slot in known)
+    slots = _new_slots(
+        contract, command.milestones, role, at, first_seq=len(known) + 1, taken=taken
+    )
     return Plan(
         drafts=tuple(_proposed(slot, command, at) for slot in slots),
         facts=contract_facts(contract, slot_ids=[str(slot.id) for slot in slots]),
@@ -275,10 +281,11 @@ def _new_slots(
     at: datetime,
     *,
     first_seq: int,
+    taken: int = 0,
 ) -> tuple[Slot, ...]:
     ids = {each.slot_id for each in milestones}
-    last_seq = first_seq + len(milestones) - 1
-    if not milestones or len(ids) < len(milestones) or last_seq > MOST_MILESTONES:
+    count = taken + len(milestones)
+    if not milestones or len(ids) < len(milestones) or count > MOST_MILESTONES:
         raise BadMilestones(count=len(milestones), most=MOST_MILESTONES)
     for each in milestones:
         check_amount(each.amount_minor)

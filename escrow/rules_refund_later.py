@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from escrow.model_claim import Claim, ClaimCause, ClaimRules
 from escrow.movements_chargeback import p17_refund_released
 from escrow.refusals import AmountOutOfRange, ReasonRequired
 from escrow.refusals_claim import PayeeShort
+from escrow.refusals_hourly import RefundTooLate
 from escrow.rules import Deal, check_text, slot_step, step, subject_of
 from escrow.rules_claims import claim_draft, new_claim
 from escrow.rules_deal import acted, event, slot_facts
@@ -24,6 +25,7 @@ from kernel.money import to_json
 from ledger.model import Draft
 
 LONGEST_AGREEMENT: Final = 500
+LATEST: Final = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ def refund_later(
     agreement, and `claim.payee_short`.
     """
     row, role = slot_step(SLOTS, deal, Trigger.REFUND_LATER, command, at)
+    _check_time(deal.slot, role, at)
     slot, amount = deal.slot, command.amount_minor
     most = slot.kept_minor - slot.contested_minor
     if not 0 < amount <= most:
@@ -89,6 +92,16 @@ def refund_later(
             if each.method is not Method.WALLET
         ),
     )
+
+
+def _check_time(slot: Slot, role: Role, at: datetime) -> None:
+    """The payee himself gives back what a week or a period paid him for half a year.
+
+    It counts from the end of the week's review; an operator with his agreement may later, too.
+    """
+    is_owned = slot.term_id != slot.id
+    if is_owned and role is Role.PAYEE and slot.due_at and at > slot.due_at + LATEST:
+        raise RefundTooLate(slot_id=str(slot.id), until=(slot.due_at + LATEST).isoformat())
 
 
 def commission_back_minor(deal: Deal, amount_minor: int) -> int:

@@ -67,8 +67,8 @@ def add_milestones(
         def decide(command: AddMilestones) -> Plan:
             contract = world.contract(command.contract_id)
             _check_free(taken, _ids(command))
-            known_slots = len(world.slots.get(contract.id, ()))
-            return rules_deal.add_milestones(contract, known_slots, command, at)
+            known = world.slots.get(contract.id, ())
+            return rules_deal.add_milestones(contract, known, command, at)
 
         return run(connection, alone, decide, at=at)
 

@@ -116,6 +116,7 @@ def _hours(hours: int | None) -> timedelta | None:
 
 def _propose(given: Given[ProposeBody]) -> Command:
     body = given.body
+    exponent(body.currency)
     return Propose(
         actor=given.actor,
         contract_id=new_id(),

@@ -46,6 +46,7 @@ from escrow.rules_hourly import MOST_ENTRIES
 from escrow.rules_hourly_terms import LONGEST_WEEK
 from kernel.commands import Command
 from kernel.ids import new_id
+from kernel.money import exponent
 
 TERM: Final = Subject("hourly_term", "term_id", UnknownTerm)
 WEEK: Final = Subject("week", "week_id", UnknownWeek)
@@ -156,6 +157,7 @@ def _offer(body: HoursBody, currency: str) -> HourlyOffer:
 
 def _propose(given: Given[ProposeHoursBody]) -> Command:
     body = given.body
+    exponent(body.currency)
     return ProposeHours(
         actor=given.actor,
         contract_id=new_id(),

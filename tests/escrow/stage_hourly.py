@@ -143,7 +143,7 @@ class HourlyStage:
         return service.edit_time(self.connection, [command], at=self.now)[0]
 
     def weeks(self) -> list[Week]:
-        return store_hourly.list_term_weeks(self.connection, self.term_id, after=None, limit=100)
+        return store_hourly.list_term_weeks(self.connection, self.term_id, after=None, limit=500)
 
     def week(self, number: int = 0) -> Week:
         return self.weeks()[number]
