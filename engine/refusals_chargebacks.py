@@ -25,6 +25,21 @@ CHARGEBACKS: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Deadline is over",
             "The client's bank took evidence until {due_by}.",
         ),
+        "rail.unknown_payment": (
+            404,
+            "Unknown payment",
+            "The rail has no payment of this id that was made.",
+        ),
+        "rail.unknown_chargeback": (
+            409,
+            "Another payment's chargeback",
+            "The rail knows {chargeback} as a chargeback of another payment.",
+        ),
+        "rail.bad_act": (
+            422,
+            "The bank cannot do this",
+            "It says a word that rails know, or moves an amount above zero under a name.",
+        ),
         "chargeback.bad_statement": (
             422,
             "Malformed statement",

@@ -100,7 +100,7 @@ def _heard(word: ChargebackState) -> dict[tuple[ChargebackState | None, Trigger]
     }
 
 
-def step_of(known: ChargebackState, word: ChargebackState) -> Trigger:
+def step_of(known: ChargebackState, *, word: ChargebackState) -> Trigger:
     """The step that a word is, from what is known."""
     return TURNS[word] if RANK[word] == RANK[known] else WORDS[word]
 

@@ -19,6 +19,7 @@ from escrow.machine import (
     Trigger,
     from_each,
 )
+from escrow.machine_recall import recall_rows
 from escrow.model import Role, SlotState
 
 _CLOSES: Final = (Timer.AUTO_RELEASE, Timer.DORMANT)
@@ -30,17 +31,6 @@ WORKING: Final = (SlotState.FUNDED, SlotState.SUBMITTED, SlotState.CHANGES_REQUE
 
 HOLDING: Final = (*WORKING, SlotState.REFUND_REQUESTED, SlotState.DORMANT)
 """States in which a slot holds money: "any funded" of domain/escrow.md 2.4."""
-
-HAD_MONEY: Final = (
-    *HOLDING,
-    SlotState.DISPUTED,
-    SlotState.AWAITING_FUNDING,
-    SlotState.FUNDING,
-    SlotState.RELEASED,
-    SlotState.REFUNDED,
-    SlotState.CANCELLED,
-)
-"""States in which money of a slot may once have been released: all but the first."""
 
 RESTORES: Final = MappingProxyType(
     {
@@ -331,33 +321,8 @@ SLOTS: Final[Machine] = MappingProxyType(
             movement=("P13", "P27"),
             cancels=(*_CLOSES, Timer.REFUND_REPLY),
         ),
-        # money comes back from the payee after its release
-        **unmoved(
-            (*HOLDING, _X.RELEASED, _X.REFUNDED),
-            _T.REFUND_LATER,
-            PAYEE | OPERATOR,
-            guards=(_G.NO_HOLD, _G.KEPT_BY_PAYEE),
-            movement=("P17",),
-        ),
-        # 16, 17: the client's bank takes money back, and gives it again or not
-        **unmoved(
-            (*HOLDING, _X.DISPUTED),
-            _T.CONTEST,
-            RAIL,
-            movement=("P18",),
-            cancels=(Timer.AUTO_RELEASE,),
-        ),
-        **unmoved((*HOLDING, _X.DISPUTED), _T.REINSTATE, RAIL, movement=("P19",)),
-        (_X.AWAITING_FUNDING, _T.REINSTATE): Transition(
-            who=RAIL, to=_X.FUNDED, movement=("P19",), arms=(Timer.DORMANT,)
-        ),
-        **unmoved(HAD_MONEY, _T.BOOK_LOSS, RAIL, movement=("P21", "P22")),
-        **from_each(
-            (*HOLDING, _X.DISPUTED),
-            _T.CHARGE_BACK,
-            Transition(who=RAIL, to=_X.AWAITING_FUNDING, cancels=(*_CLOSES, Timer.REFUND_REPLY)),
-        ),
-        **unmoved((_X.SUBMITTED,), _T.RESTART_REVIEW, RAIL, arms=(Timer.AUTO_RELEASE,)),
+        # 16, 17: the payee gives released money back, or the client's bank takes it back
+        **recall_rows((*HOLDING, _X.DISPUTED), (*_CLOSES, Timer.REFUND_REPLY)),
         # released money is disputed in its security hold (edge case 1)
         **unmoved(
             (*HOLDING, _X.RELEASED, _X.REFUNDED),

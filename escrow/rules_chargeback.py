@@ -80,7 +80,7 @@ class Standing:
 
 
 def is_news(
-    known: ChargebackState, known_at: datetime, word: ChargebackState, at: datetime
+    known: ChargebackState, known_at: datetime, *, word: ChargebackState, at: datetime
 ) -> bool:
     """Whether a word counts for more than what is known: by rank, then by the rail's own time."""
     if word is known:
@@ -100,15 +100,15 @@ def hear_state(standing: Standing, word: Word) -> tuple[Standing, bool]:
     is_decision = state in DECIDED and (
         cb.decision is None
         or cb.decided_at is None
-        or is_news(cb.decision, cb.decided_at, state, word.occurred_at)
+        or is_news(cb.decision, cb.decided_at, word=state, at=word.occurred_at)
     )
-    moves = is_news(cb.state, cb.state_at, state, word.occurred_at)
+    moves = is_news(cb.state, cb.state_at, word=state, at=word.occurred_at)
     tells_more = state is cb.state and cb.due_by is None and word.due_by is not None
     if not (moves or is_decision or tells_more):
         return standing, False
     after = replace(cb, due_by=cb.due_by or word.due_by, reason=cb.reason or word.reason)
     if moves:
-        row, _ = step(CHARGEBACKS, cb.state, step_of(cb.state, state), (Role.RAIL,))
+        row, _ = step(CHARGEBACKS, cb.state, step_of(cb.state, word=state), (Role.RAIL,))
         after = replace(
             after,
             state=ChargebackState(row.to),

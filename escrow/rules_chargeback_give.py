@@ -11,6 +11,7 @@ from escrow.maths import commission_minor
 from escrow.model import ContractState, Lot, Role, Slot, SlotState
 from escrow.model_chargeback import Movement, Piece, Source
 from escrow.model_claim import Claim, ClaimState
+from escrow.movements import Entries
 from escrow.movements_chargeback import (
     Extra,
     Taken,
@@ -43,6 +44,15 @@ class Back(NamedTuple):
         return self.money_minor + self.fee_minor
 
 
+class Places(NamedTuple):
+    """Where money that came back went: to slots, to the wallet, with fees, to the platform."""
+
+    slots: tuple[Taken, ...]
+    to_wallet_minor: int
+    client_fee_minor: int
+    fronted_minor: int
+
+
 def reinstate(standing: Standing, movement: Movement, at: datetime) -> Standing:
     """Give back what the movement stands for; what was taken last comes back first.
 
@@ -69,16 +79,23 @@ def reinstate(standing: Standing, movement: Movement, at: datetime) -> Standing:
         else:
             fronted += back.total_minor
             standing = _restore(standing, back, at)
-    chargeback = standing.chargeback
-    chargeback = replace(chargeback, ahead_minor=chargeback.ahead_minor + left)
+    ahead = standing.chargeback.ahead_minor + left
+    standing = replace(standing, chargeback=replace(standing.chargeback, ahead_minor=ahead))
+    places = Places(tuple(slots), to_wallet, client_fee, fronted + left)
+    return replace(standing, entries=_entries(standing, places, movement) + standing.entries)
+
+
+def _entries(standing: Standing, places: Places, movement: Movement) -> Entries:
+    """P19 for what slots and the wallet have again, P22 for the platform; the extras stand once."""
+    slots, to_wallet, client_fee, fronted = places
     extra = Extra(movement.fee_minor, movement.amount_minor - movement.disputed_minor)
     account, currency = standing.funding.rail_account, standing.currency
     has_held = bool(slots) or to_wallet > 0
-    entries = (
+    entries: Entries = (
         p19_reinstate(
             rail_account=account,
             currency=currency,
-            slots=tuple(slots),
+            slots=slots,
             client_id=standing.contract.client_id,
             to_wallet_minor=to_wallet,
             client_fee_minor=client_fee,
@@ -87,13 +104,12 @@ def reinstate(standing: Standing, movement: Movement, at: datetime) -> Standing:
         if has_held
         else ()
     )
-    entries += p22_reinstate(
+    return entries + p22_reinstate(
         rail_account=account,
         currency=currency,
-        amount_minor=fronted + left,
+        amount_minor=fronted,
         extra=Extra() if has_held else extra,
     )
-    return replace(standing, chargeback=chargeback, entries=entries + standing.entries)
 
 
 def _part(piece: Piece, left: int) -> Back:

@@ -143,7 +143,32 @@ def _moves(
         if last.slots[slot_id] != old
     )
     placed = tuple(sorted(wanted - held))
-    plan = Plan(
+    plan = _plan(first, last, slots, after, word, at)
+    stopped = tuple((f"slot:{slot_id}", Timer.AUTO_RELEASE) for slot_id in placed)
+    plan = replace(plan, cancelled=(*plan.cancelled, *stopped))
+    return Moves(
+        plan=plan,
+        before=None if is_new else before,
+        after=after,
+        movement=word.movement,
+        pieces=last.pieces,
+        reserves=last.reserves,
+        mooted=last.mooted,
+        held_slots=placed,
+        freed_slots=tuple(sorted(held - wanted)),
+    )
+
+
+def _plan(
+    first: Standing,
+    last: Standing,
+    slots: tuple[tuple[Slot, Slot], ...],
+    after: Chargeback,
+    word: Word,
+    at: datetime,
+) -> Plan:
+    """The difference between two standings as rows, told in one event for each thing it changes."""
+    return Plan(
         drafts=(
             _draft(last, after, word, at),
             *_slot_drafts(slots, after, word, at),
@@ -173,21 +198,7 @@ def _moves(
             (old, last.claims[key]) for key, old in first.claims.items() if last.claims[key] != old
         ),
         alarms=last.alarms,
-        cancelled=(
-            *last.cancelled,
-            *((f"slot:{slot_id}", Timer.AUTO_RELEASE) for slot_id in placed),
-        ),
-    )
-    return Moves(
-        plan=plan,
-        before=None if is_new else before,
-        after=after,
-        movement=word.movement,
-        pieces=last.pieces,
-        reserves=last.reserves,
-        mooted=last.mooted,
-        held_slots=placed,
-        freed_slots=tuple(sorted(held - wanted)),
+        cancelled=last.cancelled,
     )
 
 

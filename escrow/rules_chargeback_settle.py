@@ -138,7 +138,7 @@ def _take_set_aside(
     is_available = release.state is ReleaseState.AVAILABLE
     if not is_available:
         gross = dispute.claim_minor * rest // max(1, dispute.reserved_minor)
-        release = withheld(release, -rest, -gross)
+        release = withheld(release, net_minor=-rest, gross_minor=-gross)
     entries = p12_put_back(
         payee_id=release.payee_id,
         currency=standing.currency,
@@ -180,7 +180,7 @@ def _lift(standing: Standing) -> Standing:
         if release is not None and release.state is ReleaseState.PENDING:
             pending += part
             gross = each.gross_of(each.lifted_minor + part) - each.gross_of(each.lifted_minor)
-            releases[release.id] = withheld(release, -part, -gross)
+            releases[release.id] = withheld(release, net_minor=-part, gross_minor=-gross)
         else:
             available += part
     entries = p22_lift(

@@ -186,7 +186,7 @@ def _reserve(standing: Standing, piece: Piece) -> Standing:
             most = release.gross_minor - release.taken_gross_minor
             gross = min(most, piece.money_minor * part // net)
             found.append((release.id, part, gross))
-            releases[release.id] = withheld(release, part, gross)
+            releases[release.id] = withheld(release, net_minor=part, gross_minor=gross)
     part = min(left, standing.available_minor)
     if part:
         found.append((None, part, 0))
@@ -213,7 +213,7 @@ def _pending(standing: Standing, piece: Piece) -> list[Release]:
     return sorted(found, key=lambda each: (each.available_at, each.id), reverse=True)
 
 
-def withheld(release: Release, net_minor: int, gross_minor: int) -> Release:
+def withheld(release: Release, *, net_minor: int, gross_minor: int) -> Release:
     """The release with so much more of it withheld, or less."""
     return replace(
         release,

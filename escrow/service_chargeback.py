@@ -187,14 +187,16 @@ def _lock_all(connection: Connection, funding_ids: Sequence[UUID]) -> None:
 
 
 def _hear(connection: Connection, word: Word, at: datetime) -> Outcome:
-    known_id = store_contest.find_by_ref(connection, word.rail, word.rail_ref)
+    known_id = store_contest.find_by_ref(connection, rail=word.rail, rail_ref=word.rail_ref)
     held: dict[UUID, UUID] = store_contest.list_holds(connection, known_id) if known_id else {}
     seen: list[tuple[Standing, Moves]] = []
 
     def plan(given: Word) -> Plan:
         funding = _get_payment(connection, given.funding_id)
         movement = given.movement
-        if movement and store_contest.is_moved(connection, movement.rail, movement.rail_ref):
+        if movement and store_contest.is_moved(
+            connection, rail=movement.rail, rail_ref=movement.rail_ref
+        ):
             assert known_id is not None
             (chargeback,) = store_contest.find_chargebacks(connection, [known_id])
             return Plan(drafts=(), facts=chargeback_facts(chargeback, is_news=False))
@@ -262,7 +264,11 @@ def _standing(connection: Connection, chargeback: Chargeback, funding: Funding) 
         releases,
         tuple(pieces),
         tuple(reserves),
-        tuple(store_contest.list_other_pieces(connection, chargeback.id, slot_ids, tips)),
+        tuple(
+            store_contest.list_other_pieces(
+                connection, chargeback.id, slot_ids=slot_ids, release_ids=tips
+            )
+        ),
         claims=store_chargeback.lock_claims(connection, claim_ids),
         recovered_minor=store_contest.sum_recovered(connection, claim_ids),
         disputes={each.slot_id: each for each in disputes},
@@ -286,11 +292,13 @@ def _save(
     if moves.before is None:
         store_contest.add(connection, [after])
     else:
-        store_contest.save_chargeback(connection, moves.before, after)
+        store_contest.save_chargeback(connection, moves.before, after=after)
     if moves.movement is not None:
         store_contest.add(connection, [moves.movement])
-    store_contest.save_parts(connection, first.pieces, moves.pieces, number="piece_no")
-    store_contest.save_parts(connection, first.reserves, moves.reserves, number="reserve_no")
+    store_contest.save_parts(connection, known=first.pieces, wanted=moves.pieces, number="piece_no")
+    store_contest.save_parts(
+        connection, known=first.reserves, wanted=moves.reserves, number="reserve_no"
+    )
     for before, mooted in moves.mooted:
         store_dispute.save_moves(
             connection, DisputeMoves(plan=moves.plan, before=before, after=mooted)
@@ -316,7 +324,12 @@ def _place(connection: Connection, chargeback: Chargeback, slot_id: UUID, at: da
     )
     (placed,) = holds.place(connection, [place], at=at)
     assert placed.is_done
-    store_contest.add_hold(connection, chargeback.id, slot_id, UUID(placed.facts["id"]))
+    store_contest.add_hold(
+        connection,
+        chargeback_id=chargeback.id,
+        slot_id=slot_id,
+        hold_id=UUID(placed.facts["id"]),
+    )
 
 
 def _lift(connection: Connection, hold_id: UUID | None, reason: str, at: datetime) -> None:
@@ -351,6 +364,6 @@ def _on_chargebacks(
         outcomes += run(connection, [command], plan, at=at)
         if outcomes[-1].is_done:
             before, result = filed[0]
-            store_contest.save_chargeback(connection, before, result.after)
+            store_contest.save_chargeback(connection, before, after=result.after)
             store_contest.add(connection, result.rows)
     return outcomes

@@ -68,7 +68,7 @@ SELECT id FROM chargeback WHERE funding_id = %s ORDER BY id
 _LIST: Final = """
 SELECT chargeback.id FROM chargeback JOIN contract ON contract.id = chargeback.contract_id
 WHERE (%(after)s::uuid IS NULL OR chargeback.id > %(after)s)
-    AND (%(payee_id)s::uuid IS NULL OR contract.payee_id = %(payee_id)s)
+    AND (%(party_id)s::uuid IS NULL OR %(party_id)s IN (contract.client_id, contract.payee_id))
     AND (%(state)s::text IS NULL OR chargeback.state = %(state)s)
     AND (%(is_settled)s::boolean IS NULL OR chargeback.is_settled = %(is_settled)s)
 ORDER BY chargeback.id LIMIT %(limit)s
@@ -94,6 +94,14 @@ _SUM_RECOVERED: Final = """
 SELECT claim_id, sum(amount_minor)::bigint FROM claim_recovery
 WHERE claim_id = ANY (%s) GROUP BY claim_id
 """
+_LIST_SUBMISSIONS: Final = """
+SELECT slot_id, submission_no, message_ref, artefact_refs, submitted_at FROM submission
+WHERE slot_id = ANY (%s) ORDER BY submitted_at, slot_id, submission_no
+"""
+_LIST_TOLD: Final = """
+SELECT id, kind, subject, actor_kind, party_id, effective_at FROM event
+WHERE subject = ANY (%s) AND kind = ANY (%s) ORDER BY id
+"""
 _LIST_OPEN_DISPUTES: Final = """
 SELECT id FROM dispute WHERE slot_id = ANY (%s) AND ended_at IS NULL ORDER BY id
 """
@@ -109,13 +117,13 @@ def lock_chargebacks(connection: Connection, ids: Sequence[UUID]) -> list[Charge
     return _select(connection, Chargeback, "id", ids, "id", lock="FOR NO KEY UPDATE")
 
 
-def find_by_ref(connection: Connection, rail: str, rail_ref: str) -> UUID | None:
+def find_by_ref(connection: Connection, *, rail: str, rail_ref: str) -> UUID | None:
     """The chargeback of the rail's own name; None if nothing was heard of it."""
     row = driver(connection).execute(_FIND_BY_REF, (rail, rail_ref)).fetchone()
     return row[0] if row else None
 
 
-def is_moved(connection: Connection, rail: str, rail_ref: str) -> bool:
+def is_moved(connection: Connection, *, rail: str, rail_ref: str) -> bool:
     """Whether a balance transaction is booked already; read under the payment's lock."""
     row = driver(connection).execute(_IS_MOVED, (rail, rail_ref)).fetchone()
     return bool(row and row[0])
@@ -132,7 +140,7 @@ def list_chargebacks(
     *,
     after: UUID | None,
     limit: int,
-    payee_id: UUID | None = None,
+    party_id: UUID | None = None,
     state: ChargebackState | None = None,
     is_settled: bool | None = None,
 ) -> list[Chargeback]:
@@ -140,7 +148,7 @@ def list_chargebacks(
     given = {
         "after": after,
         "limit": limit,
-        "payee_id": payee_id,
+        "party_id": party_id,
         "state": state,
         "is_settled": is_settled,
     }
@@ -176,6 +184,7 @@ def list_notices(connection: Connection, chargeback_id: UUID) -> list[Notified]:
 def list_other_pieces(
     connection: Connection,
     chargeback_id: UUID,
+    *,
     slot_ids: Sequence[UUID],
     release_ids: Sequence[UUID],
 ) -> list[Piece]:
@@ -211,13 +220,37 @@ def sum_recovered(connection: Connection, claim_ids: Sequence[UUID]) -> dict[UUI
     return {row[0]: row[1] for row in rows}
 
 
+def list_submissions(connection: Connection, slot_ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """Work that was shown, with the references of its message and artefacts, oldest first."""
+    rows = driver(connection).execute(_LIST_SUBMISSIONS, (list(slot_ids),))
+    return [
+        {
+            "slot_id": row[0],
+            "submission_no": row[1],
+            "message_ref": row[2],
+            "artefact_refs": list(row[3]),
+            "submitted_at": row[4].isoformat(),
+        }
+        for row in rows
+    ]
+
+
+def list_told(
+    connection: Connection, *, subjects: Sequence[str], kinds: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Events of these kinds and subjects, in the order of the log."""
+    rows = driver(connection).execute(_LIST_TOLD, (list(subjects), list(kinds)))
+    names = ("id", "kind", "subject", "actor_kind", "party_id", "effective_at")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
 def list_holds(connection: Connection, chargeback_id: UUID) -> dict[UUID, UUID]:
     """By slot, the hold that a chargeback placed and that stands."""
     rows = driver(connection).execute(_LIST_HOLDS, (chargeback_id,))
     return {row[0]: row[1] for row in rows}
 
 
-def add_hold(connection: Connection, chargeback_id: UUID, slot_id: UUID, hold_id: UUID) -> None:
+def add_hold(connection: Connection, *, chargeback_id: UUID, slot_id: UUID, hold_id: UUID) -> None:
     """Remember a hold that a chargeback placed."""
     driver(connection).execute(
         "INSERT INTO chargeback_hold (chargeback_id, slot_id, hold_id) VALUES (%s, %s, %s)",
@@ -242,7 +275,7 @@ def add(connection: Connection, rows: Iterable[Row]) -> None:
         driver(connection).execute(statement.encode(), given)
 
 
-def save_chargeback(connection: Connection, before: Chargeback, after: Chargeback) -> None:
+def save_chargeback(connection: Connection, before: Chargeback, *, after: Chargeback) -> None:
     """Move a chargeback on; Broken if it moved under its lock."""
     changed = tuple(getattr(after, name) for name in _CHANGES)
     given = (*changed, before.id, before.version, before.state)
@@ -253,9 +286,9 @@ def save_chargeback(connection: Connection, before: Chargeback, after: Chargebac
 
 def save_parts(
     connection: Connection,
+    *,
     known: Sequence[Piece | Reserve],
     wanted: Sequence[Piece | Reserve],
-    *,
     number: str,
 ) -> None:
     """Write pieces or reserves that are new, and the changes of those that are known."""

@@ -149,6 +149,8 @@ class SlotAnswer(Answer):
     refunded: Money
     rolled_out: Money
     disputed: Money
+    recalled: Money
+    charged_back: Money
     contested: Money
     uncleared: Money
     unpaid: Money
@@ -208,6 +210,8 @@ class FundingAnswer(Answer):
     client_fee: Money
     captured: Money
     refunded: Money
+    charged_back: Money
+    in_dispute: bool
     state: str
     version: int
     code: str

@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from engine.api import answers_books, keys, log_reads, writes_periods
 from engine.api.access import Scope
+from engine.api.answers_chargebacks import BankActed
 from engine.api.bulk import bulk_model, bulk_route
 from engine.api.calls import Nothing, Page, PageQuery, Read, page_of
 from engine.api.document import Operation, draw
@@ -41,6 +42,7 @@ from engine.api.notices import Inbox, NoticesBody, Rails, take_in
 from engine.api.problems import add_handlers
 from engine.api.reads_actions import ACTION_READS
 from engine.api.reads_books import BOOK_READS
+from engine.api.reads_chargebacks import CHARGEBACK_READS
 from engine.api.reads_claims import CLAIM_READS
 from engine.api.reads_clocks import CLOCK_READS
 from engine.api.reads_deals import DEAL_READS
@@ -54,6 +56,7 @@ from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.reads_retainers import RETAINER_READS
 from engine.api.refusals import NotFound, PlatformOnly
+from engine.api.sandbox import BankBody, play_bank
 from engine.api.views import api_key
 from engine.api.writes import WRITES
 from engine.group_commit import GroupCommit
@@ -74,6 +77,7 @@ READS: Final = (
     *JOURNAL_READS,
     *DISPUTE_READS,
     *CLAIM_READS,
+    *CHARGEBACK_READS,
     *CLOCK_READS,
     *HOURLY_READS,
     *ACTION_READS,
@@ -196,6 +200,7 @@ def endpoints(
     found["POST", f"{_KEY}/rotate"] = partial(keys.rotate, edge)
     found["POST", f"{_KEY}/revoke"] = partial(keys.revoke, edge)
     found["POST", "/v1/rails/{rail}/notices"] = partial(_take_notices, edge, rails)
+    found["POST", "/v1/rails/{rail}/bank"] = partial(_play_bank, edge, rails)
     found["GET", log_reads.CHECKPOINT] = partial(log_reads.show_checkpoint, edge)
     found["POST", log_reads.CHECKPOINT] = partial(log_reads.make_checkpoint, edge, ask_signer)
     readiness = Readiness(edge.engine)
@@ -265,6 +270,15 @@ def _odd_operations() -> Sequence[Operation]:
             needs_key=False,
         ),
         Operation(
+            method="POST",
+            path="/v1/rails/{rail}/bank",
+            summary="Play the client's bank at the simulated rail of a sandbox",
+            scope=Scope.RAILS_WRITE,
+            body=BankBody,
+            answer=BankActed,
+            needs_key=False,
+        ),
+        Operation(
             method="GET", path="/healthz", summary="Alive", answer=answers_books.HealthAnswer
         ),
         Operation(method="GET", path="/readyz", summary="Ready", answer=answers_books.ReadyAnswer),
@@ -321,6 +335,20 @@ async def _take_notices(edge: Edge, rails: Rails, request: Request) -> Response:
         raise NotFound
     inbox = Inbox(edge.engine, caller.tenant, rail(caller.tenant), RAIL_RESULTS)
     return json_response(await edge.call(lambda: take_in(inbox, body.notices)), 200)
+
+
+async def _play_bank(edge: Edge, rails: Rails, request: Request) -> Response:
+    caller = await edge.admit(request, Scope.RAILS_WRITE)
+    if caller.sees_only is not None:
+        raise PlatformOnly
+    rail = rails.get(request.path_params["rail"])
+    raw, _ = await json_body(edge, request)
+    body = validated(BankBody, raw)
+    if rail is None:
+        raise NotFound
+    tenant = caller.tenant
+    done = await edge.call(lambda: play_bank(edge.engine, tenant, rail(tenant), body))
+    return json_response(done, 200)
 
 
 async def _healthz(_request: Request) -> Response:

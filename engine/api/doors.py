@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from engine.group_commit import Door, GroupCommit, Service
 from escrow import service as escrow
 from escrow import (
+    service_chargeback,
     service_claims,
     service_dispute,
     service_hybrid,
@@ -40,6 +41,7 @@ _NAMES: Final = (
         "amendment_id",
         "dispute_id",
         "claim_id",
+        "chargeback_id",
         "payout_id",
         "party_id",
         "hold_id",
@@ -151,6 +153,8 @@ def _doors() -> Mapping[str, Door]:
         *("propose_decision", "approve_decision", "set_dispute_rules"),
     ):
         services[f"escrow.{verb}"] = getattr(service_dispute, verb)
+    for verb in ("tell_payee", "file_statement", "submit_evidence"):
+        services[f"escrow.{verb}"] = getattr(service_chargeback, verb)
     for verb in ("record_notice", "set_clock_rules"):
         services[f"escrow.{verb}"] = getattr(service_notice, verb)
     for verb in ("set_hold_limit", "set_reserve_rule"):

@@ -82,6 +82,11 @@ _SUBJECTS: Final = MappingProxyType(
             "dispute.id",
             "contract.currency",
         ),
+        "chargeback": (
+            "chargeback JOIN contract ON contract.id = chargeback.contract_id",
+            "chargeback.id",
+            "contract.currency",
+        ),
         "refund": (
             f"refund JOIN slot ON slot.id = refund.slot_id {_BY_SLOT}",
             "refund.id",

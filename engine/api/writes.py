@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from engine.api.calls import Write
+from engine.api.writes_chargebacks import CHARGEBACKS
 from engine.api.writes_claims import CLAIMS
 from engine.api.writes_clocks import CLOCKS
 from engine.api.writes_contracts import CONTRACTS
@@ -23,6 +24,7 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *JOURNALS,
     *DISPUTES,
     *CLAIMS,
+    *CHARGEBACKS,
     *CLOCKS,
     *HOURS,
     *LINES,

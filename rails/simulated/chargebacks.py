@@ -70,6 +70,7 @@ class Act:
     ref: str
     operation_id: UUID
     amount_minor: int
+    currency: str = ""
     status: str = ""
     reason: str = "fraudulent"
     due_days: int = 14
@@ -95,7 +96,9 @@ def act(rail: SimulatedRail, deed: Act, *, at: datetime) -> str:
         payment = store.find_payment(connection, rail.platform, deed.operation_id, at)
         if payment is None:
             raise UnknownPayment(operation_id=str(deed.operation_id))
-        known = store.find_chargeback(connection, rail.platform, deed.ref)
+        if deed.currency not in {"", payment.currency}:
+            raise BadAct(chargeback=deed.ref)
+        known = store.find_chargeback(connection, rail.platform, ref=deed.ref)
         if known is None:
             store.add_chargeback(
                 connection,

@@ -93,7 +93,7 @@ def find_payment(
     return Payment(row.amount_minor, row.currency) if row else None
 
 
-def find_chargeback(connection: Connection, platform: str, ref: str) -> UUID | None:
+def find_chargeback(connection: Connection, platform: str, *, ref: str) -> UUID | None:
     """The payment of a chargeback; None if the rail does not know it."""
     found: UUID | None = connection.exec_driver_sql(
         _FIND_CHARGEBACK, (platform, ref)

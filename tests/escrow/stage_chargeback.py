@@ -39,7 +39,9 @@ class Bank:
 
     @property
     def chargeback(self) -> Chargeback:
-        found = store_contest.find_by_ref(self.stage.connection, "simulated", self.ref)
+        found = store_contest.find_by_ref(
+            self.stage.connection, rail="simulated", rail_ref=self.ref
+        )
         assert found is not None
         return store_contest.find_chargebacks(self.stage.connection, [found])[0]
 
