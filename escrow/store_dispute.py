@@ -56,6 +56,14 @@ WHERE slot_id = %s AND (%s::uuid IS NULL OR id > %s::uuid)
 ORDER BY id LIMIT %s
 """
 
+_LIST: Final = """
+SELECT dispute.id FROM dispute JOIN contract ON contract.id = dispute.contract_id
+WHERE (%(after)s::uuid IS NULL OR dispute.id > %(after)s)
+    AND (%(party_id)s::uuid IS NULL OR %(party_id)s IN (client_id, payee_id))
+    AND (%(state)s::text IS NULL OR dispute.state = %(state)s)
+ORDER BY dispute.id LIMIT %(limit)s
+"""
+
 _SAVE_RULES: Final = """
 INSERT INTO dispute_rule (currency, small_claim_minor, fee_bps, small_fee_bps, version)
 VALUES (%s, %s, %s, %s, 1)
@@ -81,6 +89,20 @@ def list_of_slot(
 ) -> list[Dispute]:
     """The disputes of a slot in the order of their ids."""
     rows = driver(connection).execute(_LIST_OF_SLOT, (slot_id, after, after, limit))
+    return find_disputes(connection, [row[0] for row in rows])
+
+
+def list_disputes(
+    connection: Connection,
+    *,
+    after: UUID | None,
+    limit: int,
+    party_id: UUID | None = None,
+    state: DisputeState | None = None,
+) -> list[Dispute]:
+    """Disputes in the order of their ids, from the one behind `after` on; a party's own."""
+    given = {"after": after, "limit": limit, "party_id": party_id, "state": state}
+    rows = driver(connection).execute(_LIST, given)
     return find_disputes(connection, [row[0] for row in rows])
 
 

@@ -103,6 +103,7 @@ class DisputeAnswer(Answer):
     release_id: IdText | None
     reserved: Money | None
     appeal_of: IdText | None
+    appeal_until: TimeText | None
 
 
 class DisputeClockAnswer(Answer):

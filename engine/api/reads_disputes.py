@@ -11,8 +11,8 @@ from engine.api.answers_disputes import DisputeAnswer, DisputeInFull
 from engine.api.calls import Look, Page, PageQuery, Read, after_id, by_id, declare, page_of
 from escrow import store as deals
 from escrow import store_dispute
-from escrow.model_dispute import Dispute, Offer
-from escrow.rules_dispute import Case, decision_facts
+from escrow.model_dispute import Dispute, DisputeState, Offer
+from escrow.rules_dispute import APPEAL_WITHIN, Case, decision_facts
 from escrow.service_dispute_look import list_clocks, look_dispute
 from escrow.service_options import options
 from kernel import clock
@@ -56,7 +56,14 @@ def show(row: Dispute) -> dict[str, Any]:
         "release_id": row.release_id and str(row.release_id),
         "reserved": money(row.reserved_minor) if row.release_id else None,
         "appeal_of": row.appeal_of and str(row.appeal_of),
+        "appeal_until": _appeal_until(row),
     }
+
+
+def _appeal_until(row: Dispute) -> str | None:
+    """Until when who lost by silence may appeal, while the money is in its security hold."""
+    is_lost = row.resolution is DisputeState.DEFAULTED and row.awarded_id is not None
+    return (row.ended_at + APPEAL_WITHIN).isoformat() if is_lost and row.ended_at else None
 
 
 def _dispute(connection: Connection, look: Look) -> dict[str, Any] | None:
@@ -142,7 +149,34 @@ def _sees(connection: Connection, look: Look, kind: str) -> bool:
     return party_id is None or store.is_seen(connection, kind, named, party_id=party_id)
 
 
+class DisputesQuery(PageQuery):
+    """Which disputes."""
+
+    state: DisputeState | None = None
+
+
+def _all(connection: Connection, look: Look) -> Page:
+    query = look.query
+    rows = store_dispute.list_disputes(
+        connection,
+        after=after_id(look),
+        limit=query.limit + 1,
+        party_id=look.sees_only,
+        state=query.state,
+    )
+    return page_of(rows, query.limit, show=show, key=by_id)
+
+
 DISPUTE_READS: Final[tuple[Read, ...]] = (
+    declare(
+        "/v1/disputes",
+        Scope.CONTRACTS_READ,
+        _all,
+        DisputeAnswer,
+        summary="Disputes: a party's own, or all",
+        query=DisputesQuery,
+        pages=True,
+    ),
     declare(
         "/v1/disputes/{dispute_id}",
         Scope.CONTRACTS_READ,

@@ -1,6 +1,6 @@
 """Disputes over HTTP: each side sees the clocks and what follows, and every cent is split."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -117,7 +117,10 @@ def test_released_money_is_disputed_and_appealed(api: Api, world: World, deal: D
     path = f"/v1/disputes/{lost.body['dispute_id']}"
     assert api.post(f"{path}/serve", {"channel": "email", "proof": "p"}).status == 200
     advance(api, world, days=8)
-    assert deal.payee.get(path).body["resolution"] == "defaulted"
+    default = deal.payee.get(path).body
+    assert default["resolution"] == "defaulted"
+    appeal_until = datetime.fromisoformat(default["appeal_until"])
+    assert appeal_until - datetime.fromisoformat(default["ended_at"]) == timedelta(days=7)
     assert deal.payee.post(f"{path}/appeal", {"reason": "x"}).code == "dispute.only_respondent"
     assert deal.client.post(f"{path}/appeal", {}).status == 422
     options = {each["trigger"]: each for each in deal.client.get(path).body["options"]}
@@ -137,6 +140,14 @@ def test_released_money_is_disputed_and_appealed(api: Api, world: World, deal: D
     )
     assert twice.code == "dispute.open_already"
     world.prove()
+    open_ones = [each["id"] for each in api.get("/v1/disputes", state="negotiation").body["items"]]
+    assert again["id"] in open_ones
+    assert lost.body["dispute_id"] not in open_ones
+    own = [each["id"] for each in deal.payee.get("/v1/disputes").body["items"]]
+    assert own == [lost.body["dispute_id"], again["id"]]
+    stranger = api.as_party(make_party(api, "client"))
+    assert stranger.get("/v1/disputes").body["items"] == []
+    assert api.get("/v1/disputes", state="lost").status == 422
 
 
 def test_e37_shares_are_in_the_contracts_currency(api: Api, deal: Deal) -> None:
