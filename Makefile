@@ -54,8 +54,9 @@ replay: $(VENV)/bin/holdfast  ## play months of a marketplace through the engine
 migrate: $(VENV)/bin/holdfast  ## bring the database's schema up to date
 	@$(PYTHON) -m engine migrate $(ARGS)
 
-docs: $(VENV)/.run  ## draw the state machines anew into docs/machines
+docs: $(VENV)/.run  ## draw the state machines and the clocks anew into docs/
 	@$(PYTHON) -m engine.diagrams docs/machines
+	@$(PYTHON) -m escrow.clocks_page docs/clocks.md
 
 lock:  ## write requirements*.txt anew from pyproject.toml (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: python3 -m pip install uv, or UV=/path/to/uv." >&2; exit 1; }

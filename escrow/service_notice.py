@@ -29,7 +29,7 @@ def record_notice(
     connection: Connection, commands: Sequence[RecordNotice], *, at: datetime
 ) -> list[Outcome]:
     """Keep the proof that parties were told of clocks; by operators, programs, or themselves."""
-    subjects = [each.subject for each in commands if _is_subject(each.subject)]
+    subjects = [each.subject for each in commands]
     concerned = store_clocks.find_concerned(connection, subjects)
     notices: dict[UUID, Notice] = {}
 
@@ -116,11 +116,3 @@ def _start_anew(
     if drafts:
         post(connection, drafts)
     return len(drafts)
-
-
-def _is_subject(subject: str) -> bool:
-    name, _, number = subject.partition(":")
-    try:
-        return name in store_clocks.KNOWN and str(UUID(number)) == number
-    except ValueError:
-        return False

@@ -3,6 +3,7 @@
 The list for one party walks from its contracts to the subjects that timers name.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
@@ -16,6 +17,8 @@ from sqlalchemy import Connection
 from escrow.model import Role
 from escrow.model_clocks import ClockRules, Concerned, Notice, NoticePolicy, Untold
 from kernel.database import driver
+
+_ID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 _OF_CONTRACT: Final = "JOIN contract ON contract.id = {0}.contract_id"
 
@@ -162,7 +165,8 @@ def find_concerned(connection: Connection, subjects: Iterable[str]) -> dict[str,
     ids: dict[str, list[str]] = defaultdict(list)
     for subject in set(subjects):
         name, _, number = subject.partition(":")
-        ids[name].append(number)
+        if _ID.fullmatch(number):
+            ids[name].append(number)
     found: dict[str, Concerned] = {}
     for name, some in ids.items():
         if name not in _ROWS:

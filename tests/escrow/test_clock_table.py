@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 from engine.handlers import TIMERS
 from escrow import clocks, timers
 from escrow.clocks import CLOCKS, ROOM
+from escrow.clocks_page import page
 from escrow.diagram import MACHINES
 from escrow.model import Method
 from escrow.service_reminders import whom
@@ -178,3 +180,10 @@ def test_whom_a_clock_concerns_is_found_for_every_real_timer(connection: Connect
 
     assert told.pop(Timer.DISPUTE_REPLY) == {1}
     assert all(sizes == {len(CLOCKS[kind].told)} for kind, sizes in told.items())
+
+
+def test_the_page_is_what_the_table_says() -> None:
+    """docs/clocks.md is drawn from the table: after a change, `make docs`."""
+    drawn = Path(clocks.__file__).parent.parent / "docs" / "clocks.md"
+
+    assert drawn.read_text(encoding="utf-8") == page()
