@@ -42,10 +42,9 @@ def act(
 
 
 def collect(machine: type) -> tuple[Act, ...]:
-    """All acts of a class, in the order of their names."""
-    return tuple(
-        each.act for _, each in sorted(vars(machine).items()) if isinstance(_act_of(each), Act)
-    )
+    """All acts of a class and of those it stands on, in the order of their names."""
+    found = {name: each for base in reversed(machine.__mro__) for name, each in vars(base).items()}
+    return tuple(each.act for _, each in sorted(found.items()) if isinstance(_act_of(each), Act))
 
 
 def _act_of(each: object) -> object:

@@ -1,5 +1,6 @@
 """Milestones of the market: enough of them that there is money to dispute, to return, to hold."""
 
+from collections.abc import Callable
 from random import Random
 from typing import Final
 from uuid import UUID
@@ -22,10 +23,11 @@ from tests.model.acts import act, amounts, one_of, within
 from tests.model.bazaar import Bazaar
 from tests.model.model import HOLDING, WORKING
 from tests.model.parts import Effect, Purse
-from tests.model.sight import Row
+from tests.model.sight import Row, Sight
 
 _LIVE: Final = ("awaiting_funding", "funding", *HOLDING, "disputed")
 _DAY: Final = 86_400
+_WAITS: Final = (3_600, *(days * _DAY for days in (1, 1, 2, 5, 8, 16, 31)))
 
 
 class Deals(Bazaar):
@@ -89,10 +91,10 @@ class Deals(Bazaar):
 
     # -- acts
 
-    @act(weight=1.2, prices=lambda dice: [amounts(dice) + 10 for _ in range(dice.randint(1, 2))])
+    @act(weight=0.8, prices=lambda dice: [amounts(dice) + 10 for _ in range(dice.randint(1, 2))])
     def new_deal(self, n: int, prices: list[int]) -> None:
         live = self.rows("slot", lambda slot: slot["state"] in _LIVE)
-        if len(live) < 8:
+        if len(live) < 6:
             self.propose_milestones(prices, Random(n))
 
     @act(weight=2)
@@ -180,7 +182,10 @@ class Deals(Bazaar):
         effect = parts.refund_ends(refund, bounces=outcome is RailOutcome.REFUSED)
         self.run("refund result", service.refund_results, result, may=True, effect=effect)
 
-    @act(weight=4, seconds=one_of((600, 3_600, _DAY, 2 * _DAY, 5 * _DAY, 8 * _DAY, 20 * _DAY)))
+    @act(
+        weight=4,
+        seconds=one_of((3_600, _DAY, _DAY, 2 * _DAY, 5 * _DAY, 8 * _DAY, 16 * _DAY, 31 * _DAY)),
+    )
     def wait(self, n: int, seconds: int) -> None:
         self.let_pass(seconds, Random(n))
 
@@ -199,6 +204,25 @@ class Deals(Bazaar):
         if slot["state"] == "refund_requested" and self.is_free(slot):
             Purse(self.now, slot, effect).send_back(slot["held_minor"])
         return effect
+
+    def rings_dormant(self, slot_id: str) -> Callable[[Sight], Effect]:
+        """Row 18: in the end to the payee if work lies there, else back to the client."""
+        before = self.now
+        slot = before.one("slot", id=slot_id)
+
+        def said(after: Sight) -> Effect:
+            effect = Effect()
+            state = after.one("slot", id=slot_id)["state"]
+            purse = Purse(before, slot, effect)
+            if state == "released" != slot["state"]:
+                assert slot["submission_no"]
+                purse.release(purse.held)
+            elif state == "refunded" != slot["state"]:
+                assert not slot["submission_no"]
+                purse.send_back(purse.held)
+            return effect
+
+        return said
 
     def rings_security_hold(self, release_id: str) -> Effect:
         release = self.now.one("release", id=release_id)

@@ -1,5 +1,6 @@
 """Disputes of the market: who may take which step when, and where the money is after it."""
 
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -132,10 +133,10 @@ class Disputes(Deals):
         verb = service_dispute.open_dispute
         self.run("open_dispute later", verb, command, may=may, effect=effect)
 
-    @act(weight=8, when=lambda self: self.rows("dispute", _was_default))
+    @act(weight=12, when=lambda self: self.rows("dispute", self.may_appeal))
     def appeal(self, n: int) -> None:
         """By who lost by silence, within seven days, over what is in its security hold."""
-        lost = self.pick("dispute", _was_default, n)
+        lost = self.pick("dispute", self.may_appeal, n)
         if not lost:
             return
         right = self.side(lost, _OTHER[lost["claimant"]])
@@ -149,6 +150,14 @@ class Disputes(Deals):
             self.take("appeal_dispute", lost, command, may=False, effect=Effect())
             return
         self.take("appeal_dispute", lost, command, may=None, effect=self._set_aside_of(lost))
+
+    def may_appeal(self, dispute: Row) -> bool:
+        """Whether it was lost by silence lately, and for money that is not withdrawn."""
+        if not _was_default(dispute) or dispute["awarded_id"] is None:
+            return False
+        release = self.now.one("release", id=dispute["awarded_id"])
+        in_time = self.at < moment(dispute["ended_at"]) + timedelta(days=7)
+        return in_time and str(release["state"]) == "pending"
 
     def _set_aside_of(self, lost: Row) -> Effect:
         """What an appeal sets aside: all that may be disputed of the release it is about."""
@@ -236,10 +245,11 @@ class Disputes(Deals):
 
     # -- a third person
 
-    @act(weight=4, when=lambda self: self.rows("dispute", _is_unsettled))
+    @act(weight=6, when=lambda self: self.rows("dispute", _is_unsettled))
     def file_evidence(self, n: int) -> None:
         if dispute := self.dispute(n, *_UNSETTLED):
-            actor = self.anyone(self.side(dispute, ("client", "payee")[n % 2]), n)
+            unheard = sorted(set(_OTHER) - self._filed(dispute)) or sorted(_OTHER)
+            actor = self.anyone(self.side(dispute, unheard[n % len(unheard)]), n)
             sha256 = "ab" * 32 if n % 16 else "nonsense"
             command = FileEvidence(
                 actor=actor, dispute_id=UUID(dispute["id"]), sha256=sha256, reference="a picture"
@@ -285,14 +295,16 @@ class Disputes(Deals):
 
     def _is_heard(self, dispute: Row) -> bool:
         """Both have filed, or their time for it is over."""
-        filed = {
-            row["filed_by"]
-            for row in self.rows("dispute_evidence", lambda r: r["dispute_id"] == dispute["id"])
-        }
         heard_by = dispute["heard_by"]
-        return filed >= set(_OTHER) or (heard_by is not None and self.at >= moment(heard_by))
+        return self._filed(dispute) >= set(_OTHER) or (
+            heard_by is not None and self.at >= moment(heard_by)
+        )
 
-    @act(weight=6, when=lambda self: self.rows("dispute", _may_elect))
+    def _filed(self, dispute: Row) -> set[str]:
+        mine = self.rows("dispute_evidence", lambda row: row["dispute_id"] == dispute["id"])
+        return {row["filed_by"] for row in mine}
+
+    @act(weight=10, when=lambda self: self.rows("dispute", _may_elect))
     def elect(self, n: int) -> None:
         if dispute := self.dispute(n, "recommendation", "arbitration_elect"):
             actor = self.anyone(self.side(dispute, ("client", "payee")[n % 2]), n)
@@ -335,7 +347,7 @@ class Disputes(Deals):
         if dispute := self.dispute(n, "arbitration"):
             mine = self.rows("dispute_decision", lambda r: r["dispute_id"] == dispute["id"])
             newest = max(mine, key=lambda row: row["decision_no"], default=None)
-            actor = self.anyone(self.operators[n % 3], n)
+            actor = self.anyone(self.operators[(n + len(self.story)) % 3], n)
             may = newest is not None and actor.is_operator and dispute["state"] == "arbitration"
             effect = Effect()
             if newest and may:

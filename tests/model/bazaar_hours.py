@@ -210,11 +210,11 @@ class Hours(Retainers):
         purse.release(purse.held)
         return effect
 
-    @act(weight=3, when=lambda self: self.rows("client_claim", lambda r: r["state"] == "open"))
+    @act(weight=6, when=lambda self: self.rows("client_claim", lambda r: r["state"] == "open"))
     def write_off(self, n: int) -> None:
         claim = self.pick("client_claim", lambda row: row["state"] == "open", n)
         assert claim is not None
-        actor = self.anyone(self.operators[n % 3], n)
+        actor = self.anyone(self.operators[(n // 16 + len(self.story)) % 3], n)
         week = self.now.one("work_week", id=claim["week_id"])
         slot = self.now.one("slot", id=week["slot_id"])
         is_second = claim["proposed_by"] not in {None, str(actor.principal_id)}
@@ -227,9 +227,9 @@ class Hours(Retainers):
 
     # -- lines
 
-    @act(weight=6, when=lambda self: self.rows("work_week", lambda r: r["state"] == "in_review"))
+    @act(weight=15, when=lambda self: self.rows("work_week", self._may_dispute))
     def dispute_line(self, n: int) -> None:
-        week = self.pick("work_week", lambda row: row["state"] == "in_review", n)
+        week = self.pick("work_week", self._may_dispute, n)
         assert week is not None
         lines = self.rows("week_line", lambda row: row["week_id"] == week["id"])
         if not lines:
@@ -259,16 +259,23 @@ class Hours(Retainers):
         known_may = None if may and not amount else may
         self.run("dispute_line", verb, command, may=known_may, effect=effect)
 
+    def _may_dispute(self, week: Row) -> bool:
+        """Whether its review runs and nobody has disputed a line of it."""
+        known = {row["week_id"] for row in self.rows("line_dispute")}
+        return week["state"] == "in_review" and week["id"] not in known
+
     def on_line(self, verb: str, line: Row, command: Any, *, may: object, effect: Any) -> None:
         run = getattr(service_hourly_lines, verb)
         self.run(verb, run, command, may=may, effect=effect, told=line["state"])
 
-    @act(weight=6, when=lambda self: self.rows("line_dispute", _is_open))
+    @act(weight=10, when=lambda self: self.rows("line_dispute", _is_open))
     def answer_line(self, n: int) -> None:
         """Served, replied to, conceded, or withdrawn."""
         line = self.pick("line_dispute", _is_open, n)
         assert line is not None
-        verb = ("serve_line", "serve_line", "reply_line", "concede_line", "withdraw_line")[n % 5]
+        verb = ("serve_line", "serve_line", "reply_line", "concede_line", "withdraw_line")[
+            (n // 16 + len(self.story)) % 5
+        ]
         deal = self.deal_of(line)
         who = {
             "serve_line": self.operators[0],
@@ -293,12 +300,14 @@ class Hours(Retainers):
             command = ServeLine(**fields, channel="email", proof="delivery:1")
         self.on_line(verb, line, command, may=may, effect=effect)
 
-    @act(weight=8, when=lambda self: self.rows("line_dispute", _is_contested), share=within(0, 100))
+    @act(
+        weight=15, when=lambda self: self.rows("line_dispute", _is_contested), share=within(0, 100)
+    )
     def judge_line(self, n: int, share: int) -> None:
         """One operator proposes what goes back, another approves."""
         line = self.pick("line_dispute", _is_contested, n)
         assert line is not None
-        actor = self.anyone(self.operators[n % 3], n)
+        actor = self.anyone(self.operators[(n // 16 + len(self.story)) % 3], n)
         fields: dict[str, Any] = {"actor": actor, "line_dispute_id": UUID(line["id"])}
         is_right = actor.is_operator and line["state"] == "contested"
         proposed = line["proposed_refund_minor"]

@@ -19,15 +19,15 @@ from ledger.model import AccountKey, Book, Entry, Line
 from ledger.model_journals import Role
 from ledger.model_reservations import PostReserved, Reserve, Target, VoidReservation
 from ledger.periods import ClosePeriod, PeriodCommand
-from tests.model.acts import act, one_of, within
+from tests.model.acts import act, collect, one_of, within
 from tests.model.bazaar_hours import Hours
 from tests.model.books import Books
 from tests.model.parts import Effect
 from tests.model.sight import Row
 
 _PERIOD_STEPS: Final = {
-    "soft_close": ("open",),
-    "close": ("open", "soft_closed"),
+    "soft_close": ("open", "reopened"),
+    "close": ("open", "soft_closed", "reopened"),
     "ask_reopening": ("closed",),
     "reopen": ("closed",),
 }
@@ -46,9 +46,18 @@ class House(Hours):
     def _account(self, reservation: Row) -> AccountKey:
         return self.reserved_from[reservation["id"]]
 
-    @act(weight=1.2, share=within(1, 120))
+    @act(
+        weight=2.5,
+        when=lambda self: any(
+            self.now.balance("custody.earned_available", each.id) for each in self.payees
+        ),
+        share=within(1, 120),
+    )
     def reserve(self, n: int, share: int) -> None:
-        payee = self.payees[n % 2]
+        earned = [
+            each for each in self.payees if self.now.balance("custody.earned_available", each.id)
+        ]
+        payee = earned[n // 16 % len(earned)]
         there = self.now.balance("custody.earned_available", payee.id)
         amount = max(1, there * share // 100)
         actor = self.anyone(self.operators[0], n)
@@ -90,7 +99,7 @@ class House(Hours):
         )
         self.run("post_reserved", reservations.post_reserved, command, may=may, effect=effect)
 
-    @act(weight=1, when=lambda self: self.rows("reservation", _is_open))
+    @act(weight=2, when=lambda self: self.rows("reservation", _is_open))
     def void(self, n: int) -> None:
         row = self.pick("reservation", _is_open, n)
         assert row is not None
@@ -154,11 +163,12 @@ class House(Hours):
             currency=self.currency,
             highest_minor=(1_000, 10**9)[n // 2 % 2],
         )
-        self.run("set_limits", journals.set_limits, command, may=actor.is_operator)
+        may = None if actor.is_operator else False
+        self.run("set_limits", journals.set_limits, command, may=may)
 
     # -- periods
 
-    @act(weight=0.8)
+    @act(weight=2.5)
     def step_of_a_period(self, n: int) -> None:
         """A month of last year, in which nothing counts: closed, asked for, opened again."""
         if not self.rows("period", _is_past):
@@ -167,8 +177,11 @@ class House(Hours):
             )
             self.compare(Effect())
         (row,) = self.rows("period", _is_past)
-        verb = tuple(_PERIOD_STEPS)[n % 4]
-        actor = self.program if n % 16 == 3 else self.anyone(self.operators[n // 4 % 3], n)
+        likely = [verb for verb, states in _PERIOD_STEPS.items() if row["state"] in states]
+        some = likely if likely and n // 16 % 5 else list(_PERIOD_STEPS)
+        verb = some[n // 128 % len(some)]
+        right = self.operators[n // 256 % 3]
+        actor = self.program if n % 16 == 3 else self.anyone(right, n // 32)
         fields: dict[str, Any] = {"actor": actor, "period_id": row["id"], "reason": "an invoice"}
         command = ClosePeriod(**fields, findings=()) if verb == "close" else PeriodCommand(**fields)
         is_right = actor.is_operator and actor != self.program
@@ -220,3 +233,6 @@ def _waits(row: Row) -> bool:
 
 def _is_past(row: Row) -> bool:
     return str(row["during"]).startswith('["2025-01-01')
+
+
+House.acts = collect(House)

@@ -1,5 +1,6 @@
 """Released money of the market: refunds after release, claims on payees, writing them off."""
 
+from random import Random
 from uuid import UUID
 
 from escrow import service_claims
@@ -45,6 +46,10 @@ class Claims(Disputes):
         told = f"{amount} of {kept} in {slot['state']}"
         self.run("refund_later", verb, command, may=known, effect=effect, told=told)
 
+    def set_up(self, dice: Random) -> None:
+        super().set_up(dice)
+        self.set_claim_rules(dice.choice((1, 4, 6)))
+
     @act(weight=0.7)
     def set_claim_rules(self, n: int) -> None:
         actor = self.program if n % 16 == 3 else self.anyone(self.operators[n % 3], n)
@@ -56,7 +61,7 @@ class Claims(Disputes):
         if self.run("set_claim_rules", service_claims.set_claim_rules, command, may=may).is_done:
             self.fronts, self.recovery_bps = fronts, bps
 
-    @act(weight=2, when=lambda self: self.rows("claim"))
+    @act(weight=4, when=lambda self: self.rows("claim", lambda row: row["state"] == "open"))
     def propose_write_off(self, n: int) -> None:
         claim = self.pick("claim", lambda row: row["state"] == "open", n)
         assert claim is not None
@@ -69,11 +74,15 @@ class Claims(Disputes):
         verb = service_claims.propose_write_off
         self.run("propose_write_off", verb, command, may=may and not waiting)
 
-    @act(weight=3, when=lambda self: self.rows("claim_write_off"))
+    @act(
+        weight=8,
+        when=lambda self: self.rows("claim_write_off", lambda row: row["approver_id"] is None),
+    )
     def approve_write_off(self, n: int) -> None:
         claim = self.pick("claim", lambda row: self._proposed(row["id"]), n)
         assert claim is not None
-        actor = self.program if n % 16 == 3 else self.anyone(self.operators[n % 3], n)
+        right = self.operators[(n // 16 + len(self.story)) % 3]
+        actor = self.program if n % 16 == 3 else self.anyone(right, n)
         waiting = self._proposed(claim["id"])
         may = bool(waiting) and actor.is_operator and actor != self.program
         may = may and claim["state"] == "open"

@@ -122,7 +122,10 @@ class Retainers(Claims):
             message_ref="message:1",
         )
         told = f"{units} of a {retainer['kind']}"
-        if self.is_disputed(slot) or not self.is_running(period):
+        is_hybrid = self.rows(
+            "hourly_term", lambda row: row["contract_id"] == period["contract_id"]
+        )
+        if may and (self.is_disputed(slot) or not self.is_running(period) or is_hybrid):
             known = None
         self.run("draw_down", service_retainer.draw_down, command, may=known, told=told)
 
@@ -155,14 +158,14 @@ class Retainers(Claims):
         command = DrawdownCommand(actor=actor, drawdown_id=UUID(drawdown["id"]), reason="as agreed")
         self.run(verb, getattr(service_retainer, verb), command, may=may, effect=effect)
 
-    @act(weight=0.8, when=lambda self: self.rows("retainer"))
+    @act(weight=1.5, when=lambda self: self.rows("retainer"))
     def cancel_retainer(self, n: int) -> None:
         retainer = self.pick("retainer", lambda row: row["state"] in {"running", "ending"}, n)
         if not retainer:
             return
         deal = self.deal_of(retainer)
         by_party = self.as_party(deal[("client_id", "payee_id")[n % 2]])
-        actor = self.operators[0] if n % 3 == 0 else self.anyone(by_party, n)
+        actor = self.operators[0] if n // 16 % 4 == 0 else self.anyone(by_party, n)
         mine = actor.is_operator or str(actor.party_id) in {deal["client_id"], deal["payee_id"]}
         may = None if mine and retainer["state"] != "ended" else False
         command = RetainerCommand(actor=actor, retainer_id=UUID(retainer["id"]))

@@ -21,9 +21,7 @@ _TABLES: Final = (
 
 _SHOW: Final = " UNION ALL ".join(
     [
-        "SELECT 'account', jsonb_build_object("
-        "'kind', kind, 'subject', subject, 'balance', balance_minor)"
-        " FROM account WHERE balance_minor <> 0",
+        "SELECT 'account', to_jsonb(t) FROM account t WHERE balance_minor <> 0",
         *(f"SELECT '{name}', to_jsonb(t) FROM {name} t" for name in _TABLES),
     ]
 )
@@ -73,7 +71,7 @@ def look(connection: Connection) -> Sight:
     for table, row in driver(connection).execute(_SHOW.encode()):
         if table == "account":
             subject = "" if row["kind"] in _TOGETHER else row["subject"]
-            accounts[f"{row['kind']}[{subject}]"] += row["balance"]
+            accounts[f"{row['kind']}[{subject}]"] += row["balance_minor"]
         else:
             rows.setdefault(table, []).append(row)
     for some in rows.values():
