@@ -287,6 +287,12 @@ def prove_books(connection: Connection) -> None:
         " WHERE coalesce(-account.balance_minor, 0) <> coalesce(slot.disputed_minor, 0)"
     )
     assert not frozen.all()
+    contested = connection.exec_driver_sql(
+        "SELECT slot.id FROM slot LEFT JOIN dispute ON dispute.slot_id = slot.id"
+        " AND dispute.release_id IS NOT NULL AND dispute.state NOT IN ('executed', 'withdrawn')"
+        " WHERE slot.contested_minor <> coalesce(dispute.claim_minor, 0)"
+    )
+    assert not contested.all()
     deferred = connection.exec_driver_sql(
         "SELECT (SELECT coalesce(sum(fee_deferred_minor), 0) FROM slot)"
         " + (SELECT coalesce(sum(balance_minor), 0) FROM account"

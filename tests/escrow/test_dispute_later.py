@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from escrow import movements_more as m
-from escrow import service_dispute, service_reserve, store
+from escrow import service_claims, service_dispute, service_reserve, store
 from escrow.model import Release, Role, Terms
+from escrow.model_chargeback import RefundLater
 from escrow.model_clocks import SetReserveRule
 from escrow.model_dispute import DisputeCommand, OpenDispute
 from escrow.refusals_dispute import Converted
@@ -21,6 +22,7 @@ from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.money import share_bps
 from kernel.principals import Actor
+from ledger import holds
 from tests.escrow.stage import Stage, check_balances, person, prove_books, shown_minor
 from tests.escrow.stage_dispute import Court
 from tests.escrow.stage_hourly import HourlyStage
@@ -240,6 +242,31 @@ def test_what_is_disputed_is_not_sent_back_besides(connection: Connection) -> No
     nested.rollback()
     with pytest.raises(DBAPIError, match="release_taken_within_net"), connection.begin_nested():
         connection.exec_driver_sql("UPDATE release SET taken_net_minor = 9001")
+
+
+def test_a_hold_lifted_by_hand_gives_nothing_back_twice(connection: Connection) -> None:
+    """With the hold lifted the payee sends back what is not disputed, and the dispute goes on."""
+    court = released(connection)
+    stage = court.stage
+    assert court.open(amount_minor=6_000).is_done
+    hold_id = court.dispute.hold_id
+    assert hold_id is not None
+    lift = holds.LiftHold(actor=stage.operator, hold_id=hold_id)
+    assert holds.lift(connection, [lift], at=stage.now)[0].is_done
+    stage.wait(days=6)
+    check_balances(connection, "EUR", "earned available 36.00 · earned reserved 54.00")
+
+    codes = []
+    for amount in (4_001, 3_999):
+        command = RefundLater(actor=stage.payee, slot_id=stage.slot_id, amount_minor=amount)
+        (outcome,) = service_claims.refund_later(connection, [command], at=stage.now)
+        codes.append(outcome.code)
+
+    assert codes == ["escrow.amount_out_of_range", "done"]
+    assert court.act("concede_dispute", stage.payee).code == "done"
+    check_balances(connection, "EUR", "refund in transit 99.99 · earned reserved 0.00")
+    assert stage.slot().kept_minor == 1
+    prove_books(connection)
 
 
 OPENINGS = {

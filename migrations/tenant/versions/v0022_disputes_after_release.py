@@ -54,7 +54,8 @@ ALTER TABLE dispute
     ADD CONSTRAINT dispute_after_release_is_the_clients
         CHECK (release_id IS NULL OR claimant = 'client'),
     ADD CONSTRAINT dispute_awards_what_was_frozen
-        CHECK (awarded_id IS NULL OR (release_id IS NULL AND payee_minor > 0)),
+        CHECK (awarded_id IS NULL
+            OR (release_id IS NULL AND payee_minor > 0 AND state = 'executed')),
     ADD CONSTRAINT dispute_appeal_is_over_a_release
         CHECK (appeal_of IS NULL OR release_id IS NOT NULL);
 CREATE UNIQUE INDEX dispute_appealed_once ON dispute (appeal_of) WHERE appeal_of IS NOT NULL;

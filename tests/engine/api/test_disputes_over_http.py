@@ -150,6 +150,45 @@ def test_released_money_is_disputed_and_appealed(api: Api, world: World, deal: D
     assert api.get("/v1/disputes", state="lost").status == 422
 
 
+def test_e15_a_decision_approved_twice_is_carried_out_once(
+    api: Api, world: World, deal: Deal
+) -> None:
+    """E15: the same key gets the first answer again; another body under it is refused."""
+    first, second = person(api), person(api)
+    path = opened(deal)
+    assert deal.payee.post(f"{path}/reply", {}).status == 200
+    assert deal.client.post(f"{path}/mediate").status == 200
+    for side in (deal.client, deal.payee):
+        filed = side.post(f"{path}/evidence", {"sha256": "cd" * 32, "reference": "log"})
+        assert filed.status == 201
+    version = first.get(path).body["version"]
+    award = {"payee": eur("1"), "client": eur("99"), "award_ref": "a", "version": version}
+    assert first.post(f"{path}/decisions", award).status == 201
+    approval = {"version": version + 1}
+
+    answers = [second.post(f"{path}/approve", approval, key="twice") for _ in range(2)]
+
+    assert [each.status for each in answers] == [200, 200]
+    assert answers[0].body == answers[1].body
+    other = second.post(f"{path}/approve", {"version": version + 2}, key="twice")
+    assert (other.status, other.code) == (422, "idempotency_mismatch")
+    world.prove()
+
+
+def test_e16_an_offer_is_taken_as_it_was_looked_at(deal: Deal) -> None:
+    """E16: who accepts while the other makes a new offer, or names an old version, is refused."""
+    path = opened(deal)
+    seen = deal.payee.post(f"{path}/reply", {"payee": eur("90.00")}).body["version"]
+    assert deal.payee.post(f"{path}/offers", {"payee": eur("95.00")}).status == 201
+
+    late = deal.client.post(f"{path}/accept", {"offer_no": 1})
+    stale = deal.client.post(f"{path}/accept", {"offer_no": 2, "version": seen})
+
+    assert (late.status, late.code) == (409, "dispute.no_such_offer")
+    assert (stale.status, stale.code) == (409, "escrow.stale_version")
+    assert deal.client.get(path).body["state"] == "negotiation"
+
+
 def test_e37_shares_are_in_the_contracts_currency(api: Api, deal: Deal) -> None:
     """E37: a dispute is split in the contract's currency; shares in another are refused."""
     path = opened(deal)
