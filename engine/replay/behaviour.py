@@ -88,6 +88,11 @@ class Rates:
     dispute_period: int = 100  # periods of retainers
     refund_later: int = 100  # released milestones and weeks: given back by the payee
     refund_later_whole: int = 4_000  # of those: all of it
+    paid_ahead: int = 2_000  # hourly terms: a deposit before each week
+    deposit_returned: int = 4_000  # of those: what was not worked goes back; else it rolls on
+    chargeback: int = 60  # card payments
+    chargeback_part: int = 1_500  # of those: of half of it
+    money_before_word: int = 3_000  # chargebacks: the movement is told before the word
 
 
 RATES: Final = Rates()

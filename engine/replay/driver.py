@@ -15,6 +15,7 @@ from uuid import UUID
 
 from engine.replay.acts import DEEDS
 from engine.replay.agenda import Act
+from engine.replay.bank import Bank
 from engine.replay.deals import Deal
 from engine.replay.givebacks import GiveBacks
 from engine.replay.hours import Hours
@@ -62,6 +63,7 @@ class Replay:
     hours: Hours = field(init=False)
     retainers: Retainers = field(init=False)
     quarrels: Quarrels = field(init=False)
+    bank: Bank = field(init=False)
     lines: Lines = field(default_factory=Lines)
     give_backs: GiveBacks = field(default_factory=GiveBacks)
     midnights: Midnights = field(default_factory=Midnights)
@@ -73,6 +75,7 @@ class Replay:
         self.hours = Hours(self.script.endings)
         self.retainers = Retainers(self.script.endings)
         self.quarrels = Quarrels(self.seed)
+        self.bank = Bank(self.seed)
 
     def run(self, on_day: OnDay) -> bool:
         """Walk through all days; False if it was stopped before the last of them.
@@ -131,6 +134,7 @@ class Replay:
         self.retainers.noon(self.stage, day, noon)
         self.hours.noon(self.stage, day, noon)
         self._go_on(day, noon)
+        self.bank.noon(self.stage, day, noon)
         self.script.endings.live(self.stage, day)
         self.stage.hear_rail_once()
         self._look(day)

@@ -280,6 +280,8 @@ def _offer_of(track: Track) -> HourlyOffer:
         method=Method.CARD,
         method_token=token,
         title=track.deal.posting.title[:500],
+        collect=track.plan.collect,
+        unused=track.plan.unused,
     )
 
 

@@ -17,8 +17,9 @@ _LINES_SHOWN: Final = 20
 class Report:
     """One replay. Amounts are texts by currency; the names are stable and are the JSON's keys.
 
-    funded = released + refunded + held, in every currency: what clients paid in for milestones,
-    before fees. `returned` went back after it was released, `paid_out` is what reached freelancers,
+    funded = released + refunded + held, in every currency: what clients paid in, before fees, but
+    for what their banks took of it while it was held (`charged_back`, less `reinstated`, is of all
+    payments). `returned` went back after it was released, `paid_out` is what reached freelancers,
     `revenue` all fees earned. `accounts` are the balances by kind of account as the books have
     them, debit positive. `claims`, `open` (what is still to come) and `open_items` (what is over
     and not zero, or owed) are counts and amounts by name. `rates` are the shares in basis points by
@@ -65,6 +66,9 @@ class Report:
     disputes: Mapping[str, int] = field(default_factory=dict)
     lines_disputed: Mapping[str, int] = field(default_factory=dict)
     returned: Mapping[str, str] = field(default_factory=dict)
+    chargebacks: Mapping[str, int] = field(default_factory=dict)
+    charged_back: Mapping[str, str] = field(default_factory=dict)
+    reinstated: Mapping[str, str] = field(default_factory=dict)
     accounts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     claims: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     open: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -172,6 +176,9 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("refunded", _money(report.refunded)),
         ("given back after release", _money(report.returned)),
         ("still held", _money(report.held)),
+        ("chargebacks", _counts(report.chargebacks)),
+        ("charged back", _money(report.charged_back)),
+        ("and given back by the bank", _money(report.reinstated)),
         ("tips", _money(report.tips)),
         ("in clients' wallets", _money(report.wallets)),
         ("paid out", _money(report.paid_out)),

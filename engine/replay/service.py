@@ -14,7 +14,8 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from engine.proofs import check_books
-from engine.replay import store, store_outcome
+from engine.replay import store, store_bank, store_outcome
+from engine.replay.bank import BANK_WAYS
 from engine.replay.behaviour import RATES
 from engine.replay.deals import Deal, deal_of
 from engine.replay.dice import Dice
@@ -274,7 +275,8 @@ def _rates() -> dict[str, int]:
     """All stated shares in basis points: of behaviour, and of the ways that disputes take."""
     ways = {f"dispute_{way}": 100 * share for way, share in WAYS.items()}
     lines = {f"line_{way}": 100 * share for way, share in LINE_WAYS.items()}
-    return {**asdict(RATES), **ways, **lines}
+    cases = {f"chargeback_{way}": 100 * share for way, share in BANK_WAYS.items()}
+    return {**asdict(RATES), **ways, **lines, **cases}
 
 
 def _outcome(connection: Connection) -> dict[str, Any]:
@@ -282,7 +284,11 @@ def _outcome(connection: Connection) -> dict[str, Any]:
     accounts: dict[str, dict[str, int]] = {}
     for kind, currency, balance_minor in store_outcome.sum_accounts(connection):
         accounts.setdefault(kind, {})[currency] = balance_minor
+    taken, given_back = store_bank.sum_movements(connection)
     return {
+        "chargebacks": store_bank.count_chargebacks(connection),
+        "charged_back": amounts(taken),
+        "reinstated": amounts(given_back),
         "accounts": {kind: amounts(found) for kind, found in accounts.items()},
         "disputes": store_outcome.count_disputes(connection),
         "lines_disputed": store_outcome.count_lines(connection),

@@ -12,6 +12,8 @@ from uuid import UUID
 from engine.replay.behaviour import RATES, Rates
 from engine.replay.dice import Dice
 from engine.replay.postings import Posting
+from escrow.model_hourly import Collect
+from escrow.model_hourly import Unused as UnusedDeposit
 from escrow.model_retainer import Every, RetainerKind, Unused
 
 
@@ -86,6 +88,8 @@ class HoursPlan:
     minutes: int
     weeks: int
     raised_after: int | None
+    collect: Collect
+    unused: UnusedDeposit
     paying: Paying
 
 
@@ -136,6 +140,10 @@ def hours_plan(dice: Dice, posting: Posting, rates: Rates = RATES) -> HoursPlan:
         minutes=_hours(dice, posting) * 60,
         weeks=weeks,
         raised_after=weeks // 2 if raised else None,
+        collect=Collect.PREFUND if dice.happens("ahead", rates.paid_ahead) else Collect.ARREARS,
+        unused=UnusedDeposit.RETURN
+        if dice.happens("returned", rates.deposit_returned)
+        else UnusedDeposit.ROLL,
         paying=_paying(dice, rates),
     )
 
