@@ -2,12 +2,19 @@
 
 from typing import Final
 
-from tests.interleave import pairs_deal, pairs_dispute, pairs_money, pairs_terms
+from tests.interleave import (
+    pairs_chargeback,
+    pairs_deal,
+    pairs_dispute,
+    pairs_money,
+    pairs_terms,
+)
 from tests.interleave.scenes import Pair
 
 PAIRS: Final[tuple[Pair, ...]] = (
     *pairs_deal.PAIRS,
     *pairs_dispute.PAIRS,
     *pairs_money.PAIRS,
+    *pairs_chargeback.PAIRS,
     *pairs_terms.PAIRS,
 )
