@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from escrow.machine import Trigger
-from escrow.machine_chargeback import DECIDED, GONE, KEPT
+from escrow.machine_chargeback import DECIDED, GONE
 from escrow.machine_dispute import DISPUTES
 from escrow.machine_slot import HOLDING
 from escrow.model import ReleaseState, Role, SlotState
@@ -36,7 +36,7 @@ def settle(standing: Standing, at: datetime, new_id: NewId) -> Standing:
     """Book what is decided by now: the last decision and the money that is away say it all.
 
     A loss is booked when both the word and the money are there, whichever came first; a reserve is
-    lifted with the decision, or as the money comes back.
+    lifted as the money comes back: a case that is won is over once the bank has given it again.
     """
     lost: list[Piece] = []
     if standing.chargeback.decision in GONE:
@@ -199,7 +199,7 @@ def _lift(standing: Standing) -> Standing:
 
 def _wanted(standing: Standing, piece: Piece) -> int:
     """What a piece still needs reserved: the payee's part of what is away, until it is decided."""
-    if standing.chargeback.state in KEPT or not piece.is_contested or not is_with_payee(piece):
+    if not piece.is_contested or not is_with_payee(piece):
         return 0
     kept = kept_minor(standing, piece) - contested_before(standing, piece)
     return net_minor(standing, piece, kept=kept)

@@ -92,6 +92,19 @@ class Bank:
         fee: int = 0,
     ) -> Outcome:
         """A balance transaction; a new one unless its name is given."""
+        return self.hear(self.movement(direction, amount, ref=ref, disputed=disputed, fee=fee))
+
+    def movement(
+        self,
+        direction: str,
+        amount: int,
+        *,
+        ref: str = "",
+        disputed: int | None = None,
+        fee: int = 0,
+        at: datetime | None = None,
+    ) -> Word:
+        """The word of a balance transaction."""
         self.heard += 1
         movement = Movement(
             "simulated",
@@ -101,10 +114,10 @@ class Bank:
             amount,
             amount if disputed is None else disputed,
             fee,
-            self.stage.now,
+            at or self.stage.now,
             self.stage.now,
         )
-        return self.hear(self.word(movement=movement))
+        return self.word(movement=movement, at=at)
 
     def takes(self, amount: int | None = None, *, fee: int = NETWORK_FEE, ref: str = "") -> Outcome:
         return self.moves("withdrawn", amount or self.amount_minor, fee=fee, ref=ref)
