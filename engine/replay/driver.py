@@ -1,9 +1,9 @@
 """The run of a replay: a tenant's own clock walks day by day, and everybody acts when it is time.
 
 A day has three moments. At noon clocks fire and clients and freelancers act, each kind of act as
-one batch; in the evening clocks fire again, hours are logged and payees are paid; at midnight the
-rail is heard to its end, the books are settled, and both are checked. All of it goes through the
-services that the API calls.
+one batch; in the evening hours are logged and payees are paid; at midnight the rail is heard to its
+end, the books are settled, and both are checked. All of it goes through the services that the API
+calls.
 """
 
 from collections import defaultdict
@@ -44,6 +44,9 @@ LEAST_CAPITAL_MINOR: Final = 1_000_000
 NOON: Final = timedelta(hours=12)
 EVENING: Final = timedelta(hours=20)
 MIDNIGHT: Final = timedelta(hours=24)
+
+MONDAY: Final = 0
+"""On Mondays clocks ring in the evening, too: at noon the week before is invoiced."""
 
 Left = TypeVar("Left")
 OnDay = Callable[[int, datetime], None]
@@ -136,10 +139,12 @@ class Replay:
         self._go_on(day, noon)
         self.bank.noon(self.stage, day, noon)
         self.script.endings.live(self.stage, day)
-        self.stage.hear_rail_once()
-        self._look(day)
+        if self.stage.has_acted:
+            self.stage.hear_rail_once()
+            self._look(day)
         self.stage.move_clock(evening)
-        self.stage.fire_timers()
+        if evening.weekday() == MONDAY:
+            self.stage.fire_timers()
         self.hours.evening(self.stage, day, evening)
         self.people.pay_out(self.stage, day, evening, CURRENCY)
         self._end(day)
@@ -182,8 +187,8 @@ class Replay:
         midnight = self._at(day, MIDNIGHT)
         self.stage.move_clock(midnight)
         self.stage.hear_rail_once()
-        self.stage.call(settlement.settle)
-        self.stage.hear_rail_once()
+        if self.stage.call(settlement.settle):
+            self.stage.hear_rail_once()
         self._look(day)
         self.midnights.check(self.stage, midnight)
 

@@ -31,7 +31,10 @@ class Stopped(Exception):  # noqa: N818  somebody asked for it
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """One tenant in play; counts what fired and what was refused."""
+    """One tenant in play; counts what fired and what was refused.
+
+    `has_acted`: somebody or a clock did something since the rail was last heard.
+    """
 
     engine: Engine
     tenant: Tenant
@@ -41,6 +44,7 @@ class Stage:
     fired: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     commands: int = 0
+    has_acted: bool = False
 
     @classmethod
     def of(cls, engine: Engine, tenant: Tenant, stop: threading.Event) -> "Stage":
@@ -59,6 +63,7 @@ class Stage:
             with transaction(self.engine, self.tenant) as connection:
                 outcomes += service(connection, batch, at=clock.now(connection))
         self.commands += len(commands)
+        self.has_acted = self.has_acted or bool(commands)
         self.refusals.update(each.code for each in outcomes if not each.is_done)
         return outcomes
 
@@ -88,6 +93,7 @@ class Stage:
         )
         fired = scanner.fire_due(self.tenant)
         self.fired += fired
+        self.has_acted = self.has_acted or bool(fired)
         return fired.total()
 
     def hear_rail(self) -> None:
@@ -105,6 +111,7 @@ class Stage:
 
     def _hear(self) -> Counts:
         """Send and hear a batch."""
+        self.has_acted = False
         with transaction(self.engine, self.tenant) as connection:
             at = clock.now(connection)
         return run_once(

@@ -25,7 +25,7 @@ from engine.replay.terms import (
     Form,
 )
 from escrow.model import Method
-from escrow.rules_retainer import check_retainer_terms
+from escrow.rules_retainer_terms import check_retainer_terms
 
 MANY = 4_000
 

@@ -224,7 +224,7 @@ def test_a_share_of_the_real_postings_lives_through_six_months(
 
     All of them: `holdfast replay --jobs FILE`.
     """
-    options = Options(jobs=REAL, share_bps=150)
+    options = Options(jobs=REAL, share_bps=100)
     report = run(own_engine, tenant, options)
 
     assert report.is_good, report.findings
