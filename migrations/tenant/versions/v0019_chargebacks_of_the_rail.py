@@ -200,6 +200,7 @@ CREATE UNIQUE INDEX chargeback_holds_a_slot_once ON chargeback_hold (chargeback_
     WHERE NOT is_lifted;
 
 CREATE TABLE chargeback_notice (
+    notice_no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     chargeback_id uuid NOT NULL
         CONSTRAINT chargeback_notice_chargeback_is_known REFERENCES chargeback (id),
     channel text NOT NULL
@@ -207,9 +208,9 @@ CREATE TABLE chargeback_notice (
     proof text NOT NULL
         CONSTRAINT chargeback_notice_has_proof CHECK (length(proof) BETWEEN 1 AND 500),
     told_by uuid NOT NULL,
-    told_at timestamptz NOT NULL,
-    PRIMARY KEY (chargeback_id, told_at)
+    told_at timestamptz NOT NULL
 );
+CREATE INDEX chargeback_notice_by_chargeback ON chargeback_notice (chargeback_id, told_at);
 
 CREATE TABLE chargeback_statement (
     chargeback_id uuid NOT NULL
