@@ -9,27 +9,39 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import store, store_chargeback, store_dispute, store_hourly, store_retainer
+from escrow import (
+    store,
+    store_chargeback,
+    store_contest,
+    store_dispute,
+    store_hourly,
+    store_hourly_lines,
+    store_hybrid,
+    store_retainer,
+)
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES, Machine, Timer, Trigger
+from escrow.machine_chargeback import CHARGEBACKS
 from escrow.machine_claim import CLAIMS
 from escrow.machine_dispute import DISPUTES
-from escrow.machine_hourly import ENTRIES, WEEKS
+from escrow.machine_hourly import ENTRIES, LINE_DISPUTES, RUNS, WEEKS
+from escrow.machine_hybrid import TERM_AMENDMENTS
 from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
 from escrow.model import Contract, Role
 from escrow.rules import roles
 from escrow.ways import (
+    AMENDMENT_WAYS,
     CLAIM_WAYS,
     CONTRACT_WAYS,
     DRAWDOWN_WAYS,
-    ENTRY_WAYS,
     FUNDING_WAYS,
     PERIOD_WAYS,
     RELEASE_WAYS,
     RETAINER_WAYS,
-    WEEK_WAYS,
 )
+from escrow.ways_chargeback import CHARGEBACK_WAYS
 from escrow.ways_dispute import DISPUTE_WAYS
+from escrow.ways_hourly import ENTRY_WAYS, LINE_WAYS, RUN_WAYS, WEEK_WAYS
 from escrow.ways_slot import SLOT_WAYS
 from kernel.options import Option, Way, list_options
 from kernel.principals import Actor, PrincipalKind
@@ -69,8 +81,12 @@ SUBJECTS: Final[Mapping[str, Subject]] = MappingProxyType(
         "refund": Subject(REFUNDS, store.find_refunds, contract_of=_of_slot),
         "dispute": Subject(DISPUTES, store_dispute.find_disputes, DISPUTE_WAYS),
         "claim": Subject(CLAIMS, _find_claim, CLAIM_WAYS, lambda *_: None),
+        "chargeback": Subject(CHARGEBACKS, store_contest.find_chargebacks, CHARGEBACK_WAYS),
         "week": Subject(WEEKS, store_hourly.find_weeks, WEEK_WAYS),
         "time_entry": Subject(ENTRIES, store_hourly.find_entries, ENTRY_WAYS),
+        "time_run": Subject(RUNS, store_hourly_lines.find_runs, RUN_WAYS),
+        "line_dispute": Subject(LINE_DISPUTES, store_hourly_lines.find_lines, LINE_WAYS),
+        "term_amendment": Subject(TERM_AMENDMENTS, store_hybrid.find_amendments, AMENDMENT_WAYS),
         "retainer": Subject(RETAINERS, store_retainer.find_retainers, RETAINER_WAYS),
         "period": Subject(PERIODS, store_retainer.find_periods, PERIOD_WAYS),
         "drawdown": Subject(DRAWDOWNS, store_retainer.find_drawdowns, DRAWDOWN_WAYS, _of_period),

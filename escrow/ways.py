@@ -1,4 +1,4 @@
-"""How the steps of contracts, payments, claims, hours and retainers are asked for."""
+"""How the steps of contracts, payments, claims, retainers and amendments are asked for."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -11,17 +11,17 @@ from escrow import (
     service,
     service_claims,
     service_dispute,
+    service_hybrid,
     service_retainer,
     service_retainer_pause,
     store_retainer,
 )
 from escrow.commands import ContractCommand, FundingCommand, ReleaseCommand
-from escrow.commands_hourly import EditTime, EntryCommand, WeekCommand
 from escrow.machine import Trigger
 from escrow.machine_retainer import PERIODS
 from escrow.model import Contract, ContractState, Funding, Release
 from escrow.model_claim import ApproveWriteOff, Claim, ProposeWriteOff
-from escrow.model_hourly import TimeEntry, Week
+from escrow.model_hybrid import TermAmendment, TermAmendmentCommand
 from escrow.model_retainer import (
     Drawdown,
     DrawdownCommand,
@@ -58,18 +58,6 @@ def _propose(_connection: Connection, actor: Actor, claim: Claim) -> Command:
 
 def _approve(_connection: Connection, actor: Actor, claim: Claim) -> Command:
     return ApproveWriteOff(actor=actor, claim_id=claim.id)
-
-
-def _week(_connection: Connection, actor: Actor, week: Week) -> Command:
-    return WeekCommand(actor=actor, week_id=week.id)
-
-
-def _entry(_connection: Connection, actor: Actor, entry: TimeEntry) -> Command:
-    return EntryCommand(actor=actor, entry_id=entry.id)
-
-
-def _edit(_connection: Connection, actor: Actor, entry: TimeEntry) -> Command:
-    return EditTime(actor=actor, entry_id=entry.id, memo=SAMPLE)
 
 
 def _retainer(_connection: Connection, actor: Actor, retainer: Retainer) -> Command:
@@ -128,6 +116,16 @@ def _set_aside(_connection: Connection, actor: Actor, release: Release) -> Comma
     return open_dispute(actor, release.slot_id or new_id(), release_id=release.id)
 
 
+def _amendment(_connection: Connection, actor: Actor, offer: TermAmendment) -> Command:
+    return TermAmendmentCommand(actor=actor, amendment_id=offer.id, reason=SAMPLE)
+
+
+AMENDMENT_WAYS: Final[Mapping[Trigger, Way]] = {
+    _T.ACCEPT: Way(service_hybrid.sign_term_amendment, _amendment),
+    _T.REJECT: Way(service_hybrid.reject_term_amendment, _amendment, _REASON),
+    _T.WITHDRAW: Way(service_hybrid.withdraw_term_amendment, _amendment),
+}
+
 CONTRACT_WAYS: Final[Mapping[Trigger, Way]] = {
     _T.ACCEPT: Way(service.accept, _contract),
     _T.PAUSE: Way(service.pause, _contract),
@@ -151,16 +149,6 @@ FUNDING_WAYS: Final[Mapping[Trigger, Way]] = {
 CLAIM_WAYS: Final[Mapping[Trigger, Way]] = {
     _T.PROPOSE_WRITE_OFF: Way(service_claims.propose_write_off, _propose, _REASON),
     _T.APPROVE_WRITE_OFF: Way(service_claims.approve_write_off, _approve),
-}
-
-WEEK_WAYS: Final[Mapping[Trigger, Way]] = {
-    _T.WRITE_OFF: Way(service.write_off, _week, ("a second person",), is_half=lambda _: True),
-}
-
-ENTRY_WAYS: Final[Mapping[Trigger, Way]] = {
-    _T.EDIT_TIME: Way(service.edit_time, _edit, ("other times, or a memo",)),
-    _T.DELETE_TIME: Way(service.delete_time, _entry),
-    _T.APPROVE_LATE: Way(service.approve_late, _entry),
 }
 
 RETAINER_WAYS: Final[Mapping[Trigger, Way]] = {

@@ -1,10 +1,10 @@
-"""All scenes: those of milestones, of disputes and claims, of hours and retainers."""
+"""All scenes: of milestones, disputes, claims, hours, retainers, chargebacks, amendments."""
 
 from typing import Final
 
-from tests.escrow import scenes, scenes_disputes, scenes_terms
+from tests.escrow import scenes, scenes_disputes, scenes_more, scenes_terms
 
-MODULES: Final = (scenes, scenes_disputes, scenes_terms)
+MODULES: Final = (scenes, scenes_disputes, scenes_terms, scenes_more)
 """Each enters its scenes into the list as it is read."""
 
 SCENES: Final = scenes.SCENES
