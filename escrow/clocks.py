@@ -58,8 +58,9 @@ _OF_SLOTS: Final = (
         starts="each submission",
         length="14 days, pinned at acceptance (1 hour to 30 days)",
         changes="a hold stops it, and after its lifting it has at least 72 hours or its full length"
-        " left; a resubmission starts it anew; stopped while a refund is asked for; ended by"
-        " changes asked for, approval, refund and withdrawal",
+        " left; a resubmission starts it anew; a delivery called empty gives it a day more, once;"
+        " stopped while a refund is asked for; ended by changes asked for, approval, refund and"
+        " withdrawal; after a chargeback that was won it starts anew",
         fires="The money is released to the payee.",
         told=_CLIENT,
         is_reminded=True,
@@ -263,19 +264,19 @@ _OF_DEPOSITS: Final = (
     Clock(
         kind=Timer.WEEK_AHEAD,
         subject="week",
-        starts="a week whose hours are paid ahead is planned",
-        length="until the days before Monday",
-        changes="nothing",
-        fires="The deposit for the week is asked for.",
+        starts="a week whose hours are paid ahead opens",
+        length="until 3 days before the next week",
+        changes="ended with the week",
+        fires="The next week opens and its deposit is asked for.",
         told=_CLIENT,
     ),
     Clock(
         kind=Timer.WEEK_DEPOSIT,
         subject="week",
-        starts="a deposit is asked for",
-        length="a day, and again",
-        changes="ended by the payment",
-        fires="The deposit is asked for again.",
+        starts="a deposit is needed",
+        length="at once, and again each day of the week",
+        changes="ended by the deposit, and with the week",
+        fires="The deposit is asked for.",
         told=_CLIENT,
     ),
 )

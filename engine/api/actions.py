@@ -5,7 +5,6 @@ The steps come from the machines' own tables, what is in their way from the serv
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from engine.api.doors import DOORS
 from engine.api.writes import WRITES
 from engine.refusals import sentence
 from escrow import service_options
+from escrow.clocks import CONSEQUENCES
 from escrow.model import Contract
 from escrow.ways_slot import SERVICES
 from kernel import clock, timers
@@ -25,35 +25,6 @@ from ledger import holds
 from payouts import store as payouts
 from payouts.machine import TRANSITIONS as PAYOUTS
 from payouts.ways import PAYOUT_WAYS, roles_of
-
-CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "escrow.auto_release": "The money is released to the payee.",
-        "escrow.security_hold": "The released money becomes available to the payee.",
-        "escrow.fund_interactive": "The payment is given up and the slot waits for another.",
-        "escrow.fund_bank": "The payment is given up and the slot waits for another.",
-        "escrow.refund_reply": "The refund is granted and the money goes back to the client.",
-        "escrow.dormant": "Both parties are reminded; in the end the slot falls dormant.",
-        "escrow.dispute_reply": "The silent side loses by default, if it was served.",
-        "escrow.dispute_negotiation": "A mediator looks at it; a small claim is decided.",
-        "escrow.mediation_max": "Mediation is over; either side may elect arbitration.",
-        "escrow.arbitration_elect": "The recommendation stands, or arbitration begins.",
-        "escrow.dispute_execute": "What was agreed or decided is carried out.",
-        "escrow.close_contract": "The contract is closed if nothing is left to settle.",
-        "escrow.week_close": "The hours are locked, and the next week opens.",
-        "escrow.week_invoice": "The week is invoiced and charged.",
-        "escrow.week_charge": "The client is charged once more.",
-        "escrow.week_review_end": "The week is released, or its protected hours are advanced.",
-        "escrow.period_open": "The client is charged for the period, and the next one scheduled.",
-        "escrow.fund_retry": "The client is charged once more; in the end the period lapses.",
-        "escrow.period_start": "The period begins.",
-        "escrow.period_close": "The period ends: what was earned is released, the rest settled.",
-        "escrow.drawdown_review": "What was drawn is paid to the payee.",
-        "escrow.overage_charge": "What exceeds the period is charged, and paid once that is there.",
-        "escrow.retainer_ends": "The notice is over and the retainer ends.",
-    }
-)
-"""What each clock of a deal does when it rings."""
 
 Ring = Callable[[Connection, timers.Timer], Option | None]
 """What a clock sets off, as a step of its subject; None where it is more than one, or another's."""

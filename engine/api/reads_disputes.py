@@ -11,6 +11,7 @@ from engine.api.answers_disputes import DisputeAnswer, DisputeInFull
 from engine.api.calls import Look, Page, PageQuery, Read, after_id, by_id, declare, page_of
 from escrow import store as deals
 from escrow import store_dispute
+from escrow.clocks import CONSEQUENCES
 from escrow.model_dispute import Dispute, DisputeState, Offer
 from escrow.rules_dispute import APPEAL_WITHIN, Case, decision_facts
 from escrow.service_dispute_look import list_clocks, look_dispute
@@ -88,7 +89,7 @@ def _dispute(connection: Connection, look: Look) -> dict[str, Any] | None:
                 "due_at": each.due_at.isoformat(),
                 "step": each.step,
                 "leads_to": each.leads_to,
-                "consequence": actions.CONSEQUENCES[each.kind],
+                "consequence": CONSEQUENCES[each.kind],
                 "blocked_by": list(each.blocked_by),
             }
             for each in list_clocks(connection, case)

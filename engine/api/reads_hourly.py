@@ -1,7 +1,6 @@
 """What can be looked at of hours: terms, weeks with their invoices, entries, claims on clients."""
 
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -40,18 +39,9 @@ from engine.api.views_hourly import (
     show_week_line,
 )
 from escrow import store_hourly, store_hourly_lines, store_hourly_lists
+from escrow.clocks import CONSEQUENCES
 from escrow.model_hourly import EntryState
 from escrow.service_hourly_look import TermSeen, look_entries, look_term, look_week
-
-WEEK_CONSEQUENCES: Final = MappingProxyType(
-    {
-        "escrow.week_close": "The hours are locked, and the next week opens.",
-        "escrow.week_invoice": "The week is invoiced and charged.",
-        "escrow.week_charge": "The client is charged once more.",
-        "escrow.week_review_end": "The week is released, or its protected hours are advanced.",
-    }
-)
-"""What each clock of a week does when it rings."""
 
 _LAST_SECOND: Final = 253_402_300_799
 
@@ -110,7 +100,7 @@ def _week(connection: Connection, look: Look) -> dict[str, Any] | None:
             {
                 "kind": each.kind,
                 "due_at": each.due_at.isoformat(),
-                "consequence": WEEK_CONSEQUENCES.get(each.kind, each.kind),
+                "consequence": CONSEQUENCES.get(each.kind, each.kind),
             }
             for each in seen.clocks
         ],
