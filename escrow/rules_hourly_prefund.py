@@ -154,6 +154,7 @@ def bill_deposit(
     judged = fitting(book.judged, slot.held_minor)
     lines = lines_of(book.week.id, judged)
     billed = sum(line.amount_minor for line in lines)
+    lines = lines if billed else []
     rest = _rest(deposit, slot.held_minor - billed, command, at, new_id)
     after, row = _slot_after(deposit, billed, rest, at)
     trigger = Trigger.BILL_DEPOSIT if billed else Trigger.CLOSE
