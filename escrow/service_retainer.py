@@ -41,6 +41,7 @@ from escrow.refusals_retainer import UnknownDrawdown, UnknownPeriod, UnknownReta
 from escrow.rules_retainer import Case
 from escrow.rules_retainer_hours import check_apart
 from escrow.rules_retainer_settle import cancel
+from escrow.service_hourly_desk import taken_by_payee
 from escrow.service_retainer_batch import act_all, lock_cases
 from escrow.service_waves import in_waves
 from kernel.commands import Command, Outcome
@@ -222,15 +223,6 @@ def _lock_retainers(connection: Connection, commands: Sequence[RetainerCommand])
     return locks.lock_ahead(connection, known.values())
 
 
-def _taken(
-    connection: Connection, payee_id: UUID, hours: Sequence[tuple[datetime, datetime]]
-) -> list[tuple[datetime, datetime]]:
-    """What the payee has billed already near these hours."""
-    begin, end = min(hours)[0], max(ended_at for _, ended_at in hours)
-    known = store_hourly.list_spans(connection, payee_id, begin=begin, end=end)
-    return [(started_at, ended_at) for _, started_at, ended_at in known]
-
-
 def _bill(
     connection: Connection,
     case: Case,
@@ -345,5 +337,12 @@ def _draw(
         raise IdTaken(id=str(command.drawdown_id))
     moves = draws.draw(case, replace(command, over_id=command.over_id or new_id()), at)
     if command.hours:
-        check_apart([*command.hours, *_taken(connection, case.contract.payee_id, command.hours)])
+        payee_id = case.contract.payee_id
+        known = taken_by_payee(connection, [payee_id], command.hours)[payee_id]
+        near = [span for span in known if any(_touches(span, each) for each in command.hours)]
+        check_apart([*command.hours, *near])
     return moves
+
+
+def _touches(one: tuple[datetime, datetime], other: tuple[datetime, datetime]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]

@@ -99,6 +99,11 @@ CROSS JOIN LATERAL (
     WHERE state <> 'deleted'
         AND uuid_range(payee_id, payee_id, '[]') && uuid_range(p.id, p.id, '[]')
         AND tstzrange(started_at, ended_at, '[)') && tstzrange(%s, %s, '[)')
+    UNION ALL
+    SELECT started_at, ended_at FROM drawdown_time
+    WHERE NOT is_void
+        AND uuid_range(payee_id, payee_id, '[]') && uuid_range(p.id, p.id, '[]')
+        AND tstzrange(started_at, ended_at, '[)') && tstzrange(%s, %s, '[)')
 ) t
 ORDER BY p.id, t.started_at
 """
@@ -319,7 +324,8 @@ def list_payee_spans(
     connection: Connection, payee_ids: Iterable[UUID], *, begin: datetime, end: datetime
 ) -> list[tuple[UUID, datetime, datetime]]:
     """(payee, start, end) of the payees' hours under any term that touch an interval."""
-    rows = connection.exec_driver_sql(_LIST_PAYEE_SPANS, (_ids(payee_ids), begin, end))
+    given = (_ids(payee_ids), begin, end, begin, end)
+    rows = connection.exec_driver_sql(_LIST_PAYEE_SPANS, given)
     return [(row[0], row[1], row[2]) for row in rows]
 
 
