@@ -64,9 +64,15 @@ class Court:
         )
         return self._do(verb, command)
 
-    def appeal(self, actor: Actor | None = None, *, reason: str = "I was away") -> Outcome:
+    def appeal(
+        self,
+        actor: Actor | None = None,
+        *,
+        reason: str = "I was away",
+        appeal_id: UUID | None = None,
+    ) -> Outcome:
         """Appeal; the court goes on with the appeal where it is taken."""
-        appeal_id = new_id()
+        appeal_id = appeal_id or new_id()
         command = Appeal(
             actor=actor or self.stage.client,
             dispute_id=self.dispute_id,

@@ -6,6 +6,7 @@ from tests.interleave import (
     pairs_chargeback,
     pairs_deal,
     pairs_dispute,
+    pairs_later,
     pairs_money,
     pairs_terms,
 )
@@ -14,6 +15,7 @@ from tests.interleave.scenes import Pair
 PAIRS: Final[tuple[Pair, ...]] = (
     *pairs_deal.PAIRS,
     *pairs_dispute.PAIRS,
+    *pairs_later.PAIRS,
     *pairs_money.PAIRS,
     *pairs_chargeback.PAIRS,
     *pairs_terms.PAIRS,
