@@ -25,10 +25,14 @@ _SUBJECTS: Final = (
     ("refunds", "refund", "refund_id", "a refund"),
     ("disputes", "dispute", "dispute_id", "a dispute"),
     ("claims", "claim", "claim_id", "a claim on a payee"),
+    ("chargebacks", "chargeback", "chargeback_id", "a chargeback"),
     ("weeks", "week", "week_id", "a worked week"),
     ("time_entries", "time_entry", "entry_id", "a time entry"),
+    ("time_runs", "time_run", "run_id", "running time"),
+    ("line_disputes", "line_dispute", "line_dispute_id", "a disputed line"),
+    ("term_amendments", "term_amendment", "amendment_id", "an amendment of terms"),
     ("retainers", "retainer", "retainer_id", "a retainer"),
-    ("periods", "period", "period_id", "a retainer's period"),
+    ("retainer_periods", "period", "period_id", "a retainer's period"),
     ("drawdowns", "drawdown", "drawdown_id", "a drawdown"),
 )
 

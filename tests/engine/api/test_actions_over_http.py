@@ -87,17 +87,22 @@ def test_strangers_see_no_actions(api: Api, world: World) -> None:
 
 def test_every_kind_of_subject_answers_alike(api: Api, api_engine: Engine) -> None:
     """Disputes, claims, hours, retainers: whatever has a machine says what is open."""
+    more = ("bank_waits_for_an_answer", "line_contested", "time_runs", "end_of_a_term_offered")
     with transaction(api_engine, TENANT) as connection:
-        for name in ("arbitration_with_a_proposal", "hours_came_late", "retainer_drawn"):
+        for name in ("arbitration_with_a_proposal", "hours_came_late", "retainer_drawn", *more):
             SCENES[name](connection)
         ids = {
             path: connection.exec_driver_sql(f"SELECT id FROM {table} ORDER BY id DESC").scalar()
             for path, table in {
                 "disputes": "dispute",
                 "weeks": "work_week",
+                "chargebacks": "chargeback",
+                "line_disputes": "line_dispute",
+                "time_runs": "time_run",
+                "term_amendments": "term_amendment",
                 "time_entries": "time_entry",
                 "retainers": "retainer",
-                "periods": "retainer_period",
+                "retainer_periods": "retainer_period",
                 "drawdowns": "drawdown",
             }.items()
         }
