@@ -74,8 +74,7 @@ def test_hours_at_the_lock_of_their_week_are_locked_or_taken_as_offline(
         there = at_once(stage, connection)
         (entry,) = there.entries(0)
         assert entry.state in {EntryState.LOCKED, EntryState.LOGGED}
-        if there.week(0).state is WeekState.OPEN:  # the clock let the hours go ahead
-            there.pass_to(at)
+        there.pass_to(at)  # the clock may have let the hours go ahead
         there.pass_to(at + timedelta(hours=12))
         assert [line.minutes for line in there.lines(0)] == [180]
         assert len(there.weeks()) == 2
@@ -97,6 +96,7 @@ def test_hours_at_the_invoice_are_billed_once_or_late(
     assert code(answers[0]) == "done"
     with transaction(own_engine, tenant) as connection:
         there = at_once(stage, connection)
+        there.pass_to(at)  # the clock may have let the hours go ahead
         minutes = sum(line.minutes for line in there.lines(0))
         states = connection.exec_driver_sql("SELECT state FROM time_entry ORDER BY started_at")
         second = list(states.scalars())[1]
