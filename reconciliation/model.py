@@ -36,6 +36,8 @@ class Patience:
 
 SORTS: Final = MappingProxyType(
     {
+        "chargeback.left_contested": "More or less is contested than chargebacks are about.",
+        "chargeback.unsettled": "The chargeback is decided, and its money has not moved for days.",
         "claim.on_client": "The client owes this for hours that the platform advanced.",
         "claim.on_payee": "The payee owes this to the platform.",
         "contract.not_zero": "The contract is over, and a slot of it holds money.",

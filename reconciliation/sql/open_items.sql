@@ -6,7 +6,8 @@ WITH standing AS (
     WHERE balance_minor <> 0 AND kind IN (
         'custody.escrow', 'custody.escrow_disputed', 'custody.earned_reserved',
         'custody.payout_in_transit', 'custody.refund_in_transit', 'custody.fx', 'custody.suspense',
-        'platform.arbitration_fees_held', 'platform.deferred_fees')
+        'platform.arbitration_fees_held', 'platform.deferred_fees',
+        'platform.chargebacks_contested')
 ),
 in_slot AS (
     SELECT subject, currency, sum(owed_minor)::bigint AS owed_minor, max(since) AS since
@@ -30,6 +31,22 @@ currency_of_fees AS (
     SELECT currency FROM standing WHERE kind = 'platform.deferred_fees'
     UNION
     SELECT currency FROM deferred
+),
+contested AS (
+    SELECT b.currency, sum(coalesce(p.open_minor, 0) - b.ahead_minor)::bigint AS contested_minor
+    FROM chargeback b LEFT JOIN (
+        SELECT chargeback_id,
+            sum(money_minor + fee_minor - back_money_minor - back_fee_minor) AS open_minor
+        FROM chargeback_piece
+        WHERE source <> 'held' AND NOT is_lost
+        GROUP BY chargeback_id
+    ) p ON p.chargeback_id = b.id
+    GROUP BY b.currency
+),
+currency_of_contests AS (
+    SELECT currency FROM standing WHERE kind = 'platform.chargebacks_contested'
+    UNION
+    SELECT currency FROM contested
 ),
 found AS (
     SELECT 'slot.not_zero' AS sort, 'slot:' || h.subject AS subject, h.currency,
@@ -78,6 +95,20 @@ found AS (
     WHERE h.kind = 'platform.arbitration_fees_held' AND NOT EXISTS (
         SELECT FROM dispute d WHERE d.ended_at IS NULL AND d.currency = h.currency)
     UNION ALL
+    SELECT 'chargeback.unsettled', 'chargeback:' || b.id, b.currency, b.amount_minor, b.state_at,
+        b.state
+    FROM chargeback b
+    WHERE NOT b.is_settled AND b.state_at <= %(at)s - %(refund_after)s
+        AND b.state IN ('closed', 'won', 'lost', 'prevented', 'appeal_won', 'appeal_lost')
+    UNION ALL
+    SELECT 'chargeback.left_contested', '', c.currency,
+        -coalesce(h.owed_minor, 0) - coalesce(t.contested_minor, 0), h.since, 'held'
+    FROM currency_of_contests c
+    LEFT JOIN standing h
+        ON h.kind = 'platform.chargebacks_contested' AND h.currency = c.currency
+    LEFT JOIN contested t ON t.currency = c.currency
+    WHERE -coalesce(h.owed_minor, 0) <> coalesce(t.contested_minor, 0)
+    UNION ALL
     SELECT 'payee.left_reserved', 'party:' || h.subject, h.currency,
         h.owed_minor - coalesce(k.kept_minor, 0), h.since, 'reserved'
     FROM standing h LEFT JOIN (
@@ -88,6 +119,11 @@ found AS (
             WHERE d.ended_at IS NULL
             UNION ALL
             SELECT payee_id, currency, amount_minor FROM reserve WHERE state = 'kept'
+            UNION ALL
+            SELECT c.payee_id, b.currency, r.amount_minor - r.lifted_minor - r.taken_minor
+            FROM chargeback_reserve r
+            JOIN chargeback b ON b.id = r.chargeback_id
+            JOIN contract c ON c.id = b.contract_id
         ) each_one
         GROUP BY payee_id, currency
     ) k ON k.payee_id::text = h.subject AND k.currency = h.currency

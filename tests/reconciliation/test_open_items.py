@@ -21,6 +21,7 @@ from tests.escrow import stage_claims as owed
 from tests.escrow.every_scene import SCENES
 from tests.escrow.scenes_terms import ACCESS
 from tests.escrow.stage import START, Stage
+from tests.escrow.stage_chargeback import Bank
 from tests.escrow.stage_dispute import Court
 from tests.escrow.stage_hourly import HourlyStage
 from tests.escrow.stage_retainer import Lease
@@ -128,6 +129,21 @@ def _reserved(connection: Connection) -> int:
     available = account("custody.earned_available", "EUR", payee)
     move(connection, available, account("custody.earned_reserved", "EUR", payee), 900)
     return 900
+
+
+@plant("chargeback.unsettled")
+def _unsettled(connection: Connection) -> int:
+    bank = Bank(Stage(connection).submitted()).opened()
+    assert bank.says("won").is_done
+    return 10_300
+
+
+@plant("chargeback.left_contested")
+def _contested(connection: Connection) -> int:
+    SCENES["charged_back_after_release"](connection)
+    (chargeback_id,) = connection.exec_driver_sql("SELECT id FROM chargeback").scalars()
+    past_guards(connection, "chargeback", "ahead_minor = ahead_minor + 700", chargeback_id)
+    return 700
 
 
 @plant("payout.not_zero")
