@@ -72,7 +72,10 @@ KINDS: Final = World(
         | {"propose_line", "approve_line", "reserve", "post_reserved", "void"}
         | {"prepare_journal", "approve_journal", "reject_journal", "set_limits"}
         | {"soft_close period", "close period", "ask_reopening period", "reopen period"}
-        | {"set_clock_rules", "record_notice"}
+        | {"set_clock_rules", "record_notice", "hear_chargebacks", "tell_payee"}
+        | {"file_statement", "submit_evidence", "pause_retainer", "resume_retainer"}
+        | {"propose_term_amendment", "sign_term_amendment", "reject_term_amendment"}
+        | {"withdraw_term_amendment", "set_reserve_rule", "set_hold_limit", "flag_empty"}
     ),
     frozenset(
         {"dispute_reply", "dispute_negotiation", "mediation_max", "arbitration_elect"}
@@ -114,7 +117,7 @@ def play(
         phases=(Phase.generate, Phase.shrink) if shrinks else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(begin, settings=chosen)
+    run_state_machine_as_test(begin, settings=chosen)  # type: ignore[arg-type]
     return tally
 
 

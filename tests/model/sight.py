@@ -16,7 +16,7 @@ _TABLES: Final = (
     *("dispute_evidence", "dispute_decision", "claim", "claim_write_off", "hourly_term"),
     *("work_week", "week_line", "time_entry", "client_claim", "line_dispute", "time_run"),
     *("retainer", "retainer_period", "drawdown", "contract", "reservation", "journal", "period"),
-    *("hold",),
+    *("hold", "chargeback", "term_amendment"),
 )
 
 _SHOW: Final = " UNION ALL ".join(

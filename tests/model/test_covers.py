@@ -48,6 +48,7 @@ OUTSIDE: Final = MappingProxyType(
         "escrow.service_batch.run": "how commands are run, no command",
         "escrow.service_hourly.run_hours": "how commands are run, no command",
         "escrow.service_work.on_slots": "how commands are run, no command",
+        "escrow.store_flags.add_flags": "how a command is written down, no command",
         "payouts.desk.lay_out": "how commands are run, no command",
         "escrow.adoption.prepare": "once, on empty books: tests/escrow/test_adoption.py",
         "escrow.adoption.approve": "once, on empty books: tests/escrow/test_adoption.py",
