@@ -24,7 +24,7 @@ SELECT scanned_at, clock_timestamp() AS now FROM timer_scan FOR NO KEY UPDATE
 
 _DELAY: Final = """
 WITH locked AS (
-    SELECT timer.ctid FROM timer
+    SELECT timer.subject, timer.kind FROM timer
     WHERE kind = ANY (%(kinds)s::text[]) AND paused_remaining IS NULL AND NOT was_delayed
         AND due_at > %(from_at)s AND due_at <= %(until_at)s
     ORDER BY subject, kind
@@ -34,7 +34,7 @@ UPDATE timer SET
     due_at = due_at + %(courtesy)s, was_delayed = true, failed_times = 0, retry_at = NULL,
     reminded = least(reminded, 2),
     remind_at = CASE WHEN remind_length IS NOT NULL THEN %(until_at)s::timestamptz END
-FROM locked WHERE timer.ctid = locked.ctid
+FROM locked WHERE timer.subject = locked.subject AND timer.kind = locked.kind
 """
 
 _ADD: Final = """

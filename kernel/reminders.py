@@ -22,7 +22,7 @@ MARK: Final = "due_at - remind_length * (ARRAY[0.5, 0.25, 0.1]::float8[])[{remin
 
 _TAKE: Final = f"""
 WITH locked AS (
-    SELECT timer.ctid, CASE
+    SELECT timer.subject, timer.kind, CASE
         WHEN {MARK.format(reminded="2")} <= %(at)s THEN 3
         WHEN {MARK.format(reminded="1")} <= %(at)s THEN 2
         ELSE 1 END AS passed
@@ -35,8 +35,8 @@ WITH locked AS (
 UPDATE timer SET
     reminded = greatest(reminded, passed),
     remind_at = {MARK.format(reminded="greatest(reminded, passed)")}
-FROM locked WHERE timer.ctid = locked.ctid
-RETURNING subject, kind, due_at, reminded
+FROM locked WHERE timer.subject = locked.subject AND timer.kind = locked.kind
+RETURNING timer.subject, timer.kind, due_at, reminded
 """  # noqa: S608  a constant of ours
 
 _FIND_NEXT: Final = """

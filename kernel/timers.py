@@ -83,17 +83,17 @@ ON CONFLICT (subject, kind) DO UPDATE SET
 
 _CANCEL: Final = """
 WITH locked AS (
-    SELECT timer.ctid
+    SELECT timer.subject, timer.kind
     FROM timer JOIN unnest(%s::text[], %s::text[]) AS given (subject, kind) USING (subject, kind)
     ORDER BY subject, kind
     FOR UPDATE OF timer
 )
-DELETE FROM timer USING locked WHERE timer.ctid = locked.ctid
+DELETE FROM timer USING locked WHERE timer.subject = locked.subject AND timer.kind = locked.kind
 """
 
 _PAUSE: Final = """
 WITH locked AS (
-    SELECT timer.ctid
+    SELECT timer.subject, timer.kind
     FROM timer
     WHERE subject = ANY (%s::text[]) AND (kind = ANY (%s::text[]) OR %s)
         AND paused_remaining IS NULL
@@ -101,12 +101,13 @@ WITH locked AS (
     FOR UPDATE
 )
 UPDATE timer SET paused_remaining = greatest(due_at - %s::timestamptz, interval '0')
-FROM locked WHERE timer.ctid = locked.ctid
+FROM locked WHERE timer.subject = locked.subject AND timer.kind = locked.kind
 """
 
 _RESUME: Final = f"""
 WITH locked AS (
-    SELECT timer.ctid, %s::timestamptz + greatest(paused_remaining, given.floor) AS due_at
+    SELECT timer.subject, timer.kind,
+        %s::timestamptz + greatest(paused_remaining, given.floor) AS due_at
     FROM timer
     JOIN unnest(%s::text[], %s::interval[]) AS given (subject, floor) USING (subject)
     WHERE (kind = ANY (%s::text[]) OR %s) AND paused_remaining IS NOT NULL
@@ -116,12 +117,12 @@ WITH locked AS (
 UPDATE timer SET
     due_at = locked.due_at, paused_remaining = NULL, failed_times = 0, retry_at = NULL,
     remind_at = {MARK.format(reminded="reminded").replace("due_at", "locked.due_at")}
-FROM locked WHERE timer.ctid = locked.ctid
+FROM locked WHERE timer.subject = locked.subject AND timer.kind = locked.kind
 """  # noqa: S608  a constant of ours
 
 _POSTPONE: Final = """
 WITH locked AS (
-    SELECT timer.ctid, given.until
+    SELECT timer.subject, timer.kind, given.until
     FROM timer
     JOIN unnest(%s::text[], %s::text[], %s::timestamptz[], %s::integer[], %s::timestamptz[])
         AS given (subject, kind, due_at, subject_version, until)
@@ -134,7 +135,7 @@ UPDATE timer SET
     due_at = locked.until, armed_at = %s, failed_times = 0, retry_at = NULL, reminded = 0,
     remind_length = CASE WHEN remind_length IS NOT NULL THEN locked.until - %s END,
     remind_at = CASE WHEN remind_length IS NOT NULL THEN %s + (locked.until - %s) / 2 END
-FROM locked WHERE timer.ctid = locked.ctid
+FROM locked WHERE timer.subject = locked.subject AND timer.kind = locked.kind
 RETURNING locked.until, timer.subject, timer.kind, timer.subject_version
 """
 
@@ -150,7 +151,7 @@ LIMIT %s
 
 _CLAIM: Final = """
 WITH locked AS (
-    SELECT timer.ctid
+    SELECT timer.subject, timer.kind
     FROM timer
     JOIN unnest(%s::text[], %s::text[], %s::timestamptz[], %s::integer[])
         AS given (subject, kind, due_at, subject_version)
@@ -159,7 +160,7 @@ WITH locked AS (
     ORDER BY subject, kind
     FOR UPDATE OF timer
 )
-DELETE FROM timer USING locked WHERE timer.ctid = locked.ctid
+DELETE FROM timer USING locked WHERE timer.subject = locked.subject AND timer.kind = locked.kind
 RETURNING timer.due_at, timer.subject, timer.kind, timer.subject_version
 """
 
