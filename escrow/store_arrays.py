@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 
+from kernel.database import driver
 from kernel.errors import Broken
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -59,11 +60,14 @@ def write_arrays(
     *,
     must_change: bool = False,
 ) -> None:
-    """Run a statement whose parameters are one array per cell of the rows."""
+    """Run a statement whose parameters are one array per cell of the rows.
+
+    It is planned anew each time: a plan kept from when the table was empty would read all of it.
+    """
     if not rows:
         return
     arrays = tuple(_array(cells) for cells in zip(*rows, strict=True))
-    changed = connection.exec_driver_sql(statement, arrays).rowcount
+    changed = driver(connection).execute(statement.encode(), arrays, prepare=False).rowcount
     if must_change and changed != len(rows):
         raise Broken("a row moved under its lock", statement=statement[:30], ids=rows[0][:1])
 

@@ -61,9 +61,10 @@ _WEEK_CHANGES: Final = (
     *("advanced_minor", "charge_attempts", "code", "ends_at", "invoice_at", "review_ends_at"),
 )
 _ENTRY_CHANGES: Final = (
-    *("week_id", "started_at", "ended_at", "source", "memo", "rate_minor", "state", "version"),
+    *("week_id", "source", "memo", "rate_minor", "state", "version"),
     *("billed_minutes", "over_limit", "is_protected", "reason", "line_no"),
 )
+_ENTRY_SHIFTS: Final = (*_ENTRY_CHANGES, "started_at", "ended_at")
 _CLAIM_CHANGES: Final = ("state", "version", "proposed_by", "approved_by")
 _DISPUTE_CHANGES: Final = (
     *("state", "version", "served_at", "served_by", "channel", "proof", "due_at", "reply"),
@@ -293,16 +294,6 @@ def list_entries(connection: Connection, week_ids: Iterable[UUID]) -> list[TimeE
     return _read(connection, statement, week_ids, _entry)
 
 
-def list_late(connection: Connection, term_ids: Iterable[UUID]) -> list[TimeEntry]:
-    """The late entries of terms that wait for an approval or an invoice, in time order."""
-    statement = _select(
-        TIME_ENTRY,
-        "term_id = ANY (%s::uuid[]) AND state IN ('late', 'late_approved')",
-        "started_at, id",
-    )
-    return _read(connection, statement, term_ids, _entry)
-
-
 def lock_late(connection: Connection, term_ids: Iterable[UUID]) -> list[TimeEntry]:
     """Lock the late entries of terms that the client has approved."""
     statement = _select(
@@ -368,13 +359,21 @@ def write(connection: Connection, some: Sequence[Worked]) -> None:
     _save(connection, WORK_WEEK, "id", _WEEK_CHANGES, [w.moved_weeks for w in some])
     _add_rows(connection, WEEK_LINE, [line for worked in some for line in worked.lines])
     _add_rows(connection, TIME_ENTRY, [e for worked in some for e in worked.entries])
-    _save(connection, TIME_ENTRY, "id", _ENTRY_CHANGES, [w.moved_entries for w in some])
+    moves = [pair for worked in some for pair in worked.moved_entries]
+    # where the hours stay, they are not written: so they are not weighed against others again
+    _save(connection, TIME_ENTRY, "id", _ENTRY_CHANGES, [[m for m in moves if not _shifts(m)]])
+    _save(connection, TIME_ENTRY, "id", _ENTRY_SHIFTS, [[m for m in moves if _shifts(m)]])
     _add_rows(connection, CLIENT_CLAIM, [c for worked in some for c in worked.claims])
     _save(connection, CLIENT_CLAIM, "week_id", _CLAIM_CHANGES, [w.moved_claims for w in some])
     _add_rows(connection, LINE_DISPUTE, [d for worked in some for d in worked.disputes])
     _save(connection, LINE_DISPUTE, "id", _DISPUTE_CHANGES, [w.moved_disputes for w in some])
     _save(connection, TIME_RUN, "id", _RUN_CHANGES, [w.moved_runs for w in some])
     _add_rows(connection, TIME_RUN, [r for worked in some for r in worked.runs])
+
+
+def _shifts(move: tuple[TimeEntry, TimeEntry]) -> bool:
+    old, new = move
+    return (old.started_at, old.ended_at) != (new.started_at, new.ended_at)
 
 
 def _add_rows(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
