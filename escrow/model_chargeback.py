@@ -211,6 +211,7 @@ class Notified:
     """Proof that the payee was told."""
 
     chargeback_id: UUID
+    notice_no: int
     channel: str
     proof: str
     told_by: UUID

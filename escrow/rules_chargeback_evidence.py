@@ -43,7 +43,9 @@ class Filed:
     rows: tuple[Statement | Notified, ...] = ()
 
 
-def tell(chargeback: Chargeback, contract: Contract, command: TellPayee, at: datetime) -> Filed:
+def tell(
+    chargeback: Chargeback, contract: Contract, command: TellPayee, number: int, at: datetime
+) -> Filed:
     """The payee was told, and proof of it is kept; telling him again starts no second window.
 
     Refuses: `escrow.wrong_state`, `escrow.not_yours`, `escrow.stale_version`,
@@ -61,7 +63,9 @@ def tell(chargeback: Chargeback, contract: Contract, command: TellPayee, at: dat
         told_at=chargeback.told_at or at,
         heard_by=chargeback.heard_by or window_end(chargeback.due_by, at),
     )
-    row = Notified(chargeback.id, command.channel, command.proof, command.actor.principal_id, at)
+    row = Notified(
+        chargeback.id, number, command.channel, command.proof, command.actor.principal_id, at
+    )
     detail = {"channel": command.channel, "proof": command.proof}
     return _filed(after, "chargeback.payee_told", command, at, detail, (row,))
 

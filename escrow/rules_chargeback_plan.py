@@ -86,9 +86,8 @@ def hear(
         reversed_ = replace(standing.funding, state=FundingState(row.to))
         standing = replace(standing, funding=reversed_)
     wanted = _slots_to_hold(standing, held)
-    touched = held | {each.slot_id for each in first.contested if each.slot_id is not None}
     if standing.chargeback.is_settled:
-        standing = _restart(standing, touched, at)
+        standing = _restart(standing, _stopped(first, standing, held), at)
     return _moves(first, standing, word, is_new=is_new, held=held, wanted=wanted, at=at)
 
 
@@ -114,6 +113,12 @@ def _slots_to_hold(standing: Standing, held: frozenset[UUID]) -> frozenset[UUID]
         if is_own or is_all or is_paid:
             found.add(slot_id)
     return frozenset(found)
+
+
+def _stopped(first: Standing, last: Standing, held: frozenset[UUID]) -> set[UUID]:
+    """Slots whose review this chargeback stopped, if it has just come to an end, or took again."""
+    pieces = last.pieces[len(first.pieces) :] if first.chargeback.is_settled else last.pieces
+    return set(held) | {each.slot_id for each in pieces if each.slot_id is not None}
 
 
 def _restart(standing: Standing, slot_ids: Iterable[UUID], at: datetime) -> Standing:

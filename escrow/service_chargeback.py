@@ -112,9 +112,12 @@ def tell_payee(
     connection: Connection, commands: Sequence[TellPayee], *, at: datetime
 ) -> list[Outcome]:
     """Record, with proof, that the payee was told; by an operator. His time to answer runs."""
-    return _on_chargebacks(
-        connection, commands, lambda cb, contract, c: evidence.tell(cb, contract, c, at), at=at
-    )
+
+    def decide(chargeback: Chargeback, contract: Contract, command: TellPayee) -> Filed:
+        number = len(store_contest.list_notices(connection, chargeback.id)) + 1
+        return evidence.tell(chargeback, contract, command, number, at)
+
+    return _on_chargebacks(connection, commands, decide, at=at)
 
 
 def file_statement(

@@ -178,7 +178,7 @@ def list_statements(connection: Connection, chargeback_id: UUID) -> list[Stateme
 
 def list_notices(connection: Connection, chargeback_id: UUID) -> list[Notified]:
     """The proofs that the payee was told."""
-    return _select(connection, Notified, "chargeback_id", [chargeback_id], "told_at")
+    return _select(connection, Notified, "chargeback_id", [chargeback_id], "notice_no")
 
 
 def list_other_pieces(

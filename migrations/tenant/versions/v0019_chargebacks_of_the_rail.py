@@ -200,17 +200,17 @@ CREATE UNIQUE INDEX chargeback_holds_a_slot_once ON chargeback_hold (chargeback_
     WHERE NOT is_lifted;
 
 CREATE TABLE chargeback_notice (
-    notice_no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     chargeback_id uuid NOT NULL
         CONSTRAINT chargeback_notice_chargeback_is_known REFERENCES chargeback (id),
+    notice_no integer NOT NULL CONSTRAINT chargeback_notice_counts CHECK (notice_no >= 1),
     channel text NOT NULL
         CONSTRAINT chargeback_notice_channel_is_named CHECK (length(channel) BETWEEN 1 AND 100),
     proof text NOT NULL
         CONSTRAINT chargeback_notice_has_proof CHECK (length(proof) BETWEEN 1 AND 500),
     told_by uuid NOT NULL,
-    told_at timestamptz NOT NULL
+    told_at timestamptz NOT NULL,
+    PRIMARY KEY (chargeback_id, notice_no)
 );
-CREATE INDEX chargeback_notice_by_chargeback ON chargeback_notice (chargeback_id, told_at);
 
 CREATE TABLE chargeback_statement (
     chargeback_id uuid NOT NULL
@@ -272,7 +272,6 @@ LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     moved bigint;
     away bigint;
-    paid funding%ROWTYPE;
 BEGIN
     SELECT coalesce(sum(CASE direction WHEN 'withdrawn' THEN disputed_minor
             ELSE -disputed_minor END), 0)
@@ -284,20 +283,36 @@ BEGIN
         RAISE EXCEPTION 'chargeback %: % moved, and % is away', NEW.id, moved, away
             USING ERRCODE = 'check_violation', CONSTRAINT = 'chargeback_adds_up';
     END IF;
-    SELECT * INTO paid FROM funding WHERE id = NEW.funding_id;
-    SELECT coalesce(sum(money_minor + fee_minor - back_money_minor - back_fee_minor), 0)
-        INTO away FROM chargeback_piece p JOIN chargeback c ON c.id = p.chargeback_id
-        WHERE c.funding_id = NEW.funding_id AND p.source <> 'beyond';
-    IF paid.charged_back_minor <> away OR paid.in_dispute <> EXISTS (
-        SELECT FROM chargeback c WHERE c.funding_id = NEW.funding_id AND NOT c.is_settled
-    ) THEN
-        RAISE EXCEPTION 'funding % does not know its chargebacks', NEW.funding_id
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'funding_knows_its_chargebacks';
-    END IF;
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER chargeback_adds_up AFTER INSERT OR UPDATE ON chargeback
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION chargeback_adds_up();
+
+CREATE FUNCTION funding_knows_its_chargebacks() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    paid uuid := coalesce(to_jsonb(NEW) ->> 'funding_id', NEW.id::text)::uuid;
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM funding f
+        WHERE f.id = paid AND f.in_dispute = EXISTS (
+            SELECT FROM chargeback c WHERE c.funding_id = f.id AND NOT c.is_settled
+        ) AND f.charged_back_minor = (
+            SELECT coalesce(sum(money_minor + fee_minor - back_money_minor - back_fee_minor), 0)
+            FROM chargeback_piece p JOIN chargeback c ON c.id = p.chargeback_id
+            WHERE c.funding_id = f.id AND p.source <> 'beyond')
+    ) THEN
+        RAISE EXCEPTION 'funding % does not know its chargebacks', paid
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'funding_knows_its_chargebacks';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER funding_knows_its_chargebacks AFTER INSERT OR UPDATE ON chargeback
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION funding_knows_its_chargebacks();
+CREATE CONSTRAINT TRIGGER funding_knows_its_chargebacks AFTER UPDATE ON funding
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (
+        NEW.charged_back_minor <> OLD.charged_back_minor OR NEW.in_dispute <> OLD.in_dispute
+    ) EXECUTE FUNCTION funding_knows_its_chargebacks();
 
 CREATE FUNCTION chargeback_movement_is_counted() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
