@@ -33,6 +33,7 @@ from escrow.rules_chargeback_plan import Moves, chargeback_facts, hear
 from escrow.rules_dispute import Moves as DisputeMoves
 from escrow.service_batch import lock_deals, run
 from escrow.service_clocks import pause_clocks, resume_clocks
+from escrow.service_dispute_contract import follow_contract
 from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.principals import RAIL, SYSTEM
@@ -315,6 +316,8 @@ def _save(
     pause_clocks(connection, [f"slot:{each}" for each in moves.held_slots], at=at)
     if after.is_settled:
         resume_clocks(connection, [f"slot:{each}" for each in first.slots], at=at)
+    for _, mooted in moves.mooted:
+        follow_contract(connection, mooted, at)
 
 
 def _place(connection: Connection, chargeback: Chargeback, slot_id: UUID, at: datetime) -> None:

@@ -8,9 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import rules_dispute_contract as contracts
 from escrow import store, store_dispute
-from escrow.commands import ContractCommand
 from escrow.model import Funding, Plan, ReleaseState
 from escrow.model_dispute import Dispute, DisputeCommand, DisputeState
 from escrow.refusals_dispute import UnknownDispute
@@ -18,6 +16,7 @@ from escrow.rules import Deal
 from escrow.rules_dispute import Case, Moves
 from escrow.service_batch import CLOCK_KINDS, run
 from escrow.service_clocks import resume_clocks
+from escrow.service_dispute_contract import follow_contract, tell_contract
 from escrow.service_refund import lock_with_lots
 from kernel import timers
 from kernel.commands import Outcome
@@ -125,10 +124,7 @@ def freeze(connection: Connection, dispute: Dispute, reason: str, at: datetime) 
     hold_id = UUID(placed.facts["id"])
     store_dispute.add_dispute(connection, replace(dispute, hold_id=hold_id))
     timers.pause(connection, [subject], at=at, kinds=CLOCK_KINDS)
-    (contract,) = store.find_contracts(connection, [dispute.contract_id])
-    if contracts.is_over_already(contract):
-        command = ContractCommand(actor=SYSTEM, contract_id=contract.id)
-        run(connection, [command], lambda c: contracts.disputed(contract, c, at), at=at)
+    tell_contract(connection, dispute, at)
 
 
 def save(connection: Connection, moves: Moves, at: datetime) -> None:
@@ -140,25 +136,7 @@ def save(connection: Connection, moves: Moves, at: datetime) -> None:
     lift = holds.LiftHold(actor=_HOUSE, hold_id=dispute.hold_id, reason=dispute.state.value)
     holds.lift(connection, [lift], at=at)  # an operator may have lifted it by hand
     resume_clocks(connection, [f"slot:{dispute.slot_id}"], at=at)
-    _follow(connection, dispute, at)
-
-
-def _follow(connection: Connection, dispute: Dispute, at: datetime) -> None:
-    """A contract that was ended while this dispute ran goes on to its end."""
-    (contract,) = store.find_contracts(connection, [dispute.contract_id])
-    if not contracts.waits_for_disputes(contract):
-        return
-    if store.list_disputed(connection, [contract.id]):
-        return
-    (slot,) = store.find_slots(connection, [dispute.slot_id])
-    is_unsettled = contract.id in store.list_unsettled(connection, [contract.id])
-    command = ContractCommand(actor=SYSTEM, contract_id=contract.id)
-    run(
-        connection,
-        [command],
-        lambda c: contracts.disputes_over(contract, slot, c, at, is_unsettled=is_unsettled),
-        at=at,
-    )
+    follow_contract(connection, dispute, at)
 
 
 def _with_purses(connection: Connection, case: Case) -> Case:

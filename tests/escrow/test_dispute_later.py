@@ -14,7 +14,7 @@ from escrow import service_claims, service_dispute, service_reserve, store
 from escrow.model import Release, Role, Terms
 from escrow.model_chargeback import RefundLater
 from escrow.model_clocks import SetReserveRule
-from escrow.model_dispute import DisputeCommand, OpenDispute
+from escrow.model_dispute import DisputeCommand, DisputeState, OpenDispute
 from escrow.refusals_dispute import Converted
 from escrow.rules import Deal
 from escrow.rules_dispute_later import set_aside_minor
@@ -24,10 +24,13 @@ from kernel.money import share_bps
 from kernel.principals import Actor
 from ledger import holds
 from tests.escrow.stage import Stage, check_balances, person, prove_books, shown_minor
+from tests.escrow.stage_chargeback import Bank
 from tests.escrow.stage_dispute import Court
 from tests.escrow.stage_hourly import HourlyStage
 from tests.escrow.test_dispute_movements import CLIENT, PAYEE, REFUND, as_table
 from tests.escrow.test_dispute_stories import check_story
+
+OVER = {DisputeState.EXECUTED, DisputeState.WITHDRAWN}
 
 STORIES = {
     "edge case 1: released first, the dispute is a claim on what is pending": """
@@ -266,6 +269,27 @@ def test_a_hold_lifted_by_hand_gives_nothing_back_twice(connection: Connection) 
     assert court.act("concede_dispute", stage.payee).code == "done"
     check_balances(connection, "EUR", "refund in transit 99.99 · earned reserved 0.00")
     assert stage.slot().kept_minor == 1
+    prove_books(connection)
+
+
+def test_a_lost_chargeback_ends_the_dispute_and_its_contract(connection: Connection) -> None:
+    """The bank has taken it all back: nothing is set aside any more, and the contract is over."""
+    court = released(connection)
+    stage = court.stage
+    assert court.open().is_done
+    assert stage.on_contract("end", stage.client).facts["state"] == "closed_disputed"
+    bank = Bank(stage)
+    assert bank.says("needs_response").is_done
+    assert bank.takes().is_done
+    check_balances(connection, "EUR", "earned reserved 90.00")
+
+    assert bank.says("lost").is_done
+
+    assert court.dispute.state in OVER
+    check_balances(connection, "EUR", "earned reserved 0.00 · earned pending 0.00")
+    (contract,) = store.find_contracts(connection, [stage.contract_id])
+    assert contract.state == "ended"
+    assert stage.slot().contested_minor == 0
     prove_books(connection)
 
 

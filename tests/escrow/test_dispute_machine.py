@@ -20,14 +20,14 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, Engine
 
-from escrow import service_claims, store, store_dispute
+from escrow import service_claims, service_dispute, store, store_dispute
 from escrow.model import Role, SlotState, Terms
 from escrow.model_chargeback import RefundLater
-from escrow.model_dispute import Dispute, DisputeState
+from escrow.model_dispute import Dispute, DisputeState, SetDisputeRules
 from kernel.commands import Outcome
 from kernel.database import Tenant, enter
 from kernel.principals import Actor
-from tests.escrow.stage import START, Stage, prove_books, shown_minor
+from tests.escrow.stage import START, Stage, person, prove_books, shown_minor
 from tests.escrow.stage_dispute import Court
 
 PRICE: Final = 60_001
@@ -70,6 +70,14 @@ class Tribunal(RuleBasedStateMachine):
         self.connection = connection
         self.acts = 0
         self.now = START
+        rules = SetDisputeRules(
+            actor=person(None, is_operator=True),
+            currency="EUR",
+            small_claim_minor=20_000,
+            fee_bps=500,
+            small_fee_bps=300,
+        )
+        assert service_dispute.set_dispute_rules(connection, [rules], at=START)[0].is_done
         self.begin_anew()
 
     def begin_anew(self) -> None:
