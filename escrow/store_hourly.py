@@ -44,12 +44,9 @@ Row = TypeVar("Row")
 _LOCK: Final = "FOR NO KEY UPDATE"
 
 
-def _names(table: Table) -> str:
-    return ", ".join(column.name for column in table.columns)
-
-
 def _select(table: Table, where: str, order: str, lock: str = "") -> str:
-    return f"SELECT {_names(table)} FROM {table.name} WHERE {where} ORDER BY {order} {lock}"
+    names = ", ".join(names_of(table))
+    return f"SELECT {names} FROM {table.name} WHERE {where} ORDER BY {order} {lock}"
 
 
 _TERM_CHANGES: Final = (
@@ -73,7 +70,7 @@ _DISPUTE_CHANGES: Final = (
 _RUN_CHANGES: Final = ("started_at", "memo", "activity", "state", "version", "ended_at")
 
 _FIND_WAITING: Final = f"""
-SELECT {_names(WORK_WEEK)} FROM work_week
+SELECT {", ".join(names_of(WORK_WEEK))} FROM work_week
 WHERE state IN ('invoiced', 'charge_failed', 'advanced', 'unpaid') AND (
     slot_id = ANY (%(slots)s::uuid[])
     OR slot_id IN (SELECT slot_id FROM funding WHERE id = ANY (%(fundings)s::uuid[]))
@@ -239,7 +236,7 @@ def list_term_weeks(
 ) -> list[Week]:
     """The weeks of a term, oldest first, from the one after an instant."""
     statement = (
-        f"SELECT {_names(WORK_WEEK)} FROM work_week WHERE term_id = %s"
+        f"SELECT {', '.join(names_of(WORK_WEEK))} FROM work_week WHERE term_id = %s"
         " AND (%s::timestamptz IS NULL OR starts_at > %s) ORDER BY starts_at LIMIT %s"
     )
     rows = connection.exec_driver_sql(statement, (term_id, after, after, limit))
