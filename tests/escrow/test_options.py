@@ -6,14 +6,19 @@ from typing import Any, Final
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection
+from hypothesis import HealthCheck, given, settings
+from sqlalchemy import Connection, Engine
 
+from escrow.model import Terms
 from escrow.service_options import SUBJECTS, find, options
 from kernel.commands import Command, Outcome
+from kernel.database import Tenant, enter
 from kernel.options import Option, Way
 from kernel.principals import Actor
 from tests.escrow.every_scene import SCENES
-from tests.escrow.scenes import Scene
+from tests.escrow.scenes import Scene, of
+from tests.escrow.stage import Stage
+from tests.escrow.test_wandering import ACTS, deals, walks
 
 TABLES: Final = {"week": "work_week", "period": "retainer_period"}
 _NEW_IDS: Final = frozenset(
@@ -116,6 +121,33 @@ def test_an_action_is_open_if_and_only_if_it_is_not_refused(
                 check_option(connection, kind, row, option, scene, who)
             if (number + len(name)) % len(scene.actors) == order:  # each in his turn
                 check_rest(connection, kind, row, mine, scene, actor)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(walks, deals)
+def test_it_holds_wherever_a_deal_has_wandered(
+    engine: Engine, tenant: Tenant, walk: list[tuple[int, int]], terms: Terms
+) -> None:
+    """After any walk of up to forty acts, each done or refused, what is open is what works."""
+    with engine.connect() as connection, connection.begin() as transaction:
+        enter(connection, tenant)
+        stage = Stage(connection, terms=terms, amounts=(1_000, 333, 1))
+        assert stage.propose().is_done
+        assert stage.accept().is_done
+        for slot_id in stage.slot_ids[:2]:
+            stage.slot_id = slot_id
+            assert stage.fund(3).is_done
+        for number, size in walk:
+            ACTS[number](stage, size)
+        scene = of(stage)
+
+        for kind, row in one_of_each(connection):
+            for who in ("client", "payee", "operator", "system"):
+                actor = scene.actors[who]
+                for option in options(connection, kind, row, actor=actor, at=scene.now):
+                    if option.is_yours:
+                        check_option(connection, kind, row, option, scene, who)
+        transaction.rollback()
 
 
 def test_the_scenes_show_every_state_of_every_machine(connection: Connection) -> None:
