@@ -107,6 +107,9 @@ PARTY_STEPS: Final = frozenset(
 A milestone's term has the milestone's own id; the slot of a week or a period has a term apart.
 """
 
+SIGNED_ROLLS: Final = frozenset({Trigger.ROLL_REST, Trigger.ROLL_ALL, Trigger.ROLL_IN})
+"""Money crosses terms by these alone, under an amendment that both have signed (P11)."""
+
 _RAIL_ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9_:.-]{0,63}", re.ASCII)
 
 _BY_KIND: Final = MappingProxyType(
@@ -154,7 +157,9 @@ def slot_step(
     row, role = step(
         machine, slot.state, trigger, roles(command.actor, deal.contract), slot_id=str(slot.id)
     )
-    if slot.term_id != slot.id and role in EITHER and trigger not in PARTY_STEPS:
+    is_by_hand = role in EITHER and trigger not in PARTY_STEPS
+    is_signed_roll = trigger in SIGNED_ROLLS and deal.other_has_signed
+    if slot.term_id != slot.id and is_by_hand and not is_signed_roll:
         raise NotAMilestone(slot_id=str(slot.id), trigger=trigger)
     check_version(slot, command)
     for guard in row.guards:

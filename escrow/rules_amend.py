@@ -1,6 +1,6 @@
 """Decisions on amendments: another price, or the rest rolled forward, once both have signed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -44,16 +44,22 @@ from kernel.commands import Command
 
 
 def propose_amendment(
-    deal: Deal, target: Slot | None, command: ProposeAmendment, at: datetime
+    deal: Deal,
+    target: Slot | None,
+    command: ProposeAmendment,
+    at: datetime,
+    *,
+    drawn_from: Collection[UUID] = (),
 ) -> Plan:
     """One side offers and signs; nothing changes until the other signs too.
 
-    Refuses: `escrow.bad_amendment`, `escrow.amount_out_of_range`, `escrow.wrong_state`.
+    `drawn_from` are the periods of retainers whose money may roll as a milestone's does. Refuses:
+    `escrow.bad_amendment`, `escrow.amount_out_of_range`, `escrow.wrong_state`,
+    `escrow.not_a_milestone`.
     """
     slot = deal.slot
     role = _side(deal, command)
-    if any(each.term_id != each.id for each in (slot, target) if each is not None):
-        raise NotAMilestone(slot_id=str(slot.id), trigger="amend")
+    _check_kinds(slot, target, drawn_from if command.to_slot_id else ())
     check_version(slot, command)
     if slot.state not in WORKING:
         raise WrongState(slot_id=str(slot.id), state=slot.state, trigger="amend")
@@ -91,6 +97,13 @@ def propose_amendment(
     )
 
 
+def _check_kinds(slot: Slot, target: Slot | None, drawn_from: Collection[UUID]) -> None:
+    """Refuse what is neither a milestone nor a period whose money is free to roll."""
+    for each in (slot, target):
+        if each is not None and each.term_id != each.id and each.id not in drawn_from:
+            raise NotAMilestone(slot_id=str(each.id), trigger="amend")
+
+
 def check_price(slot: Slot, new_amount_minor: int) -> None:
     """Refuse a price that is the same, or not above what is released already."""
     check_amount(new_amount_minor)
@@ -108,6 +121,7 @@ def sign(
     command: SignAmendment,
     at: datetime,
     new_id: NewId,
+    drawn_from: Collection[UUID] = (),
 ) -> Plan:
     """The other side signs, and the amendment takes effect (rows 7 and 20, P11, P14).
 
@@ -122,6 +136,7 @@ def sign(
         raise StaleVersion(
             slot_id=str(deal.slot.id), version=deal.slot.version, given=offer.slot_version
         )
+    _check_kinds(deal.slot, target.slot if target else None, drawn_from)
     signed_deal = replace(deal, other_has_signed=True)
     if offer.new_amount_minor is None:
         assert target is not None
@@ -222,7 +237,9 @@ def _roll(deal: Deal, target: Deal, offer: Amendment, command: Command, at: date
     """All the slot still holds becomes money of the target, lot by lot, with its deferred fee."""
     trigger = Trigger.ROLL_REST if deal.slot.released_minor else Trigger.ROLL_ALL
     row, _ = slot_step(SLOTS, deal, trigger, command, at)
-    target_row, _ = slot_step(SLOTS, target, Trigger.ROLL_IN, command, at)
+    target_row, _ = slot_step(
+        SLOTS, replace(target, other_has_signed=True), Trigger.ROLL_IN, command, at
+    )
     amount = deal.slot.held_minor
     parts = [part for part in reversed(remaining(deal.slot, deal.lots)) if part.amount_minor]
     source = acted(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import rules_amend, rules_refund, rules_release, store
+from escrow import rules_amend, rules_refund, rules_release, store, store_retainer
 from escrow.commands import ProposeAmendment, SignAmendment, SlotCommand
 from escrow.machine import Trigger
 from escrow.model import Amendment, Contract, Funding, Plan, Refund
@@ -104,13 +104,14 @@ def propose_amendment(
         deals = lock_deals(connection, wanted)
         taken = store.list_taken(connection, AMENDMENT, [c.amendment_id for c in alone])
         by_id = {each.id: each for each in targets}
+        drawn_from = store_retainer.list_free_periods(connection, [*wanted, *by_id])
 
         def decide(command: ProposeAmendment) -> Plan:
             deal = get_deal(deals, command.slot_id)
             if command.amendment_id in taken:
                 raise IdTaken(id=str(command.amendment_id))
             target = by_id.get(command.to_slot_id) if command.to_slot_id else None
-            return rules_amend.propose_amendment(deal, target, command, at)
+            return rules_amend.propose_amendment(deal, target, command, at, drawn_from=drawn_from)
 
         return run(connection, alone, decide, at=at)
 
@@ -145,6 +146,7 @@ def _sign(
 ) -> list[Outcome]:
     slot_ids = [each for c in commands for each in slots_of.get(c.amendment_id, ()) if each]
     deals, fundings = lock_with_lots(connection, slot_ids)
+    drawn_from = store_retainer.list_free_periods(connection, slot_ids)
     offers = {
         each.id: each
         for each in store.lock_amendments(connection, [c.amendment_id for c in commands])
@@ -156,7 +158,7 @@ def _sign(
             raise UnknownAmendment(amendment_id=str(command.amendment_id))
         target = deals[offer.to_slot_id] if offer.to_slot_id else None
         deal = deals[offer.slot_id]
-        return rules_amend.sign(offer, deal, target, fundings, command, at, new_id)
+        return rules_amend.sign(offer, deal, target, fundings, command, at, new_id, drawn_from)
 
     return run(connection, commands, decide, at=at)
 

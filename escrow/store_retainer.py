@@ -54,6 +54,14 @@ SELECT id FROM funding
 WHERE slot_id = ANY (%s) AND state IN ('created', 'requires_action', 'processing', 'unknown')
 """
 
+_LIST_FREE_PERIODS: Final = """
+SELECT period.id FROM retainer_period AS period
+JOIN retainer ON retainer.id = period.retainer_id
+WHERE period.id = ANY (%s) AND period.state = 'active' AND retainer.kind <> 'access_fee'
+    AND NOT EXISTS (SELECT FROM drawdown WHERE drawdown.period_id = period.id
+        AND drawdown.state = 'submitted' AND NOT drawdown.exceeds)
+"""
+
 _VOID: Final = "UPDATE drawdown_time SET is_void = true WHERE drawdown_id = ANY (%s)"
 
 _LOCK: Final = "FOR NO KEY UPDATE"
@@ -156,6 +164,12 @@ def find_open_fundings(connection: Connection, slot_ids: Sequence[UUID]) -> list
     """The payments of slots that may still come."""
     rows = driver(connection).execute(_FIND_OPEN_FUNDINGS, (list(slot_ids),)).fetchall()
     return [row[0] for row in rows]
+
+
+def list_free_periods(connection: Connection, slot_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the slots that are running periods of hours or pieces, with nothing open in them."""
+    rows = driver(connection).execute(_LIST_FREE_PERIODS, (list(slot_ids),)).fetchall()
+    return {row[0] for row in rows}
 
 
 def count_slots(connection: Connection, contract_ids: Sequence[UUID]) -> dict[UUID, int]:

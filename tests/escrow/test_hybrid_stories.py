@@ -1,13 +1,17 @@
 """One contract with a milestone, hours and a retainer: side by side, and ended to zero."""
 
 from datetime import UTC, date, datetime
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection
 
+from escrow import service
+from escrow.commands import ProposeAmendment, SignAmendment
 from escrow.model import Terms
 from escrow.model_hybrid import Price
 from escrow.model_retainer import Every, RetainerKind, RetainerTerms
+from kernel.ids import new_id
 from tests.escrow.stage import check_balances, prove_books
 from tests.escrow.stage_hybrid import Trio
 
@@ -227,3 +231,72 @@ def test_a_price_counts_from_the_next_period(connection: Connection) -> None:
     ]
     assert amounts == [310_000, 400_000, 500_000, 0]
     books(made, "escrow 5000.00")
+
+
+def roll(made: Trio, source: UUID, target: UUID) -> str:
+    """The payee offers to roll the rest of one slot into another, the client signs."""
+    offer = ProposeAmendment(
+        actor=made.stage.payee, slot_id=source, amendment_id=new_id(), to_slot_id=target
+    )
+    (offered,) = service.propose_amendment(made.connection, [offer], at=made.stage.now)
+    if not offered.is_done:
+        return offered.code
+    sign = SignAmendment(actor=made.stage.client, amendment_id=offer.amendment_id)
+    return service.sign_amendment(made.connection, [sign], at=made.stage.now)[0].code
+
+
+def test_p11_money_crosses_terms_by_two_signatures(connection: Connection) -> None:
+    """A milestone's rest of 600.00 rolls into the running period, and is drawn from there."""
+    made = trio(connection, HOURS, client_fee_bps=300)
+    stage = made.stage
+    assert stage.fund().is_done
+    made.until(date(2026, 3, 7))
+    assert stage.release_part(40_000).is_done
+    period = made.periods[0].id
+
+    assert roll(made, stage.slot_id, period) == "done"
+
+    assert (stage.slot().state, stage.slot().held_minor) == ("released", 0)
+    books(made, "escrow 3700.00 · earned pending 360.00")
+    assert made.draw((at(5, 0), at(6, 12))).is_done
+    assert made.approve_drawdown().is_done
+    books(made, "escrow 100.00 · deferred fees 0.00")
+    made.until(date(2026, 4, 6))
+    books(made, "wallet 100.00 · escrow 3100.00")
+
+
+def test_p11_the_rest_of_a_period_becomes_a_milestones(connection: Connection) -> None:
+    """What nobody drew rolls into the milestone: the period is settled, the next goes on."""
+    made = trio(connection, HOURS)
+    stage = made.stage
+    assert stage.fund().is_done
+    made.until(date(2026, 3, 7))
+    assert made.draw((at(5, 8), at(5, 18))).is_done
+    period = made.periods[0].id
+    assert roll(made, period, stage.slot_id) == "escrow.not_a_milestone"
+    assert made.approve_drawdown().is_done
+
+    assert roll(made, period, stage.slot_id) == "done"
+
+    assert [each.state for each in made.periods] == ["settled", "scheduled"]
+    assert stage.slot().held_minor == 310_000
+    books(made, "escrow 3100.00 · earned pending 900.00")
+    made.until(date(2026, 4, 6))
+    assert [each.state for each in made.periods] == ["settled", "active", "scheduled"]
+
+
+def test_p11_an_access_fee_and_a_week_do_not_roll(connection: Connection) -> None:
+    """What is earned by time, and what was invoiced, stays where it is."""
+    made = trio(connection, ACCESS)
+    stage = made.stage
+    assert stage.fund().is_done
+    assert made.log().code == "escrow.bad_entry"
+    made.until(date(2026, 3, 3))
+    assert made.log((at(2, 8), at(2, 12))).is_done
+    made.until(date(2026, 3, 10))
+    week = connection.exec_driver_sql("SELECT slot_id FROM work_week WHERE slot_id IS NOT NULL")
+
+    for other in (made.periods[0].id, week.scalars().first()):
+        assert isinstance(other, UUID)
+        assert roll(made, stage.slot_id, other) == "escrow.not_a_milestone"
+        assert roll(made, other, stage.slot_id) == "escrow.not_a_milestone"
