@@ -73,7 +73,7 @@ def look_week(connection: Connection, week_id: UUID) -> WeekSeen | None:
         term,
         store_hourly.list_lines(connection, week.id),
         store_hourly_lines.list_week_lines(connection, week.id),
-        _judge_week(connection, term, week),
+        _judge_weeks(connection, [week], {term.term_id: term})[week.id],
         claims[0] if claims else None,
         store.find_slots(connection, [week.slot_id])[0] if week.slot_id else None,
         timers.list_of(connection, [f"week:{week.id}"]),
@@ -86,11 +86,13 @@ def look_entries(connection: Connection, entries: Sequence[TimeEntry]) -> list[J
         each.term_id: each
         for each in store_hourly.find_terms(connection, {entry.term_id for entry in entries})
     }
-    live: dict[UUID, Judged] = {}
-    weeks = {entry.week_id for entry in entries if entry.week_id and not _is_settled(entry)}
-    for week in store_hourly.find_weeks(connection, weeks):
-        for judged in _judge_week(connection, terms[week.term_id], week):
-            live[judged.entry.id] = judged
+    named = {entry.week_id for entry in entries if entry.week_id and not _is_settled(entry)}
+    weeks = store_hourly.find_weeks(connection, named)
+    live = {
+        judged.entry.id: judged
+        for some in _judge_weeks(connection, weeks, terms).values()
+        for judged in some
+    }
     return [live.get(each.id) or as_stored(each, terms[each.term_id]) for each in entries]
 
 
@@ -166,16 +168,25 @@ def _is_settled(entry: TimeEntry) -> bool:
     return entry.state is EntryState.BILLED
 
 
-def _judge_week(connection: Connection, term: HourlyTerm, week: Week) -> list[Judged]:
-    """What is billable of a week that is not invoiced yet; of another what was billed."""
-    entries = store_hourly.list_entries(connection, [week.id])
-    if week.state not in LOGGING:
-        return [as_stored(each, term) for each in entries]
-    covers = look_covers(connection, [week], {term.term_id: term}, with_surplus=True)
-    return judge(
-        entries,
-        limit_minutes=week.limit_minutes,
-        used_minutes=0,
-        activity_floor=term.activity_floor,
-        cover_minor=covers.get(week.id),
-    )
+def _judge_weeks(
+    connection: Connection, weeks: Sequence[Week], terms: Mapping[UUID, HourlyTerm]
+) -> dict[UUID, list[Judged]]:
+    """What is billable of weeks that are not invoiced yet; of others what was billed."""
+    entries: dict[UUID | None, list[TimeEntry]] = {week.id: [] for week in weeks}
+    for entry in store_hourly.list_entries(connection, [week.id for week in weeks]):
+        entries[entry.week_id].append(entry)
+    covers = look_covers(connection, weeks, terms, with_surplus=True)
+    found: dict[UUID, list[Judged]] = {}
+    for week in weeks:
+        term = terms[week.term_id]
+        if week.state not in LOGGING:
+            found[week.id] = [as_stored(each, term) for each in entries[week.id]]
+            continue
+        found[week.id] = judge(
+            entries[week.id],
+            limit_minutes=week.limit_minutes,
+            used_minutes=0,
+            activity_floor=term.activity_floor,
+            cover_minor=covers.get(week.id),
+        )
+    return found
