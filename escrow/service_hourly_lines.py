@@ -1,6 +1,7 @@
 """Use cases of disputed lines: open, serve, answer, decide; and silence after three days."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -12,7 +13,7 @@ from escrow import rules_hourly_lines as lines
 from escrow import rules_hourly_lines_end as ends
 from escrow import store, store_hourly, store_hourly_lines
 from escrow.machine import Timer
-from escrow.model_hourly import Step
+from escrow.model_hourly import Step, Week
 from escrow.model_lines import DisputeLine, LineCommand, ProposeLine, ServeLine
 from escrow.refusals import Held, IdTaken, NotCleared
 from escrow.refusals_hourly import (
@@ -22,7 +23,7 @@ from escrow.refusals_hourly import (
     UnknownWeek,
 )
 from escrow.rules_hourly_lines import LineCase
-from escrow.rules_hourly_step import week_step
+from escrow.rules_hourly_step import week_step, week_subject
 from escrow.rules_hourly_weeks import PAUSE
 from escrow.service_batch import once_each
 from escrow.service_hourly import run_hours
@@ -143,10 +144,26 @@ def _open(connection: Connection, command: DisputeLine, at: datetime) -> Step:
         if line.line_no == command.line_no and week.slot_id is not None:
             deals, _ = lock_with_lots(connection, [week.slot_id])
             frozen = store_hourly_lines.sum_frozen(connection, [week.slot_id])
+            shown = replace(week, review_ends_at=_review_end(connection, week))
             return lines.open_line(
-                deals[week.slot_id], week, line, frozen.get(week.slot_id, 0), command, at
+                deals[week.slot_id], shown, line, frozen.get(week.slot_id, 0), command, at
             )
     raise UnknownLine(week_id=str(week.id), line_no=command.line_no)
+
+
+def _review_end(connection: Connection, week: Week) -> datetime:
+    """Until when lines may be disputed: an outage, or a notice that is missing, moves the review.
+
+    A clock that merely looks again each day under a hold reminds nobody, and gives no time.
+    """
+    return max(
+        (
+            clock.due_at
+            for clock in timers.list_of(connection, [week_subject(week)])
+            if clock.kind == f"escrow.{Timer.WEEK_REVIEW_END}" and clock.remind_length
+        ),
+        default=week.review_ends_at,
+    )
 
 
 def _on_lines(

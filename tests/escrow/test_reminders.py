@@ -13,9 +13,11 @@ from escrow.model import SlotState
 from escrow.model_clocks import ClockRules, SetClockRules
 from kernel import clock, outages
 from kernel import timers as clock_rows
+from kernel.outages import Gap
 from kernel.timers import Arm
 from tests.escrow.stage import START, Stage
 from tests.escrow.stage_dispute import Court
+from tests.escrow.stage_lines import LineStage
 
 HOUR = timedelta(hours=1)
 RELEASE = "escrow.auto_release"
@@ -223,3 +225,28 @@ def stage_due(stage: Stage) -> datetime:
     """When the review is over."""
     found = clock_rows.list_of(stage.connection, [f"slot:{stage.slot_id}"])
     return next(timer.due_at for timer in found if timer.kind == RELEASE)
+
+
+def test_e51_lines_of_a_week_may_be_disputed_as_long_as_its_review_runs(
+    connection: Connection,
+) -> None:
+    """An outage over Friday night leaves the client Saturday to look at the invoice."""
+    stage = LineStage(connection).in_review()
+    friday = stage.week().review_ends_at
+    gap = Gap(friday - HOUR, friday + HOUR)
+    moved = outages.delay(connection, gap, ["escrow.week_review_end"], courtesy=24 * HOUR)
+    assert moved.delayed_count == 1
+    stage.pass_to(friday + 23 * HOUR)
+
+    assert stage.try_dispute(2).is_done
+
+
+def test_lines_of_a_week_that_only_waits_for_a_hold_are_over(connection: Connection) -> None:
+    """A clock that looks again each day gives nobody more time."""
+    stage = LineStage(connection).in_review()
+    friday = stage.week().review_ends_at
+    again = Arm(f"week:{stage.week().id}", "escrow.week_review_end", friday + 24 * HOUR, 0)
+    clock_rows.arm(connection, [again], at=friday)
+    stage.pass_to(friday + HOUR)
+
+    assert stage.try_dispute(2).code == "escrow.review_is_over"
