@@ -32,15 +32,7 @@ WORKING: Final = (SlotState.FUNDED, SlotState.SUBMITTED, SlotState.CHANGES_REQUE
 HOLDING: Final = (*WORKING, SlotState.REFUND_REQUESTED, SlotState.DORMANT)
 """States in which a slot holds money: "any funded" of domain/escrow.md 2.4."""
 
-RESTORES: Final = MappingProxyType(
-    {
-        SlotState.FUNDED: Trigger.RESTORE_FUNDED,
-        SlotState.SUBMITTED: Trigger.RESTORE_SUBMITTED,
-        SlotState.CHANGES_REQUESTED: Trigger.RESTORE_CHANGES_REQUESTED,
-        SlotState.REFUND_REQUESTED: Trigger.RESTORE_REFUND_REQUESTED,
-        SlotState.DORMANT: Trigger.RESTORE_DORMANT,
-    }
-)
+RESTORES: Final = MappingProxyType({state: Trigger(f"restore_{state}") for state in HOLDING})
 """The step back from a dispute, by the state before it; what is left of the slot goes on there."""
 
 

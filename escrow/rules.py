@@ -112,16 +112,13 @@ SIGNED_ROLLS: Final = frozenset({Trigger.ROLL_REST, Trigger.ROLL_ALL, Trigger.RO
 
 _RAIL_ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9_:.-]{0,63}", re.ASCII)
 
-_BY_KIND: Final = MappingProxyType(
-    {PrincipalKind.SYSTEM: Role.SYSTEM, PrincipalKind.RAIL: Role.RAIL}
-)
+_ENGINES: Final = frozenset({PrincipalKind.SYSTEM, PrincipalKind.RAIL})
 
 
 def roles(actor: Actor, contract: Contract) -> tuple[Role, ...]:
     """What the actor is to this contract; empty for a stranger."""
-    engine_role = _BY_KIND.get(actor.kind)
-    if engine_role is not None:
-        return (engine_role,)
+    if actor.kind in _ENGINES:
+        return (Role(actor.kind.value),)
     found: tuple[Role, ...] = (Role.OPERATOR,) if actor.is_operator else ()
     if actor.party_id == contract.client_id:
         return (Role.CLIENT, *found)
