@@ -29,8 +29,9 @@ nothing runs while it stands.
   at most.
 - **Time** is the database's own, or a sandbox's stored instant. No worker's clock counts.
 
-Not here yet: `quote_expiry` comes with currencies, `escheat` with tax, `payout_stale` and
-`unclaimed_payout` with the rails that need them.
+Not here: a payout that stays silent needs no clock, because the rail is read each minute until it
+has answered. Quotes expire with currencies, unclaimed payouts and dormant balances with the rails
+and taxes that know them.
 """
 
 
