@@ -11,7 +11,7 @@ from escrow.commands import ContractCommand
 from escrow.commands_hourly import TermCommand
 from escrow.model_hourly import HourlyTerm, TermState
 from escrow.service_hourly import run_hours
-from escrow.service_hourly_run import stop_runs
+from escrow.service_hourly_run import lock_at_work, stop_runs
 from kernel.commands import Outcome
 from kernel.principals import SYSTEM
 
@@ -20,6 +20,7 @@ def pause(
     connection: Connection, commands: Sequence[ContractCommand], *, at: datetime
 ) -> list[Outcome]:
     """As `service_deal.pause`; time that runs is stopped."""
+    lock_at_work(connection, contract_ids=[command.contract_id for command in commands])
     outcomes = service_deal.pause(connection, commands, at=at)
     stop_runs(connection, _terms(connection, outcomes), at)
     return outcomes
@@ -32,6 +33,7 @@ def end(
 
     It is invoiced twelve hours later and reviewed as long as any other week.
     """
+    lock_at_work(connection, contract_ids=[command.contract_id for command in commands])
     outcomes = service_deal.end(connection, commands, at=at)
     for term in _terms(connection, outcomes):
         _end(connection, term, at)

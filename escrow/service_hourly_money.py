@@ -27,7 +27,7 @@ from escrow.service_funding import expire_funding as expire_payment
 from escrow.service_funding import fund as pay
 from escrow.service_funding import funding_results as hear
 from escrow.service_hourly import run_hours
-from escrow.service_hourly_run import stop_runs
+from escrow.service_hourly_run import lock_at_work, stop_runs
 from escrow.service_waves import in_waves
 from kernel import timers
 from kernel.commands import Outcome
@@ -73,6 +73,7 @@ def cancel_funding(
     connection: Connection, commands: Sequence[Any], *, at: datetime
 ) -> list[Outcome]:
     """As `service_funding.cancel_funding`; a week whose charge ended is told."""
+    lock_at_work(connection, funding_ids=[command.funding_id for command in commands])
     return _then_follow(connection, cancel_payment(connection, commands, at=at), at)
 
 
@@ -80,6 +81,7 @@ def expire_funding(
     connection: Connection, commands: Sequence[Any], *, at: datetime
 ) -> list[Outcome]:
     """As `service_funding.expire_funding`; a week whose charge ended is told."""
+    lock_at_work(connection, funding_ids=[command.funding_id for command in commands])
     return _then_follow(connection, expire_payment(connection, commands, at=at), at)
 
 
@@ -87,6 +89,7 @@ def funding_results(
     connection: Connection, results: Sequence[Any], *, at: datetime
 ) -> list[Outcome]:
     """As `service_funding.funding_results`; weeks whose slots were paid for, or not, move on."""
+    lock_at_work(connection, funding_ids=[result.operation_id for result in results])
     return _then_follow(connection, hear(connection, results, at=at), at)
 
 

@@ -1,6 +1,6 @@
 """Use cases of time that runs: start, stop, discard; and what the engine cuts or stops."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -72,6 +72,19 @@ def discard_time(
         lambda desk, run, c: rules_hourly_run.discard(desk, run, c, at),
         at=at,
     )
+
+
+def lock_at_work(
+    connection: Connection, *, contract_ids: Iterable[UUID] = (), funding_ids: Iterable[UUID] = ()
+) -> None:
+    """Before any row of these deals: whoever works is about to be stopped, and logs nothing else.
+
+    So the payee is locked first, as by those who log hours.
+    """
+    at_work = store_hourly_lines.list_at_work(
+        connection, contract_ids=contract_ids, funding_ids=funding_ids
+    )
+    store_hourly.lock_payees(connection, at_work)
 
 
 def stop_runs(connection: Connection, terms: Sequence[HourlyTerm], at: datetime) -> None:

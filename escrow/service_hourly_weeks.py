@@ -24,7 +24,7 @@ from escrow.service_hourly import run_hours
 from escrow.service_hourly_deposit import SOON, bill, following_of
 from escrow.service_hourly_look import look_covers
 from escrow.service_hourly_money import charge, follow, lock_terms, slot_of
-from escrow.service_hourly_run import cut_runs
+from escrow.service_hourly_run import cut_runs, lock_at_work
 from escrow.service_refund import lock_with_lots
 from kernel import timers
 from kernel.commands import Outcome
@@ -38,6 +38,7 @@ Serve = Callable[..., list[Outcome]]
 def week_close(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     """Monday 00:00: entries are locked with their flags, and the next week opens."""
     known = store_hourly.find_weeks(connection, [_id(each) for each in due])
+    lock_at_work(connection, contract_ids={week.contract_id for week in known})
     contracts = _share(connection, known)
     terms = lock_terms(connection, known)
     cut_runs(connection, list(terms.values()), at)

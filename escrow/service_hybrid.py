@@ -32,6 +32,7 @@ from escrow.refusals_hybrid import TermOver, UnknownTermAmendment
 from escrow.rules_deal import end_slot
 from escrow.rules_retainer import is_at_once, priced
 from escrow.service_batch import run
+from escrow.service_hourly_run import lock_at_work
 from escrow.service_retainer import cancel_retainer, wind_up
 from escrow.service_retainer_batch import list_prices
 from kernel.commands import Command, Outcome
@@ -100,7 +101,9 @@ def end(
     A retainer of one who ends alone has its notice; by both, or by an operator, it ends at once,
     or as soon as its drawdowns are decided. An earned part is never refunded.
     """
-    contracts = locks.lock_contracts(connection, [command.contract_id for command in commands])
+    contract_ids = [command.contract_id for command in commands]
+    lock_at_work(connection, contract_ids=contract_ids)
+    contracts = locks.lock_contracts(connection, contract_ids)
     if store_retainer.list_retainers(connection, list(contracts)):
         locks.lock_accounts(connection, contracts.values())
     outcomes = service_hourly_end.end(connection, commands, at=at)
@@ -262,4 +265,6 @@ def _lock_offers(
     connection: Connection, commands: Sequence[TermAmendmentCommand]
 ) -> list[Contract]:
     found = store_hybrid.find_amendments(connection, [each.amendment_id for each in commands])
-    return locks.lock_ahead(connection, [each.contract_id for each in found])
+    contract_ids = [each.contract_id for each in found]
+    lock_at_work(connection, contract_ids=contract_ids)
+    return locks.lock_ahead(connection, contract_ids)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from escrow.model_lines import LineDispute, LineState
 from escrow.model_runs import RunState, TimeRun
 from escrow.tables_hourly import LINE_DISPUTE, TIME_RUN
+from kernel.database import driver
 
 _LINES: Final = ", ".join(column.name for column in LINE_DISPUTE.columns)
 _RUNS: Final = ", ".join(column.name for column in TIME_RUN.columns)
@@ -60,6 +61,18 @@ def find_running(connection: Connection, payee_ids: Iterable[UUID]) -> list[Time
 def list_running(connection: Connection, term_ids: Iterable[UUID]) -> list[TimeRun]:
     """What runs under terms now."""
     return _run_rows(connection, "term_id = ANY (%s::uuid[]) AND state = 'running'", term_ids)
+
+
+def list_at_work(
+    connection: Connection, *, contract_ids: Iterable[UUID] = (), funding_ids: Iterable[UUID] = ()
+) -> list[UUID]:
+    """Payees whose time runs under these contracts, or under those of these fundings."""
+    rows = driver(connection).execute(
+        "SELECT DISTINCT payee_id FROM time_run WHERE state = 'running' AND (contract_id = ANY (%s)"
+        " OR contract_id IN (SELECT contract_id FROM funding WHERE id = ANY (%s)))",
+        (list(contract_ids), list(funding_ids)),
+    )
+    return [payee_id for (payee_id,) in rows]
 
 
 def _lines(
