@@ -6,7 +6,9 @@ from tests.interleave import (
     pairs_chargeback,
     pairs_deal,
     pairs_dispute,
+    pairs_house,
     pairs_later,
+    pairs_lines,
     pairs_money,
     pairs_terms,
 )
@@ -17,6 +19,8 @@ PAIRS: Final[tuple[Pair, ...]] = (
     *pairs_dispute.PAIRS,
     *pairs_later.PAIRS,
     *pairs_money.PAIRS,
+    *pairs_house.PAIRS,
+    *pairs_lines.PAIRS,
     *pairs_chargeback.PAIRS,
     *pairs_terms.PAIRS,
 )

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from escrow import service
 from escrow.commands import ContractCommand, Fund, SlotCommand
+from escrow.commands_hourly import Interval, LogTime
 from escrow.model_retainer import Every, RetainerKind, RetainerTerms
 from kernel.commands import Outcome
 from kernel.ids import new_id
@@ -91,11 +92,18 @@ def delete(stage: Any) -> Outcome:
 
 
 def log_more(stage: HourlyStage) -> Outcome:
-    return stage.log(hours(2, 8, 10))
+    return log(stage, *hours(2, 8, 10))
 
 
 def log_across(stage: HourlyStage) -> Outcome:
-    return stage.log(hours(2, 9, 11))
+    return log(stage, *hours(2, 9, 11))
+
+
+def log(stage: HourlyStage, started_at: datetime, ended_at: datetime) -> Outcome:
+    """Log hours, and let no clock ring before."""
+    entry = Interval(entry_id=new_id(), started_at=started_at, ended_at=ended_at, memo="work")
+    command = LogTime(actor=stage.payee, term_id=stage.term_id, entries=(entry,))
+    return service.log_time(stage.connection, [command], at=stage.now)[0]
 
 
 def raise_rate(stage: HourlyStage) -> Outcome:

@@ -13,6 +13,7 @@ from kernel import timers as clock_rows
 from tests.escrow.stage import Stage
 from tests.escrow.stage_dispute import Court
 from tests.escrow.stage_hourly import HourlyStage
+from tests.escrow.stage_hybrid import Trio
 from tests.escrow.stage_retainer import Lease
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ T = TypeVar("T")
 Act = Callable[[Any], object]
 
 NO_GRACE: Final = timedelta()
-_WORDS: Final = (Stage, Court, HourlyStage, Lease)
+_WORDS: Final = (Stage, Court, HourlyStage, Lease, Trio)
 
 
 @dataclass(frozen=True)

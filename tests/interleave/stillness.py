@@ -23,6 +23,9 @@ STORY: Final = "kept_story"
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+_EVENT: Final = re.compile(r"""(event_id["']?[=:] ?["']?)\d+""")
+"""The number of an event in an answer or in a row: it follows the order of the transactions."""
+
 _OF_NO_INTEREST: Final = frozenset(
     {"event_id", "batch_id", "leaf_hash", "recorded_at", "newest_recorded_at", "opened_at"}
     | {"opened_in", "intent_no", "added_at", "run_at"}
@@ -80,7 +83,8 @@ class Stillness:
 
     def told(self, text: str) -> str:
         """A text without the ids that each run draws anew."""
-        return _UUID.sub(lambda each: each[0] if self._is_known(each[0]) else "new", text)
+        named = _UUID.sub(lambda each: each[0] if self._is_known(each[0]) else "new", text)
+        return _EVENT.sub(r"\1new", named)
 
     def _is_known(self, name: str) -> bool:
         return not self.known or name in self.known
