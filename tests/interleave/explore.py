@@ -61,7 +61,7 @@ class Setting:
         """Play both serial orders."""
         acts = (self._act(self.pair.first), self._act(self.pair.second))
         after = self._rescan if self.pair.rescans else lambda: None
-        self.exploration = Exploration(self.lab.arena, acts, after)
+        self.exploration = Exploration(self.lab.arena, acts, after, repeats=self.pair.repeats)
 
     def _act(self, act: Any) -> Act:
         return lambda connection: act(on(self.scene, connection))

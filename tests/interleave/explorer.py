@@ -19,6 +19,7 @@ from tests.interleave.stepping import Act, Failure, Player
 from tests.interleave.stillness import Stillness
 
 _QUICK_S: Final = 0.004
+_PATIENCE_S: Final = 20.0
 
 _WAITS_FOR: Final = "SELECT %s = ANY (pg_blocking_pids(%s))"
 
@@ -65,6 +66,15 @@ class Arena:
         for player, act in zip(self.players, acts, strict=True):
             player.begin(act)
         self._run(schedule)
+
+    def repeat(self, acts: tuple[Act, Act]) -> None:
+        """Once more, alone, an act that could not be carried out where the other had come first."""
+        for player, act in zip(self.players, acts, strict=True):
+            if isinstance(player.answer, Failure) and player.answer.kind == "Broken":
+                player.begin(act)
+                while not player.has_ended:
+                    player.let_on()
+                    assert player.is_back_within(_PATIENCE_S)
 
     def result(self) -> Result:
         first, second = (self.still.told(_told(player.answer)) for player in self.players)
@@ -145,6 +155,7 @@ class Exploration:
     arena: Arena
     acts: tuple[Act, Act]
     after: Callable[[], object] = lambda: None
+    repeats: bool = False
 
     def __post_init__(self) -> None:
         """Play both serial orders; they say how many statements each act has."""
@@ -159,6 +170,8 @@ class Exploration:
     def play(self, schedule: Schedule) -> Result:
         """One schedule, and what is done after both."""
         self.arena.play(self.acts, schedule)
+        if self.repeats:
+            self.arena.repeat(self.acts)
         self.after()
         return self.arena.result()
 

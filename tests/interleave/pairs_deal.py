@@ -327,7 +327,7 @@ PAIRS: Final = (
     Pair("fund / fund", accepted, Stage.start_funding, Stage.start_funding),
     Pair("paid / cancel the payment", paying, paid, cancel_paying),
     Pair("paid / payment expires", expiring, paid, rings("escrow.fund_interactive")),
-    Pair("paid / declined", paying, paid, declined),
+    Pair("paid / declined", paying, paid, declined, repeats=True),
     Pair("one wallet / two slots", with_wallet, pay_first, pay_second),
     Pair("sign / sign", offered, sign, sign),
     Pair("two amendments", offered_twice, sign, sign_other),

@@ -29,13 +29,14 @@ class Pair:
     """Two acts that want the same money, and the story on which they meet.
 
     `rescans`: what a clock left alone because the other held it is looked at once more at the end,
-    as the scanner does.
+    as the scanner does. `repeats`: a word of a rail that could not be taken in is heard again.
     """
 
     name: str
     story: Callable[[Connection], Any]
     first: Act
     second: Act
+    repeats: bool = False
 
     @property
     def rescans(self) -> bool:
