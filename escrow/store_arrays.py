@@ -38,7 +38,7 @@ def insert_into(table: Table) -> str:
 
 
 def update_of(
-    table: Table, keys: Sequence[str], changed: Sequence[str], same: Sequence[str]
+    table: Table, *, keys: Sequence[str], changed: Sequence[str], same: Sequence[str]
 ) -> str:
     """Set `changed` where the keys match and the columns of `same` still hold their old value."""
     old = [f"old_{name}" for name in same]

@@ -390,7 +390,7 @@ def _save(
     pairs = [pair for some in moves for pair in some]
     if not pairs:
         return
-    statement = update_of(table, (key,), changes, ("version",))
+    statement = update_of(table, keys=(key,), changed=changes, same=("version",))
     cells = attrgetter(*changes)
     rows = [(getattr(old, key), *cells(new), old.version) for old, new in pairs]
     is_once_each = len({row[0] for row in rows}) == len(rows)

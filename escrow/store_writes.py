@@ -44,17 +44,25 @@ _FUNDING_CHANGES: Final = (
 )
 _REFUND_CHANGES: Final = ("state", "version", "rail_ref", "code")
 
-_SAVE_CONTRACTS: Final = update_of(CONTRACT, ("id",), _CONTRACT_CHANGES, ("version", "state"))
-_SAVE_SLOTS: Final = update_of(SLOT, ("id",), _SLOT_CHANGES, ("version", "state"))
-_SAVE_FUNDINGS: Final = update_of(FUNDING, ("id",), _FUNDING_CHANGES, ("version", "state"))
+_SAVE_CONTRACTS: Final = update_of(
+    CONTRACT, keys=("id",), changed=_CONTRACT_CHANGES, same=("version", "state")
+)
+_SAVE_SLOTS: Final = update_of(SLOT, keys=("id",), changed=_SLOT_CHANGES, same=("version", "state"))
+_SAVE_FUNDINGS: Final = update_of(
+    FUNDING, keys=("id",), changed=_FUNDING_CHANGES, same=("version", "state")
+)
 _SAVE_LOTS: Final = update_of(
-    LOT, ("slot_id", "seq"), ("gone_minor", "fee_gone_minor"), ("gone_minor",)
+    LOT, keys=("slot_id", "seq"), changed=("gone_minor", "fee_gone_minor"), same=("gone_minor",)
 )
 _RELEASE_CHANGES: Final = ("state", "taken_gross_minor", "taken_net_minor")
 _RELEASE_SAME: Final = ("state", "taken_net_minor")
-_SAVE_RELEASES: Final = update_of(RELEASE, ("id",), _RELEASE_CHANGES, _RELEASE_SAME)
-_SAVE_REFUNDS: Final = update_of(REFUND, ("id",), _REFUND_CHANGES, ("version", "state"))
-_SAVE_AMENDMENTS: Final = update_of(AMENDMENT, ("id",), ("state",), ("state",))
+_SAVE_RELEASES: Final = update_of(
+    RELEASE, keys=("id",), changed=_RELEASE_CHANGES, same=_RELEASE_SAME
+)
+_SAVE_REFUNDS: Final = update_of(
+    REFUND, keys=("id",), changed=_REFUND_CHANGES, same=("version", "state")
+)
+_SAVE_AMENDMENTS: Final = update_of(AMENDMENT, keys=("id",), changed=("state",), same=("state",))
 
 
 def _cells(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:

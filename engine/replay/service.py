@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -218,8 +218,8 @@ def _report(
     engine, tenant = run.stage.engine, run.stage.tenant
     with snapshot(engine, tenant) as connection:
         sums = store.get_sums(connection)
-        outcome = _outcome(connection)
         waiting = list(open_items(connection, at=clock.now(connection)))
+        outcome = {**_outcome(connection), "open_items": _items_of(waiting)}
     checked = check_books(engine, tenant)
     left_over = [_say(item) for item in waiting if item.sort.endswith(NOT_ZERO)]
     findings = (*run.midnights.findings, *left_over, *checked.findings)
@@ -260,10 +260,12 @@ def _report(
         returned=amounts(sums.returned),
         midnights=run.midnights.checked,
         midnights_told_late=run.midnights.told_late,
-        open_items=items(Sum(item.sort, item.currency, 1, item.amount_minor) for item in waiting),
-        rates=_rates(),
         **outcome,
     )
+
+
+def _items_of(waiting: Sequence[OpenItem]) -> dict[str, dict[str, Any]]:
+    return items(Sum(item.sort, item.currency, 1, item.amount_minor) for item in waiting)
 
 
 def _say(item: OpenItem) -> str:
@@ -297,6 +299,7 @@ def _outcome(connection: Connection) -> dict[str, Any]:
         "claims": items(store_outcome.sum_claims(connection)),
         "open": items(store_outcome.sum_open(connection)),
         "digest": digest_balances(connection),
+        "rates": _rates(),
     }
 
 
