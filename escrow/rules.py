@@ -102,10 +102,7 @@ PARTY_STEPS: Final = frozenset(
         *(Trigger.START_TOP_UP, Trigger.TOP_UP_FROM_WALLET, Trigger.REFUND_LATER),
     }
 )
-"""What a party itself may do with a slot that a week or a period owns; all else is its machine's.
-
-A milestone's term has the milestone's own id; the slot of a week or a period has a term apart.
-"""
+"""What a party itself may do with a week's or a period's slot, whose term has another id."""
 
 SIGNED_ROLLS: Final = frozenset({Trigger.ROLL_REST, Trigger.ROLL_ALL, Trigger.ROLL_IN})
 """Money crosses terms by these alone, under an amendment that both have signed (P11)."""
@@ -154,9 +151,9 @@ def slot_step(
     row, role = step(
         machine, slot.state, trigger, roles(command.actor, deal.contract), slot_id=str(slot.id)
     )
-    is_by_hand = role in EITHER and trigger not in PARTY_STEPS
-    is_signed_roll = trigger in SIGNED_ROLLS and deal.other_has_signed
-    if slot.term_id != slot.id and is_by_hand and not is_signed_roll:
+    is_signed = trigger in SIGNED_ROLLS and deal.other_has_signed
+    is_by_hand = role in EITHER and trigger not in PARTY_STEPS and not is_signed
+    if slot.term_id != slot.id and is_by_hand:
         raise NotAMilestone(slot_id=str(slot.id), trigger=trigger)
     check_version(slot, command)
     for guard in row.guards:

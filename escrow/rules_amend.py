@@ -65,10 +65,7 @@ def propose_amendment(
         raise WrongState(slot_id=str(slot.id), state=slot.state, trigger="amend")
     if (command.new_amount_minor is None) is (command.to_slot_id is None):
         raise BadAmendment(slot_id=str(slot.id))
-    if command.to_slot_id is not None and (
-        target is None or target.id == slot.id or target.contract_id != slot.contract_id
-    ):
-        raise BadAmendment(slot_id=str(slot.id), to_slot_id=str(command.to_slot_id))
+    _check_target(slot, target, command.to_slot_id)
     if command.new_amount_minor is not None:
         check_price(slot, command.new_amount_minor)
     offer = Amendment(
@@ -95,6 +92,15 @@ def propose_amendment(
         facts=slot_facts(slot, amendment_id=str(offer.id)),
         amendments=(offer,),
     )
+
+
+def _check_target(slot: Slot, target: Slot | None, to_slot_id: UUID | None) -> None:
+    """Refuse to roll to what is no other slot of the contract."""
+    is_other = (
+        target is not None and target.id != slot.id and target.contract_id == slot.contract_id
+    )
+    if to_slot_id is not None and not is_other:
+        raise BadAmendment(slot_id=str(slot.id), to_slot_id=str(to_slot_id))
 
 
 def _check_kinds(slot: Slot, target: Slot | None, drawn_from: Collection[UUID]) -> None:
@@ -140,7 +146,8 @@ def sign(
     signed_deal = replace(deal, other_has_signed=True)
     if offer.new_amount_minor is None:
         assert target is not None
-        plan = _roll(signed_deal, target, offer, command, at)
+        signed_target = replace(target, other_has_signed=True)
+        plan = _roll(signed_deal, signed_target, offer, command, at)
     elif offer.new_amount_minor > deal.slot.amount_minor:
         plan = _raise_price(signed_deal, offer, command, at)
     else:
@@ -237,9 +244,7 @@ def _roll(deal: Deal, target: Deal, offer: Amendment, command: Command, at: date
     """All the slot still holds becomes money of the target, lot by lot, with its deferred fee."""
     trigger = Trigger.ROLL_REST if deal.slot.released_minor else Trigger.ROLL_ALL
     row, _ = slot_step(SLOTS, deal, trigger, command, at)
-    target_row, _ = slot_step(
-        SLOTS, replace(target, other_has_signed=True), Trigger.ROLL_IN, command, at
-    )
+    target_row, _ = slot_step(SLOTS, target, Trigger.ROLL_IN, command, at)
     amount = deal.slot.held_minor
     parts = [part for part in reversed(remaining(deal.slot, deal.lots)) if part.amount_minor]
     source = acted(

@@ -153,15 +153,15 @@ def _doors() -> Mapping[str, Door]:
         *("propose_decision", "approve_decision", "set_dispute_rules"),
     ):
         services[f"escrow.{verb}"] = getattr(service_dispute, verb)
-    for verb in ("tell_payee", "file_statement", "submit_evidence"):
-        services[f"escrow.{verb}"] = getattr(service_chargeback, verb)
-    for verb in ("record_notice", "set_clock_rules"):
-        services[f"escrow.{verb}"] = getattr(service_notice, verb)
-    for verb in ("set_hold_limit", "set_reserve_rule"):
-        services[f"escrow.{verb}"] = getattr(service_reserve, verb)
+    for room, verbs in (
+        (service_chargeback, ("tell_payee", "file_statement", "submit_evidence")),
+        (service_notice, ("record_notice", "set_clock_rules")),
+        (service_reserve, ("set_hold_limit", "set_reserve_rule")),
+        (service_claims, ("refund_later", "propose_write_off", "approve_write_off")),
+        (service_claims, ("set_claim_rules",)),
+    ):
+        services |= {f"escrow.{verb}": getattr(room, verb) for verb in verbs}
     services |= _terms()
-    for verb in ("refund_later", "propose_write_off", "approve_write_off", "set_claim_rules"):
-        services[f"escrow.{verb}"] = getattr(service_claims, verb)
     return {name: Door(service, subjects) for name, service in services.items()}
 
 

@@ -155,7 +155,7 @@ def test_what_even_the_owner_is_refused(own_database: TestDatabase, tenant: Tena
             _BACK_BY_HAND,
             *(NAMED[name] for name in ("no_hour_by_two_terms", "drawdown_time_is_its_payees")),
         ):
-            refused(connection, statement, ids)
+            assert refused(connection, statement, ids).orig is not None
     owner.dispose()
 
 
