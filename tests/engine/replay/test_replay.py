@@ -1,7 +1,7 @@
 """A replay end to end: contracts, money, clocks and payouts through the services, then proof."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +10,12 @@ import pytest
 from sqlalchemy import Engine, create_engine
 
 from engine.proofs import check_books
+from engine.replay import bank, givebacks, lines, quarrels
+from engine.replay.bank import BANK_WAYS
 from engine.replay.behaviour import RATES
+from engine.replay.lines import LINE_WAYS
 from engine.replay.midnight import Midnights
+from engine.replay.quarrels import WAYS
 from engine.replay.report import Report, from_json
 from engine.replay.service import (
     NotEmpty,
@@ -113,6 +117,32 @@ def test_a_month_is_replayed_proven_and_the_same_twice(
     assert set(first.skipped) == {"no_budget"}
     assert first.digest == second.digest
     assert without_time(first) == without_time(second)
+
+
+@pytest.mark.slow
+def test_trouble_everywhere_leaves_the_books_clean(
+    own_engine: Engine, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of all payments charged back, weeks and periods disputed, released money given back."""
+    trouble = replace(
+        RATES, chargeback=5_000, dispute_line=4_000, dispute_period=4_000, refund_later=4_000
+    )
+    for module in (bank, lines, quarrels, givebacks):
+        monkeypatch.setattr(module, "RATES", trouble)
+
+    report = run(own_engine, tenant, Options(contracts=40, days=75, seed=11))
+
+    assert report.is_good, report.findings
+    assert sum(report.chargebacks.values()) > 5
+    assert sum(report.lines_disputed.values()) > 2
+    assert cents(report.charged_back["USD"]) > cents(report.reinstated["USD"]) > 0
+    assert cents(report.returned["USD"]) > 0
+
+
+@pytest.mark.parametrize("ways", [WAYS, LINE_WAYS, BANK_WAYS])
+def test_ways_are_stated_out_of_a_hundred(ways: Mapping[str, int]) -> None:
+    """So that the report can show them as shares."""
+    assert sum(ways.values()) == 100
 
 
 @pytest.mark.slow
