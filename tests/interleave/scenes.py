@@ -11,17 +11,14 @@ from sqlalchemy import Connection
 from engine.handlers import TIMERS
 from kernel import timers as clock_rows
 from tests.escrow.stage import Stage
-from tests.escrow.stage_dispute import Court
 from tests.escrow.stage_hourly import HourlyStage
-from tests.escrow.stage_hybrid import Trio
-from tests.escrow.stage_retainer import Lease
 
 T = TypeVar("T")
 
 Act = Callable[[Any], object]
 
 NO_GRACE: Final = timedelta()
-_WORDS: Final = (Stage, Court, HourlyStage, Lease, Trio)
+_SPOKEN: Final = {"connection", "stage"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +81,6 @@ def on(scene: T, connection: Connection) -> T:
     for name, value in vars(scene).items():
         if isinstance(value, Connection):
             object.__setattr__(other, name, connection)
-        elif isinstance(value, _WORDS):
+        elif _SPOKEN & getattr(value, "__dict__", {}).keys():
             object.__setattr__(other, name, on(value, connection))
     return other

@@ -15,7 +15,7 @@ from tests.interleave.explore import Lab, open_lab
 from tests.interleave.pairs import PAIRS
 from tests.interleave.scenes import Pair
 
-SAMPLE = 4
+SAMPLE = 3
 """Schedules of each pair in each run of the tests."""
 
 
