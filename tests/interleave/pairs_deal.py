@@ -284,6 +284,8 @@ def confirm_payee(stage: Stage) -> Outcome:
     return stage.on_slot("confirm", stage.payee)
 
 
+_RING_REVIEW: Final = rings("escrow.auto_release")
+
 PAIRS: Final = (
     Pair("approve / approve", submitted, approve, approve),
     Pair("approve / request changes", submitted, approve, changes),
@@ -301,7 +303,7 @@ PAIRS: Final = (
     Pair("auto-release / approve", review_over, rings("escrow.auto_release"), approve),
     Pair("auto-release / part", review_over, rings("escrow.auto_release"), part),
     Pair("auto-release / hold placed", review_over, rings("escrow.auto_release"), place),
-    Pair("auto-release / itself", review_over, *2 * [rings("escrow.auto_release")]),
+    Pair("auto-release / itself", review_over, _RING_REVIEW, _RING_REVIEW),
     Pair("refund reply / accept", unanswered, rings("escrow.refund_reply"), accept_refund),
     Pair("refund reply / hold placed", unanswered, rings("escrow.refund_reply"), place),
     Pair("dormant / submit", silent, rings("escrow.dormant"), submit_again),

@@ -195,6 +195,7 @@ def pause_at_end(connection: Connection) -> Any:
     return terms.at(ask_pause(connection), datetime(2026, 5, 1, tzinfo=UTC))
 
 
+_SIGN: Final = on_offer("sign", "client")
 _RING_END: Final = rings("escrow.week_review_end")
 _RING_LINE: Final = rings("escrow.line_reply")
 _RING_PERIOD: Final = rings("escrow.period_close", "escrow.period_start", "escrow.period_open")
