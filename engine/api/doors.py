@@ -135,8 +135,7 @@ def _doors() -> Mapping[str, Door]:
         *("propose", "add_milestones", "accept", "pause", "resume", "end", "close"),
         *("fund", "tip", "cancel_funding", "credit_receipt"),
         *("submit", "withdraw_submission", "request_changes", "flag_empty", "ask_refund", "cancel"),
-        *("approve", "release_part", "confirm"),
-        *("accept_refund", "give_back", "settle_dormant"),
+        *("approve", "release_part", "confirm", "accept_refund", "give_back", "settle_dormant"),
         *("propose_amendment", "sign_amendment"),
         *("propose_hours", "add_hours", "accept_hours", "change_hours"),
         *("log_time", "edit_time", "delete_time", "approve_late", "write_off"),
@@ -147,9 +146,8 @@ def _doors() -> Mapping[str, Door]:
         services[f"escrow.{verb}"] = getattr(escrow, verb)
     for verb in (
         *("open_dispute", "serve_dispute", "concede_dispute", "withdraw_dispute"),
-        "appeal_dispute",
         *("offer_in_dispute", "accept_dispute_offer", "file_evidence", "extend_dispute"),
-        *("mediate_dispute", "recommend_in_dispute", "elect_arbitration"),
+        *("mediate_dispute", "recommend_in_dispute", "elect_arbitration", "appeal_dispute"),
         *("propose_decision", "approve_decision", "set_dispute_rules"),
     ):
         services[f"escrow.{verb}"] = getattr(service_dispute, verb)
