@@ -1,7 +1,7 @@
 """`holdfast period`: list accounting periods, close and reopen them, check their closings."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -28,7 +28,10 @@ class PeriodNumber(click.IntRange):
     """The number of a period: periods are numbered, and not named by their months."""
 
     def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+        self,
+        value: Any,  # noqa: ANN401  whatever was typed
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> int:
         """The number; `holdfast period list` shows them all."""
         try:

@@ -7,8 +7,9 @@ from typing import Any
 from starlette.routing import Route
 
 from engine.api.access import Scope
-from engine.api.app import READS, WRITES, operations
+from engine.api.app import READS, operations
 from engine.api.doors import DOORS
+from engine.api.writes import WRITES
 from tests.engine.api.conftest import Api
 
 
