@@ -14,6 +14,7 @@ from escrow.model_retainer import Every, RetainerKind, RetainerTerms
 from kernel.ids import new_id
 from tests.escrow.stage import check_balances, prove_books
 from tests.escrow.stage_hybrid import Trio
+from tests.escrow.stage_retainer import Lease
 
 MARCH = date(2026, 3, 2)
 ACCESS = RetainerTerms(
@@ -300,3 +301,14 @@ def test_p11_an_access_fee_and_a_week_do_not_roll(connection: Connection) -> Non
         assert isinstance(other, UUID)
         assert roll(made, stage.slot_id, other) == "escrow.not_a_milestone"
         assert roll(made, other, stage.slot_id) == "escrow.not_a_milestone"
+
+
+def test_a_draft_that_ends_takes_its_offer_along(connection: Connection) -> None:
+    """A retainer that nobody accepted is declined when its contract ends."""
+    lease = Lease(connection, HOURS)
+    assert lease.offer().is_done
+
+    assert lease.stage.on_contract("end", lease.stage.payee).is_done
+
+    assert lease.retainer.state == "ended"
+    assert lease.on_retainer("accept_retainer", lease.stage.client).code == "escrow.wrong_state"

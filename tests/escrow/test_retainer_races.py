@@ -13,7 +13,10 @@ from escrow.model_retainer import Every, RetainerKind, RetainerTerms, Unused
 from kernel import timers as clock_rows
 from kernel.database import Tenant, transaction
 from tests.escrow.stage import prove_books
+from tests.escrow.stage_hybrid import Trio
 from tests.escrow.stage_retainer import Lease
+from tests.escrow.test_hybrid_stories import HOURS as HYBRID
+from tests.escrow.test_hybrid_stories import at, trio
 
 Act = Callable[[Lease], str]
 
@@ -172,3 +175,32 @@ def test_a_clock_against_its_command_never_deadlocks(own_engine: Engine, tenant:
 
     assert said.count("done") <= 1
     assert seen(own_engine, tenant, lease) == ("running", "active", 100_000)
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_one_hour_against_two_terms(own_engine: Engine, tenant: Tenant, turn: int) -> None:
+    """Logged and drawn at the same time, an hour is billed by one of the two terms."""
+    with transaction(own_engine, tenant) as connection:
+        made = trio(connection, HYBRID)
+        made.until(date(2026, 3, 7))
+    start = Barrier(2)
+    hours = (at(6, 8), at(6, 12))
+
+    def run(verb: str) -> str:
+        with transaction(own_engine, tenant) as connection:
+            mine = object.__new__(Trio)
+            mine.__dict__.update(made.__dict__, connection=connection)
+            start.wait(timeout=10)
+            return getattr(mine, verb)(hours).code  # type: ignore[no-any-return]
+
+    verbs = ["log", "draw"] if turn else ["draw", "log"]
+    with ThreadPoolExecutor(2) as pool:
+        said = [each.result(timeout=30) for each in [pool.submit(run, verb) for verb in verbs]]
+
+    assert sorted(said) == ["done", "escrow.hours_overlap"]
+    with transaction(own_engine, tenant) as connection:
+        prove_books(connection)
+        both = connection.exec_driver_sql(
+            "SELECT (SELECT count(*) FROM time_entry) + (SELECT count(*) FROM drawdown_time)"
+        )
+        assert both.scalar_one() == 1
