@@ -28,7 +28,7 @@ from escrow.model import (
 from escrow.model_retainer import Carried, Moves, OnPause
 from escrow.movements import p11_roll
 from escrow.movements_retainer import ClientPart, PayeePart, p31_divide
-from escrow.refusals import FundingOpen, WrongState
+from escrow.refusals import FundingOpen, Held, WrongState
 from escrow.refusals_retainer import DrawdownsOpen, NextNotFunded, PeriodBeforeOpen
 from escrow.rules import clocks, slot_step, step, subject_of
 from escrow.rules_deal import acted, event
@@ -57,6 +57,7 @@ def settle(case: Case, command: Command, at: datetime, new_id: NewId) -> Moves:
     """
     row, _ = step(PERIODS, case.period.state, Trigger.SETTLE, (Role.SYSTEM,))
     check_reviewed(case)
+    _check_there(case.deal.slot)
     shares = divided(case)
     if case.deal.slot.held_minor and case.deal.slot.state not in WORKING:
         raise WrongState(
@@ -76,6 +77,7 @@ def cancel(case: Case, command: Command, at: datetime, new_id: NewId) -> Moves:
     slot = case.deal.slot
     if slot.state is SlotState.FUNDING:
         raise FundingOpen(contract_id=str(case.contract.id))
+    _check_there(slot)
     if not slot.held_minor:
         return _cancel_empty(case, row, command, at)
     check_reviewed(case)
@@ -84,6 +86,12 @@ def cancel(case: Case, command: Command, at: datetime, new_id: NewId) -> Moves:
     due = max(0, earned_now(case, at) - slot.released_minor)
     payee, after, releases = _pay(case, min(due, slot.held_minor), at, new_id)
     return _give_back(case, row, payee, after, releases, command, at, new_id)
+
+
+def _check_there(slot: Slot) -> None:
+    """A period whose money the client's bank has taken waits for the bank's decision."""
+    if slot.recalled_minor:
+        raise Held(slot_id=str(slot.id), holds=["slot:chargeback"])
 
 
 def earned_now(case: Case, at: datetime) -> int:

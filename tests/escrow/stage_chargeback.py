@@ -1,6 +1,6 @@
 """A chargeback on the real database, driven by short words; it stands on the stage of the deal."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,11 +17,11 @@ from escrow.model_chargeback import (
     Word,
 )
 from kernel.commands import Outcome
-from kernel.ids import new_id
 from kernel.principals import RAIL, Actor
 from tests.escrow.stage import Stage, prove_books
 
 NETWORK_FEE = 1_500
+_NO_ID = UUID(int=0)
 
 
 @dataclass
@@ -32,10 +32,11 @@ class Bank:
     ref: str = "dp_1"
     amount_minor: int = 10_300
     heard: int = 0
-    funding_id: UUID = field(default_factory=new_id)
+    funding_id: UUID = _NO_ID
 
     def __post_init__(self) -> None:
-        self.funding_id = self.stage.funding_id
+        if not self.funding_id.int:
+            self.funding_id = self.stage.funding_id
 
     @property
     def chargeback(self) -> Chargeback:
