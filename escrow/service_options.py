@@ -33,11 +33,14 @@ from escrow.ways import (
     AMENDMENT_WAYS,
     CLAIM_WAYS,
     CONTRACT_WAYS,
+    DRAW,
     DRAWDOWN_WAYS,
     FUNDING_WAYS,
+    MORE_MILESTONES,
     PERIOD_WAYS,
     RELEASE_WAYS,
     RETAINER_WAYS,
+    TIP,
 )
 from escrow.ways_chargeback import CHARGEBACK_WAYS
 from escrow.ways_dispute import DISPUTE_WAYS
@@ -49,12 +52,16 @@ from kernel.principals import Actor, PrincipalKind
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A kind of thing that has a machine. `contract_of` names the contract that gives the roles."""
+    """A kind of thing that has a machine. `contract_of` names the contract that gives the roles.
+
+    `births` are first steps of other machines that are asked for here: a tip on a contract.
+    """
 
     machine: Machine
     find: Callable[[Connection, Sequence[UUID]], Sequence[Any]]
     ways: Mapping[Trigger, Way] = field(default_factory=dict)
     contract_of: Callable[[Connection, Any], UUID | None] = lambda _, row: row.contract_id
+    births: Mapping[Trigger, tuple[Machine, Way]] = field(default_factory=dict)
 
 
 def _of_slot(connection: Connection, row: Any) -> UUID | None:  # noqa: ANN401  a row with a slot
@@ -73,7 +80,11 @@ def _find_claim(connection: Connection, ids: Sequence[UUID]) -> list[Any]:
 SUBJECTS: Final[Mapping[str, Subject]] = MappingProxyType(
     {
         "contract": Subject(
-            CONTRACTS, store.find_contracts, CONTRACT_WAYS, lambda _, contract: contract.id
+            CONTRACTS,
+            store.find_contracts,
+            CONTRACT_WAYS,
+            lambda _, contract: contract.id,
+            {Trigger.PROPOSE: (SLOTS, MORE_MILESTONES), Trigger.CREATE: (FUNDINGS, TIP)},
         ),
         "slot": Subject(SLOTS, store.find_slots, SLOT_WAYS),
         "funding": Subject(FUNDINGS, store.find_fundings, FUNDING_WAYS),
@@ -88,7 +99,12 @@ SUBJECTS: Final[Mapping[str, Subject]] = MappingProxyType(
         "line_dispute": Subject(LINE_DISPUTES, store_hourly_lines.find_lines, LINE_WAYS),
         "term_amendment": Subject(TERM_AMENDMENTS, store_hybrid.find_amendments, AMENDMENT_WAYS),
         "retainer": Subject(RETAINERS, store_retainer.find_retainers, RETAINER_WAYS),
-        "period": Subject(PERIODS, store_retainer.find_periods, PERIOD_WAYS),
+        "period": Subject(
+            PERIODS,
+            store_retainer.find_periods,
+            PERIOD_WAYS,
+            births={Trigger.DRAW: (DRAWDOWNS, DRAW)},
+        ),
         "drawdown": Subject(DRAWDOWNS, store_retainer.find_drawdowns, DRAWDOWN_WAYS, _of_period),
     }
 )
@@ -128,10 +144,14 @@ def options(
 ) -> list[Option]:
     """Every step from the subject's state, the caller's own with what the service would answer."""
     subject = SUBJECTS[kind]
+    births = {
+        (row.state, trigger): rows[None, trigger] for trigger, (rows, _) in subject.births.items()
+    }
+    ways = {trigger: way for trigger, (_, way) in subject.births.items()}
     return list_options(
         connection,
-        subject.machine,
-        subject.ways,
+        {**subject.machine, **births},
+        {**subject.ways, **ways},
         row,
         mine=mine(connection, kind, row, actor),
         actor=actor,

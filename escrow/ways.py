@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
@@ -16,13 +16,21 @@ from escrow import (
     service_retainer_pause,
     store_retainer,
 )
-from escrow.commands import ContractCommand, FundingCommand, ReleaseCommand
+from escrow.commands import (
+    AddMilestones,
+    ContractCommand,
+    FundingCommand,
+    Milestone,
+    ReleaseCommand,
+    Tip,
+)
 from escrow.machine import Trigger
 from escrow.machine_retainer import PERIODS
 from escrow.model import Contract, ContractState, Funding, Release
 from escrow.model_claim import ApproveWriteOff, Claim, ProposeWriteOff
 from escrow.model_hybrid import TermAmendment, TermAmendmentCommand
 from escrow.model_retainer import (
+    Draw,
     Drawdown,
     DrawdownCommand,
     Moves,
@@ -30,11 +38,13 @@ from escrow.model_retainer import (
     PeriodState,
     Retainer,
     RetainerCommand,
+    RetainerKind,
     RetainerState,
 )
 from escrow.rules_retainer_settle import cancel
 from escrow.store_options import find_open_dispute
 from escrow.ways_slot import SAMPLE, open_dispute
+from kernel import clock
 from kernel.commands import Command, Outcome
 from kernel.ids import new_id
 from kernel.options import Way
@@ -197,3 +207,39 @@ DRAWDOWN_WAYS: Final[Mapping[Trigger, Way]] = {
     _T.REJECT: Way(service_retainer.reject_drawdown, _drawdown, _REASON),
     _T.WITHDRAW: Way(service_retainer.withdraw_drawdown, _drawdown),
 }
+
+
+def _more(_connection: Connection, actor: Actor, contract: Contract) -> Command:
+    offer = Milestone(slot_id=new_id(), amount_minor=1)
+    return AddMilestones(actor=actor, contract_id=contract.id, milestones=(offer,))
+
+
+def _tip(_connection: Connection, actor: Actor, contract: Contract) -> Command:
+    return Tip(actor=actor, contract_id=contract.id, funding_id=new_id(), amount_minor=1)
+
+
+def _draw(connection: Connection, actor: Actor, period: Period) -> Command:
+    """A piece, or the minute that has just passed."""
+    (retainer,) = store_retainer.find_retainers(connection, [period.retainer_id])
+    is_hours = retainer.terms.kind is RetainerKind.HOURS_DRAWDOWN
+    end = min(clock.now(connection), period.ends_at).replace(second=0, microsecond=0)
+    minute = (end - timedelta(minutes=1), end)
+    return Draw(
+        actor=actor,
+        period_id=period.id,
+        drawdown_id=new_id(),
+        message_ref=SAMPLE,
+        over_id=new_id(),
+        units=0 if is_hours else 1,
+        hours=(minute,) if is_hours else (),
+    )
+
+
+def _other(_command: Command) -> bool:
+    """What comes into being here moves nothing that is there already."""
+    return True
+
+
+MORE_MILESTONES: Final = Way(service.add_milestones, _more, ("a price",), is_half=_other)
+TIP: Final = Way(service.tip, _tip, ("an amount", "a means of payment"), is_half=_other)
+DRAW: Final = Way(service_retainer.draw_down, _draw, ("what was done", "a message"), is_half=_other)

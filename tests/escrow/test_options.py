@@ -23,7 +23,16 @@ from tests.escrow.test_wandering import ACTS, deals, walks
 TABLES: Final = {"week": "work_week", "period": "retainer_period"}
 _NEW_IDS: Final = frozenset(
     {"funding_id", "amendment_id", "dispute_id", "write_off_id", "appeal_id"}
+    | {"drawdown_id", "over_id", "milestones", "line_dispute_id"}
 )
+
+
+ALWAYS: Final = frozenset({"client", "payee", "operator", "system"})
+JUDGED: Final = frozenset({"dispute", "claim", "week", "line_dispute", "chargeback"})
+"""Where it matters whether an operator is a person, and which."""
+
+COMMON: Final = frozenset({("contract", "active"), ("funding", "succeeded")})
+"""What stands in nearly every scene is tried in every fourth."""
 
 
 def every_subject(connection: Connection) -> Iterator[tuple[str, Any]]:
@@ -96,9 +105,12 @@ def check_rest(
     connection: Connection, kind: str, row: Any, mine: list[Option], scene: Scene, actor: Actor
 ) -> None:
     """What is not offered is refused."""
-    for trigger, way in SUBJECTS[kind].ways.items():
+    subject = SUBJECTS[kind]
+    births = {trigger: way for trigger, (_, way) in subject.births.items()}
+    for trigger, way in {**subject.ways, **births}.items():
         command = way.command(connection, actor, row)
-        if not way.applies(connection, row, actor) or way.is_half(command):
+        is_half = way.is_half(command) and trigger not in births
+        if is_half or not way.applies(connection, row, actor):
             continue
         if any(each.command and same(each.command, command) for each in mine):
             continue
@@ -112,14 +124,22 @@ def test_an_action_is_open_if_and_only_if_it_is_not_refused(
 ) -> None:
     """For every subject and everybody: offered and open is done, blocked gives its very code."""
     scene = SCENES[name](connection)
+    is_fourth = sorted(SCENES).index(name) % 4 == 0
 
     for number, (kind, row) in enumerate(one_of_each(connection)):
-        for order, (who, actor) in enumerate(scene.actors.items()):
+        if (kind, str(row.state)) in COMMON and not is_fourth:
+            continue
+        actors = {
+            who: actor
+            for who, actor in scene.actors.items()
+            if who in ALWAYS or kind in JUDGED or is_fourth
+        }
+        for order, (who, actor) in enumerate(actors.items()):
             seen = options(connection, kind, row, actor=actor, at=scene.now)
             mine = [each for each in seen if each.is_yours]
             for option in mine:
                 check_option(connection, kind, row, option, scene, who)
-            if (number + len(name)) % len(scene.actors) == order:  # each in his turn
+            if (number + len(name)) % len(actors) == order:  # each in his turn
                 check_rest(connection, kind, row, mine, scene, actor)
 
 
