@@ -98,8 +98,8 @@ WEEKS: Final[Machine] = MappingProxyType(
         (_W.LINES_DISPUTED, _T.REVIEW_ENDS): Transition(
             who=SYSTEM, to=_W.RELEASED, guards=_PAYS_OUT, movement=("P07",)
         ),
-        **from_each(
-            UNCHARGED,
+        **from_each(  # a week in review may have lost its money to the client's bank
+            (*UNCHARGED, _W.IN_REVIEW),
             _T.ADVANCE,
             Transition(
                 who=SYSTEM,
@@ -110,7 +110,7 @@ WEEKS: Final[Machine] = MappingProxyType(
             ),
         ),
         **from_each(
-            UNCHARGED,
+            (*UNCHARGED, _W.IN_REVIEW),
             _T.LEAVE_UNPAID,
             Transition(who=SYSTEM, to=_W.UNPAID, guards=(Guard.REVIEW_UNPAID,)),
         ),

@@ -227,9 +227,13 @@ def _close_slot(standing: Standing, slot_id: UUID, lost: list[Piece], at: dateti
 
 
 def _moot(standing: Standing, slot_id: UUID, at: datetime) -> Standing:
-    """The dispute about money that is gone ends; what else it froze is free, fees go back."""
-    dispute, slot = standing.disputes[slot_id], standing.slots[slot_id]
-    state = dispute.state_before if slot.held_minor or slot.recalled_minor else slot.state
+    """The dispute about money that is gone ends; what else it froze is free, fees go back.
+
+    Lines of a week's invoice are no dispute: what they froze is free, and they end by their clock.
+    """
+    dispute, slot = standing.disputes.get(slot_id), standing.slots[slot_id]
+    before = dispute.state_before if dispute else SlotState.FUNDED
+    state = before if slot.held_minor or slot.recalled_minor else slot.state
     entries = p12_thaw(
         slot_id=slot_id, currency=standing.currency, amount_minor=slot.disputed_minor
     )
@@ -238,7 +242,7 @@ def _moot(standing: Standing, slot_id: UUID, at: datetime) -> Standing:
         slots={**standing.slots, slot_id: replace(slot, state=state, disputed_minor=0)},
         entries=standing.entries + entries,
     )
-    return _end_dispute(standing, dispute, at)
+    return _end_dispute(standing, dispute, at) if dispute else standing
 
 
 def _end_dispute(standing: Standing, dispute: Dispute, at: datetime) -> Standing:

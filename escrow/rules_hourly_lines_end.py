@@ -19,6 +19,7 @@ from escrow.model_lines import LineCommand, LineDispute, LineState
 from escrow.movements import Entries, p10_release_part
 from escrow.movements_hourly import p27_settle_line
 from escrow.movements_more import p12_thaw
+from escrow.refusals import Held, WrongState
 from escrow.rules import Deal, clocks, slot_step, subject_of
 from escrow.rules_deal import acted, event
 from escrow.rules_hourly_lines import LineCase, dispute_facts, line_step, moved_line
@@ -57,9 +58,10 @@ def withdraw(case: LineCase, command: LineCommand, at: datetime, new_id: NewId) 
 
 def default(case: LineCase, command: LineCommand, at: datetime, new_id: NewId) -> Step:
     """The payee was told and said nothing: protected hours are upheld, the others go back."""
-    return _decide(
-        case, case.dispute.amount_minor - case.dispute.protected_minor, command, at, new_id
-    )
+    dispute = case.dispute
+    is_there = case.deal.slot.disputed_minor >= dispute.amount_minor
+    back = dispute.amount_minor - dispute.protected_minor if is_there else 0
+    return _decide(case, back, command, at, new_id)
 
 
 def approve(case: LineCase, command: LineCommand, at: datetime, new_id: NewId) -> Step:
@@ -133,6 +135,9 @@ def _end(
 ) -> Step:
     """Carry out what becomes of the line, in the slot, in the week and in the books."""
     row, role = line_step(case, trigger, command)
+    _check_hold(case)
+    if case.deal.slot.disputed_minor < case.dispute.amount_minor:
+        return _moot(case, row, command, at)
     ended = moved_line(
         case.dispute, row, refunded_minor=back_minor, due_at=None, ended_at=at, **changes
     )
@@ -169,6 +174,27 @@ def _end(
     )
     moved_disputes = ((case.dispute, ended),)
     return Step(plan, Worked(moved_disputes=moved_disputes, moved_weeks=moved_weeks))
+
+
+def _check_hold(case: LineCase) -> None:
+    if case.deal.held_by:
+        raise Held(line_dispute_id=str(case.dispute.id), holds=list(case.deal.held_by))
+
+
+def _moot(case: LineCase, row: Transition, command: Command, at: datetime) -> Step:
+    """The client's bank took the money back meanwhile: there is nothing left to give or to pay."""
+    if LineState(row.to) is not LineState.UPHELD:
+        slot = case.deal.slot
+        raise WrongState(slot_id=str(slot.id), state=slot.state, trigger=Trigger.REFUND_LINE)
+    ended = moved_line(case.dispute, row, due_at=None, ended_at=at)
+    detail = {"week_id": str(ended.week_id), "line_no": ended.line_no}
+    draft = event(command, at, kind="line.moot", subject=ended.subject, detail=detail)
+    plan = Plan(
+        drafts=(draft,),
+        facts=dispute_facts(ended),
+        cancelled=((ended.subject, Timer.LINE_REPLY),),
+    )
+    return Step(plan, Worked(moved_disputes=((case.dispute, ended),)))
 
 
 def divide(case: LineCase, back_minor: int) -> Division:

@@ -260,17 +260,6 @@ def _rolled(
         fee_deferred_minor=target.fee_deferred_minor + fee,
         lot_count=target.lot_count + len(parts),
     )
-    lots = tuple(
-        Lot(
-            target.id,
-            number,
-            part.lot.funding_id,
-            part.amount_minor,
-            part.fee_minor,
-            target.released_minor,
-        )
-        for number, part in enumerate(reversed(parts), start=target.lot_count + 1)
-    )
     detail = {"from_slot_id": str(source.id), "amount_minor": unused_minor}
     draft = event(command, at, kind="slot.rolled_in", subject=subject_of(filled), detail=detail)
     return Rest(
@@ -282,10 +271,24 @@ def _rolled(
         ),
         fee_minor=fee,
         moved_lots=tuple((part.lot, gone(part)) for part in parts),
-        lots=lots,
+        lots=_rolled_lots(target, parts),
         target=((target, filled),),
         drafts=(draft,),
         alarms=clocks(row, filled, deal.contract, at).alarms,
+    )
+
+
+def _rolled_lots(target: Slot, parts: Sequence[Part]) -> tuple[Lot, ...]:
+    return tuple(
+        Lot(
+            target.id,
+            number,
+            part.lot.funding_id,
+            part.amount_minor,
+            part.fee_minor,
+            target.released_minor,
+        )
+        for number, part in enumerate(reversed(parts), start=target.lot_count + 1)
     )
 
 

@@ -199,7 +199,8 @@ def end_review(
     slot = deal.slot
     if week.state is WeekState.IN_REVIEW and 0 < frozen_minor == slot.disputed_minor:
         return release_undisputed(week, deal, command, at, new_id)
-    if week.state in {WeekState.IN_REVIEW, WeekState.UNPAID}:
+    is_unfunded = slot.state is SlotState.AWAITING_FUNDING  # the client's bank took it back
+    if week.state is WeekState.UNPAID or (week.state is WeekState.IN_REVIEW and not is_unfunded):
         return _release(week, deal, command, at, new_id)
     if week.protected_minor:
         return advance(week, deal, command, at, new_id)

@@ -66,6 +66,7 @@ def week_invoice(connection: Connection, due: Sequence[DueTimer], at: datetime) 
     """Monday noon: the week is invoiced and the client's means of payment is charged."""
     known = _first_deposits(store_hourly.find_weeks(connection, [_id(each) for each in due]))
     due = [each for each in due if _id(each) in {week.id for week in known}]
+    lock_at_work(connection, contract_ids={week.contract_id for week in known})
     share_people(connection, store.find_contracts(connection, [w.contract_id for w in known]))
     contracts = {
         each.id: each
@@ -107,6 +108,8 @@ def week_invoice(connection: Connection, due: Sequence[DueTimer], at: datetime) 
 
 def week_charge(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     """A day after a charge failed, and later again: charge once more, or see what came."""
+    known = store_hourly.find_weeks(connection, [_id(each) for each in due])
+    lock_at_work(connection, contract_ids={week.contract_id for week in known})
     deals, weeks, claimed = _claim_with_slots(connection, due)
     again = []
     for each in claimed:

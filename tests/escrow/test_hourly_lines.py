@@ -14,6 +14,7 @@ from escrow.model_hourly import WeekState
 from escrow.model_lines import LineState
 from kernel.ids import new_id
 from tests.escrow.stage import Stage, check_balances, person, prove_books
+from tests.escrow.stage_chargeback import Bank
 from tests.escrow.stage_hourly import MONDAY, hours
 from tests.escrow.stage_lines import LineStage
 
@@ -351,3 +352,48 @@ def test_a_line_is_not_disputed_twice_in_the_database(connection: Connection) ->
         )
 
     nested.rollback()
+
+
+def bank_of(stage: LineStage) -> Bank:
+    """The client's bank, which knows of the week's payment."""
+    other = Stage(stage.connection, "USD")
+    other.client, other.payee, other.now = stage.client, stage.payee, stage.now
+    other.funding_id = stage.funding().id
+    return Bank(other, amount_minor=41_200)
+
+
+def test_a_charge_that_is_taken_back_makes_a_disputed_line_moot(connection: Connection) -> None:
+    """While the bank looks at it no line ends; lost, there is nothing left to give back."""
+    stage = LineStage(connection).in_review()
+    dispute = stage.dispute(2)
+    assert stage.serve(dispute).is_done
+    bank = bank_of(stage)
+    assert bank.takes(fee=0).is_done
+    check_balances(connection, "USD", "escrow 0.00 · escrow disputed 0.00")
+    assert stage.on_line("withdraw_line", stage.client, dispute).code == "escrow.held"
+
+    assert bank.says("lost").is_done
+    assert stage.slot().state is SlotState.AWAITING_FUNDING
+    assert stage.on_line("concede_line", stage.payee, dispute).code == "escrow.wrong_state"
+    stage.wait(days=3)
+
+    assert stage.line(dispute).state is LineState.UPHELD
+    stage.to_friday()
+    assert stage.week().state is WeekState.ADVANCED
+    check_balances(connection, "USD", "claim on client 350.20 · earned pending 306.00")
+    prove_books(connection)
+
+
+def test_a_week_whose_charge_was_taken_back_is_advanced_where_it_is_protected(
+    connection: Connection,
+) -> None:
+    """What a client's bank takes back before Friday is the platform's risk, not the payee's."""
+    stage = LineStage(connection).in_review()
+    bank = bank_of(stage)
+    assert bank.takes(fee=0).is_done
+    assert bank.says("lost").is_done
+
+    stage.to_friday()
+
+    assert stage.week().state is WeekState.ADVANCED
+    prove_books(connection)

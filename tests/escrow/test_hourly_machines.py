@@ -32,8 +32,8 @@ invoiced funding_ended system -> charge_failed
 charge_failed,advanced,unpaid start_funding system -> =
 in_review review_ends system -> released
 in_review,lines_disputed give_back system -> refunded
-invoiced,charge_failed advance system -> advanced
-invoiced,charge_failed leave_unpaid system -> unpaid
+invoiced,charge_failed,in_review advance system -> advanced
+invoiced,charge_failed,in_review leave_unpaid system -> unpaid
 advanced settle_advance system -> released
 unpaid review_ends system -> released
 advanced write_off operator -> written_off
