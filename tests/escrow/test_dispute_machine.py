@@ -376,7 +376,7 @@ def test_disputes_under_any_acts(engine: Engine, tenant: Tenant) -> None:
         return Tribunal(connection, tally)
 
     chosen: Any = settings(
-        max_examples=9,
+        max_examples=6,
         stateful_step_count=60,
         derandomize=True,
         database=None,
