@@ -236,3 +236,9 @@ def _is_past(row: Row) -> bool:
 
 
 House.acts = collect(House)
+
+
+def focused() -> tuple[type[House], ...]:
+    """The market once for each matter that it looks at more closely."""
+    matters = sorted({each.do.__module__ for each in House.acts})
+    return tuple(type("House", (House,), {"focus": matter}) for matter in matters)

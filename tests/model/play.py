@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import Engine
 
 from kernel.database import Tenant
-from tests.model.bazaar_house import House
+from tests.model.bazaar_house import focused
 from tests.model.books import open_books
 from tests.model.machine import Market
 
@@ -24,7 +24,7 @@ class World:
     """A machine, the commands that must take effect in it, and the clocks that must ring."""
 
     name: str
-    machine: Callable[..., Any]
+    machines: tuple[Callable[..., Any], ...]
     commands: frozenset[str]
     clocks: frozenset[str]
 
@@ -37,7 +37,7 @@ class World:
 
 MILESTONES: Final = World(
     "milestones",
-    Market,
+    (Market,),
     frozenset(
         {"create_party", "change_party", "place_hold", "lift_hold", "propose", "add_milestones"}
         | {"accept", "pause", "resume", "end", "close", "cancel", "submit", "withdraw_submission"}
@@ -57,7 +57,7 @@ MILESTONES: Final = World(
 
 KINDS: Final = World(
     "kinds",
-    House,
+    focused(),
     frozenset(
         {"open_dispute", "open_dispute later", "serve_dispute", "concede_dispute"}
         | {"withdraw_dispute", "offer_in_dispute", "accept_dispute_offer", "file_evidence"}
@@ -103,13 +103,8 @@ def play(
     A failure is made smaller, which may take minutes, if it `shrinks`.
     """
     tally: Counter[str] = Counter()
-
-    def market() -> Any:
-        return world.machine(open_books(engine, tenant), tally)
-
-    begin: Callable[[], Any] = market if seed is None else hypothesis.seed(seed)(market)
     chosen = settings(
-        max_examples=max(1, 2 * steps // LONGEST),
+        max_examples=max(1, 2 * steps // LONGEST // len(world.machines)),
         stateful_step_count=LONGEST,
         derandomize=seed is None,
         database=None,
@@ -117,7 +112,13 @@ def play(
         phases=(Phase.generate, Phase.shrink) if shrinks else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(begin, settings=chosen)  # type: ignore[arg-type]
+    for machine in world.machines:
+
+        def market(machine: Callable[..., Any] = machine) -> Any:
+            return machine(open_books(engine, tenant), tally)
+
+        begin: Callable[[], Any] = market if seed is None else hypothesis.seed(seed)(market)
+        run_state_machine_as_test(begin, settings=chosen)  # type: ignore[arg-type]
     return tally
 
 
