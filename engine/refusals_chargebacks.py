@@ -18,7 +18,7 @@ CHARGEBACKS: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         "chargeback.payee_not_heard": (
             409,
             "Payee not heard yet",
-            "The payee answers first, or is told and has his time, which ends at {heard_by}.",
+            "The payee answers first, or is told and has his time: until {heard_by}.",
         ),
         "chargeback.too_late": (
             409,

@@ -153,7 +153,7 @@ def _step(
     if Guard.PAYEE_HEARD in row.guards and not _is_heard(chargeback, at):
         raise PayeeNotHeard(
             chargeback_id=str(chargeback.id),
-            heard_by=chargeback.heard_by and chargeback.heard_by.isoformat(),
+            **({"heard_by": chargeback.heard_by.isoformat()} if chargeback.heard_by else {}),
         )
     if Guard.BEFORE_DEADLINE in row.guards and chargeback.due_by and at >= chargeback.due_by:
         raise TooLate(chargeback_id=str(chargeback.id), due_by=chargeback.due_by.isoformat())
