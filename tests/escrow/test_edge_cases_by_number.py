@@ -49,6 +49,9 @@ EDGES: Final[Mapping[int, str]] = {
         test_edge_cases_contested.py::test_e6_no_refund_goes_out_while_the_bank_contests_the_payment
         test_edge_cases_contested.py::test_e6_no_refund_after_release_while_the_bank_contests_the_payment
         test_edge_cases_contested.py::test_e6_what_was_refunded_and_charged_back_is_our_loss
+        test_chargeback_edges.py::test_e6_no_refund_while_the_bank_looks_at_the_payment
+        test_chargeback_edges.py::test_e6_a_refunded_payment_is_charged_back_too
+        test_chargeback_edges.py::test_e6_partly_refunded_then_charged_back_in_full
     """,
     7: """
         test_chargeback_stories.py::test_e7_drift_of_the_rails_currency
@@ -93,10 +96,12 @@ EDGES: Final[Mapping[int, str]] = {
         engine/api/test_idempotency.py::test_a_double_click_releases_once
         engine/api/test_idempotency.py::test_the_same_request_gets_the_same_bytes
         engine/api/test_idempotency.py::test_another_request_under_a_used_key_is_refused
+        engine/api/test_disputes_over_http.py::test_e15_a_decision_approved_twice_is_carried_out_once
     """,
     16: """
         test_edge_cases.py::test_e16_an_approval_of_a_withdrawn_submission_is_stale
         test_races.py::test_approval_against_withdrawal
+        engine/api/test_disputes_over_http.py::test_e16_an_offer_is_taken_as_it_was_looked_at
     """,
     17: """
         test_edge_cases.py::test_e17_a_resubmission_restarts_the_whole_review
@@ -142,16 +147,20 @@ EDGES: Final[Mapping[int, str]] = {
     """,
     34: """
         test_edge_cases_contested.py::test_e34_of_a_rolled_lot_the_exact_remainder_is_frozen
+        test_chargeback_edges.py::test_e34_only_the_remainder_of_a_rolled_lot_freezes
+        test_chargeback_edges.py::test_e34_the_rest_of_a_rolled_lot_is_lost
     """,
     37: """
         test_dispute_edges.py::test_e37_a_split_is_in_the_contracts_currency
         engine/api/test_disputes_over_http.py::test_e37_shares_are_in_the_contracts_currency
+        test_dispute_later.py::test_e37_converted_money_is_not_set_aside
     """,
     38: """
         test_funding.py::test_a_debit_funds_but_does_not_release_until_cleared
         test_funding.py::test_money_taken_back_after_it_funded_unfunds_the_slot
         test_edge_cases_contested.py::test_e38_uncleared_money_is_not_released
         test_edge_cases_contested.py::test_e38_a_debit_returned_after_release_is_fronted_and_claimed
+        test_chargeback_edges.py::test_e38_a_cleared_debit_is_returned_after_release
     """,
     48: """
         test_edge_cases.py::test_e48_the_payee_of_a_deal_is_pinned_at_acceptance
@@ -159,6 +168,7 @@ EDGES: Final[Mapping[int, str]] = {
     49: """
         test_edge_cases.py::test_e49_the_clock_is_given_not_read
         kernel/test_clock.py::test_a_live_clock_is_the_databases
+        engine/test_scanner_rounds.py::test_e49_no_clock_of_a_worker_counts
     """,
     50: """
         test_edge_cases.py::test_e50_a_closed_period_takes_no_release
@@ -169,6 +179,8 @@ EDGES: Final[Mapping[int, str]] = {
         test_reminders.py::test_e51_what_was_due_before_the_outage_rings_at_once
         test_reminders.py::test_e51_only_an_outage_above_the_set_length_counts
         test_reminders.py::test_e51_after_the_day_the_review_rings
+        test_reminders.py::test_e51_length_and_courtesy_are_the_tenants
+        test_reminders.py::test_e51_clocks_of_the_engine_itself_do_not_move
     """,
 }
 
