@@ -144,6 +144,7 @@ EDGES: Final[Mapping[int, str]] = {
     """,
     33: """
         test_retainer_stories.py::test_edge_33_an_unfunded_period_says_so_and_lapses
+        test_hourly_prefund.py::test_hours_without_a_deposit_are_not_protected_and_every_answer_says_so
     """,
     34: """
         test_edge_cases_contested.py::test_e34_of_a_rolled_lot_the_exact_remainder_is_frozen
