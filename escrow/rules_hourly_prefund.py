@@ -20,7 +20,7 @@ from escrow.maths_hourly import amount_minor, lines_of
 from escrow.model import Alarm, Contract, Funding, Lot, Plan, Role, Slot, SlotState
 from escrow.model_hourly import HourlyTerm, Judged, Rate, Step, Week, WeekState, Worked
 from escrow.movements import Entries, p11_roll
-from escrow.refusals import FundingOpen, WrongState
+from escrow.refusals import FundingOpen, Held, WrongState
 from escrow.rules import Deal, clocks, slot_step, subject_of
 from escrow.rules_deal import event, moved
 from escrow.rules_hourly import opened, opening_alarms
@@ -145,6 +145,8 @@ def bill_deposit(
     slot = deposit.deal.slot
     if slot.state is SlotState.FUNDING:
         raise FundingOpen(contract_id=str(book.contract.id))
+    if slot.recalled_minor:  # the client's bank has taken of it: its decision is waited for
+        raise Held(slot_id=str(slot.id), holds=["slot:chargeback"])
     if slot.state is SlotState.AWAITING_FUNDING:
         return _unfunded(book, slot, command, at)
     if slot.state in {SlotState.RELEASED, SlotState.REFUNDED, SlotState.CANCELLED}:

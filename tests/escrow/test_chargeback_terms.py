@@ -5,10 +5,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow.model_hourly import WeekState
+from escrow.model_hourly import Collect, Unused, WeekState
 from tests.escrow.stage import check_balances
 from tests.escrow.stage_chargeback import Bank, prove
-from tests.escrow.stage_hourly import HourlyStage
+from tests.escrow.stage_hourly import MONDAY, HourlyStage, hours
 from tests.escrow.stage_retainer import Lease
 from tests.escrow.test_retainer_stories import FEE
 
@@ -73,3 +73,25 @@ def test_a_reviewed_week_waits_for_the_bank(connection: Connection) -> None:
 
     assert stage.week().state is WeekState.RELEASED
     check_balances(connection, "USD", "commission 40.00 · escrow 0.00")
+
+
+def test_a_deposit_that_the_bank_has_taken_is_not_billed_from(connection: Connection) -> None:
+    """On Monday its money is away: the invoice waits a day and a day; won, it is billed from it."""
+    stage = HourlyStage(
+        connection, limit_minutes=600, collect=Collect.PREFUND, unused=Unused.RETURN
+    ).ready()
+    stage.wait(minutes=1)
+    assert stage.hear(fee_minor=1_225).is_done
+    assert stage.log(hours(0, 8, 12)).is_done
+    bank = Bank(stage, amount_minor=41_200, funding_id=stage.funding().id)  # type: ignore[arg-type]
+    assert bank.says("needs_response").is_done
+    assert bank.takes().is_done
+
+    stage.pass_to(MONDAY + timedelta(days=9))
+    assert stage.week().state is WeekState.PAYEE_REVIEW
+    assert bank.gives().is_done
+    assert bank.says("won").is_done
+    stage.pass_to(stage.now + timedelta(days=2))
+
+    assert [line.minutes for line in stage.lines()] == [240]
+    assert stage.week().state in {WeekState.IN_REVIEW, WeekState.RELEASED}
