@@ -1,7 +1,8 @@
 """What is checked at every midnight of a replay, cheaply enough to be done for each day.
 
 Every account's balance against the sum of its lines, carried from midnight to midnight; both
-books and currencies at zero; the mirrors, and client money against the rail's own word.
+books and currencies at zero; the mirrors, and client money against the rail's own word; and that
+no clock failed.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +10,13 @@ from datetime import datetime
 from typing import Final
 
 from engine.replay.stage import Stage
-from engine.replay.store_midnight import Fresh, find_newest_event, list_fresh, list_totals
+from engine.replay.store_midnight import (
+    Fresh,
+    find_newest_event,
+    list_failed,
+    list_fresh,
+    list_totals,
+)
 from escrow.service_batch import FUNDING_HANDLER
 from kernel.database import snapshot
 from kernel.money import format_minor
@@ -47,8 +54,11 @@ class Midnights:
                 self._count(fresh, at)
             self._newest = newest
             totals = list_totals(connection)
+            failed = list_failed(connection)
             safe = safeguarding(connection, stage.rail.balances(at=at))
         self._compare(totals, at)
+        for kind, subject in failed:
+            self._tell(at, f"the clock {kind} of {subject} rang and failed")
         for each in safe.currencies:
             for difference in each.differences:
                 self._explain(stage, each.currency, difference, at)

@@ -23,6 +23,10 @@ _LIST_TOTALS: Final = """
 SELECT kind, currency, sum(balance_minor)::bigint FROM account GROUP BY kind, currency
 """
 
+_LIST_FAILED: Final = """
+SELECT kind, subject FROM timer WHERE failed_times > 0 ORDER BY kind, subject
+"""
+
 # Weeks, periods and refunds have ids of their own in every run: they are named by their contract.
 _LIST_BALANCES: Final = """
 SELECT a.kind || ' ' || coalesce(
@@ -68,6 +72,11 @@ def list_totals(connection: Connection) -> dict[tuple[str, str], int]:
     """The sum of all balances by kind and currency."""
     rows = connection.exec_driver_sql(_LIST_TOTALS)
     return {(row[0], row[1]): row[2] for row in rows}
+
+
+def list_failed(connection: Connection) -> list[tuple[str, str]]:
+    """(kind, subject) of timers whose handler failed, and that wait to be tried again."""
+    return [(row[0], row[1]) for row in connection.exec_driver_sql(_LIST_FAILED)]
 
 
 def digest_balances(connection: Connection) -> str:
