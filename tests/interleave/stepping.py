@@ -14,15 +14,22 @@ from typing import Any, Final
 
 import psycopg
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from kernel.database import Tenant, driver, enter
-from kernel.errors import Broken
+from kernel.errors import Broken, Refusal
 
 Act = Callable[[Connection], object]
 
 COMMIT: Final = "COMMIT"
 
 _PATIENCE_S: Final = 30.0
+
+_ANSWERS: Final = (
+    *(SQLAlchemyError, Broken, Refusal, AssertionError),
+    *(LookupError, ValueError, TypeError, AttributeError),
+)
+"""Whatever an act raises is its answer."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class Player:
                 return answer
         except psycopg.Error as error:
             return Failure(type(error).__name__, error.sqlstate or "", str(error))
-        except Exception as error:  # noqa: BLE001  whatever an act raises is its answer
+        except _ANSWERS as error:
             cause = getattr(error, "orig", None)
             state = cause.sqlstate or "" if isinstance(cause, psycopg.Error) else ""
             told = f"{error} {error.facts}" if isinstance(error, Broken) else str(error)

@@ -36,7 +36,7 @@ def test_every_kind_of_contract_does_what_the_model_says(
     Always the same steps. Seldom commands take effect in longer runs alone, which say what never
     did: `python -m tests.model --world kinds`.
     """
-    tally = play(KINDS, own_engine, tenant, steps=1_000)
+    tally = play(KINDS, own_engine, tenant, steps=2_000)
 
     assert tally["acts"] > MOST_IDLE
     assert tally["untold"] < tally["acts"]
