@@ -8,17 +8,18 @@ for their difference, Welch (1947) with the normal quantile for means.
 """
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from kernel.errors import Refusal
 
 WHOLE_BPS: Final = 10_000
 CONTROL: Final = "control"
-_QUANTILE: Final = NormalDist().inv_cdf(0.975)
+_QUANTILE: Final = Decimal("1.959963984540054")
+"""Of the normal distribution: 97.5 % lie below it, so 95 % between it and its negative."""
+
 _BUCKETS: Final = 2**64
 
 
@@ -64,9 +65,9 @@ class Tally:
 class Interval(NamedTuple):
     """A figure and where it lies with 95 % confidence."""
 
-    value: float
-    low: float
-    high: float
+    value: Decimal
+    low: Decimal
+    high: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +123,19 @@ def read_out(tallies: Sequence[Tally]) -> list[Readout]:
             arm=each.arm,
             units=len(each.revenue_minor),
             revenue_minor=mean(each.revenue_minor),
-            repeat_share=share(each.repeated, len(each.revenue_minor)),
-            dispute_share=share(each.disputed, len(each.revenue_minor)),
-            revenue_above_control_minor=mean_difference(each.revenue_minor, control.revenue_minor),
-            disputes_above_control=share_difference(
-                (each.disputed, len(each.revenue_minor)),
-                (control.disputed, len(control.revenue_minor)),
+            repeat_share=share(count=each.repeated, total=len(each.revenue_minor)),
+            dispute_share=_disputed(each),
+            revenue_above_control_minor=mean_difference(
+                these=each.revenue_minor, those=control.revenue_minor
             ),
+            disputes_above_control=share_difference(this=_disputed(each), that=_disputed(control)),
         )
         for each in tallies
     ]
+
+
+def _disputed(tally: Tally) -> Interval:
+    return share(count=tally.disputed, total=len(tally.revenue_minor))
 
 
 def stops(experiment: Experiment, readouts: Sequence[Readout]) -> str | None:
@@ -151,34 +155,37 @@ def mean(figures: Sequence[int]) -> Interval:
     return Interval(middle, middle - _QUANTILE * error, middle + _QUANTILE * error)
 
 
-def mean_difference(these: Sequence[int], those: Sequence[int]) -> Interval:
-    """How far one mean lies above another (Welch)."""
+def mean_difference(*, these: Sequence[int], those: Sequence[int]) -> Interval:
+    """How far the mean of these lies above that of those (Welch)."""
     one, one_error = _mean_and_error(these)
     other, other_error = _mean_and_error(those)
-    gap, error = one - other, math.hypot(one_error, other_error)
+    gap, error = one - other, _hypotenuse(one_error, other_error)
     return Interval(gap, gap - _QUANTILE * error, gap + _QUANTILE * error)
 
 
-def share(count: int, total: int) -> Interval:
+def share(*, count: int, total: int) -> Interval:
     """A share of units (Wilson)."""
-    found, square = count / total, _QUANTILE**2
+    found, square = Decimal(count) / total, _QUANTILE**2
     middle = (found + square / (2 * total)) / (1 + square / total)
     half = _QUANTILE / (1 + square / total)
-    half *= math.sqrt(found * (1 - found) / total + square / (4 * total**2))
-    return Interval(found, max(middle - half, 0.0), min(middle + half, 1.0))
+    half *= (found * (1 - found) / total + square / (4 * total**2)).sqrt()
+    return Interval(found, max(middle - half, Decimal(0)), min(middle + half, Decimal(1)))
 
 
-def share_difference(these: tuple[int, int], those: tuple[int, int]) -> Interval:
-    """How far one share lies above another, of (count, total) each (Newcombe, from Wilson)."""
-    one, other = share(*these), share(*those)
-    gap = one.value - other.value
-    low = gap - math.hypot(one.value - one.low, other.high - other.value)
-    high = gap + math.hypot(one.high - one.value, other.value - other.low)
+def share_difference(*, this: Interval, that: Interval) -> Interval:
+    """How far one share lies above another (Newcombe, from Wilson's intervals)."""
+    gap = this.value - that.value
+    low = gap - _hypotenuse(this.value - this.low, that.high - that.value)
+    high = gap + _hypotenuse(this.high - this.value, that.value - that.low)
     return Interval(gap, low, high)
 
 
-def _mean_and_error(figures: Sequence[int]) -> tuple[float, float]:
+def _hypotenuse(*sides: Decimal) -> Decimal:
+    return sum((side**2 for side in sides), Decimal(0)).sqrt()
+
+
+def _mean_and_error(figures: Sequence[int]) -> tuple[Decimal, Decimal]:
     count = len(figures)
-    middle = sum(figures) / count
-    spread = sum((each - middle) ** 2 for each in figures) / (count - 1)
-    return middle, math.sqrt(spread / count)
+    middle = Decimal(sum(figures)) / count
+    spread = sum(((each - middle) ** 2 for each in figures), Decimal(0)) / (count - 1)
+    return middle, (spread / count).sqrt()

@@ -54,7 +54,7 @@ def fee(tariff: Tariff, amount_minor: int, before: Before = NOTHING_BEFORE) -> i
 
 
 def fee_with_promotion(
-    tariff: Tariff, promoted: Tariff, amount_minor: int, before: Before = NOTHING_BEFORE
+    tariff: Tariff, amount_minor: int, before: Before = NOTHING_BEFORE, *, promoted: Tariff
 ) -> tuple[int, int]:
     """The fee under a promotion, and what it forgoes: never dearer than without it."""
     full = fee(tariff, amount_minor, before)

@@ -5,10 +5,13 @@ Source: domain/escrow.md 3.2, resolution order.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from commissions.model import STRENGTH, Facts, Schedule, Scope, Side
 from kernel.errors import Broken, Refusal
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class NoSchedule(Refusal):
@@ -73,13 +76,13 @@ def choose(
     return Choice(fitting[0], tuple(_trace(fitting)))
 
 
-def _strength(schedule: Schedule) -> tuple[int, int, int, float]:
+def _strength(schedule: Schedule) -> tuple[int, int, int, timedelta]:
     scope = schedule.scope
     return (
         STRENGTH[scope.level],
         -len(scope.named),
         -schedule.priority,
-        -schedule.valid_from.timestamp(),
+        _NEVER - schedule.valid_from,
     )
 
 

@@ -123,7 +123,7 @@ def raise_deposit(
 
 
 def open_following(
-    week: Week, following: Week, term: HourlyTerm, command: WeekCommand, at: datetime
+    week: Week, term: HourlyTerm, command: WeekCommand, at: datetime, *, following: Week
 ) -> Step:
     """The next week is opened days ahead, so that its deposit can be made."""
     plan = Plan(

@@ -66,7 +66,8 @@ def week_ahead(connection: Connection, due: Sequence[DueTimer], at: datetime) ->
     claimed = timers.claim(connection, due)
     starts = store_hourly.list_starts(connection, list(terms))
     weeks = {week.id: week for week in known}
-    opening: dict[UUID, tuple[Week, Week, HourlyTerm]] = {}
+    opening: dict[UUID, tuple[Week, HourlyTerm]] = {}
+    following: dict[UUID, Week] = {}
     for timer in claimed:
         week = weeks[_id(timer)]
         term, contract = terms[week.term_id], contracts[week.contract_id]
@@ -76,11 +77,14 @@ def week_ahead(connection: Connection, due: Sequence[DueTimer], at: datetime) ->
             continue
         if bounds.starts_at in starts[term.term_id]:
             continue
-        opening[week.id] = (week, new_week(term, bounds, new_id()), term)
+        opening[week.id] = (week, term)
+        following[week.id] = new_week(term, bounds, new_id())
     run_hours(
         connection,
         [WeekCommand(actor=SYSTEM, week_id=each) for each in opening],
-        lambda c: prefund.open_following(*opening[c.week_id], c, at),
+        lambda c: prefund.open_following(
+            *opening[c.week_id], c, at, following=following[c.week_id]
+        ),
         at=at,
     )
     return len(claimed)

@@ -113,8 +113,8 @@ def test_floor_cap_and_the_month() -> None:
 
 def test_a_promotion_only_lowers() -> None:
     """Half the rate, and a promoted tariff that is dearer changes nothing."""
-    assert fee_with_promotion(PAIR_BANDS, tariff((None, 500)), 10_000) == (500, 1_500)
-    assert fee_with_promotion(PAIR_BANDS, tariff((None, 3_000)), 10_000) == (2_000, 0)
+    assert fee_with_promotion(PAIR_BANDS, 10_000, promoted=tariff((None, 500))) == (500, 1_500)
+    assert fee_with_promotion(PAIR_BANDS, 10_000, promoted=tariff((None, 3_000))) == (2_000, 0)
 
 
 def test_a_net_beyond_all_books_is_refused() -> None:
