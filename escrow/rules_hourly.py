@@ -149,7 +149,10 @@ def keep(
 
 
 def edit_time(desk: Desk, entry: TimeEntry, command: EditTime, at: datetime) -> Step:
-    """The payee corrects an entry that is not locked; tracked hours made longer become manual."""
+    """The payee corrects an entry that is not locked; tracked hours made longer become manual.
+
+    Other times are refused as hours logged anew would be; another memo alone is not.
+    """
     row = _entry_step(desk.contract, entry, Trigger.EDIT_TIME, command)
     given = Interval(
         entry_id=entry.id,
@@ -157,6 +160,8 @@ def edit_time(desk: Desk, entry: TimeEntry, command: EditTime, at: datetime) -> 
         ended_at=command.ended_at or entry.ended_at,
         memo=entry.memo if command.memo is None else command.memo,
     )
+    if (given.started_at, given.ended_at) != (entry.started_at, entry.ended_at):
+        check_logging(desk, [given.ended_at])
     _check_interval(given, desk.term, at)
     bounds = week_of(given.started_at, ZoneInfo(desk.term.week_zone))
     if bounds.starts_at != entry.week_starts_at or given.ended_at > bounds.ends_at:

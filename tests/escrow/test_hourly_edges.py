@@ -6,8 +6,11 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from escrow import service
+from escrow.commands import ContractCommand
 from escrow.model_hourly import EntryState, Source, Unprotected, WeekState
 from kernel.ids import new_id
+from rails.model import RailOutcome
 from tests.escrow.stage import prove_books
 from tests.escrow.stage_hourly import MONDAY, HourlyStage, hours
 
@@ -278,6 +281,42 @@ def test_an_entry_is_edited_and_deleted_until_the_lock(connection: Connection) -
     assert stage.on_entry("delete_time", stage.payee, entry_id).is_done
     assert stage.log((start, end)).is_done
     assert [each.minutes for each in stage.entries()] == [60]
+
+
+def test_an_edit_brings_no_hours_that_could_not_be_logged(connection: Connection) -> None:
+    """In a paused contract other times are refused, after its end later ones; a memo is not."""
+    stage = HourlyStage(connection).ready()
+    entry_id = stage.log(hours(0, 8, 9)).facts["entries"][0]["entry_id"]
+    order = ContractCommand(actor=stage.client, contract_id=stage.contract_id)
+    stage.pass_to(MONDAY + timedelta(hours=10))
+    assert service.pause(connection, [order], at=stage.now)[0].is_done
+    stage.wait(hours=12)
+
+    longer = stage.edit(entry_id, ended_at=MONDAY + timedelta(hours=22))
+
+    assert longer.code == "escrow.contract_not_running"
+    assert stage.edit(entry_id, memo="other").is_done
+    assert service.resume(connection, [order], at=stage.now)[0].is_done
+    assert service.end(connection, [order], at=stage.now)[0].is_done
+    stage.wait(hours=2)
+    late_id = stage.log(hours(0, 9, 10)).facts["entries"][0]["entry_id"]
+    assert stage.edit(late_id, ended_at=MONDAY + timedelta(hours=23)).code == "escrow.bad_entry"
+    assert [each.minutes for each in stage.entries()] == [60, 60]
+
+
+def test_an_edit_brings_no_hours_while_the_payment_fails(connection: Connection) -> None:
+    """Logging rests from the failed charge on; an entry of before is not made to reach past it."""
+    stage = HourlyStage(connection).ready()
+    assert stage.log(hours(0, 8, 18)).is_done
+    entry_id = stage.log(hours(7, 10, 11)).facts["entries"][0]["entry_id"]
+    stage.pass_to(MONDAY + timedelta(days=7, hours=12))
+    assert stage.hear(RailOutcome.REFUSED).is_done
+    stage.wait(hours=8)
+
+    longer = stage.edit(entry_id, ended_at=MONDAY + timedelta(days=7, hours=20))
+
+    assert longer.code == "escrow.logging_paused"
+    assert stage.edit(entry_id, ended_at=MONDAY + timedelta(days=7, hours=10.5)).is_done
 
 
 def test_a_week_without_hours_closes_and_a_paused_contract_opens_none(
