@@ -26,6 +26,11 @@ class WeekBounds(NamedTuple):
     review_ends_at: datetime
 
 
+def to_minute(at: datetime) -> datetime:
+    """The full minute before."""
+    return at.replace(second=0, microsecond=0)
+
+
 def week_of(at: datetime, zone: ZoneInfo) -> WeekBounds:
     """The week that holds an instant: Monday 00:00 to Monday 00:00 of the zone, half-open.
 

@@ -15,7 +15,7 @@ from escrow.commands_hourly import (
 )
 from escrow.machine import Timer, Trigger
 from escrow.machine_hourly import ENTRIES
-from escrow.maths_hourly import WeekBounds, split_at_weeks, week_of
+from escrow.maths_hourly import WeekBounds, split_at_weeks, to_minute, week_of
 from escrow.model import Alarm, Contract, ContractState, Plan
 from escrow.model_hourly import (
     Collect,
@@ -96,7 +96,8 @@ def log_time(desk: Desk, command: LogTime, at: datetime, new_id: NewId) -> Step:
     if not 0 < len(command.entries) <= MOST_ENTRIES:
         raise BadEntry(why=f"1 to {MOST_ENTRIES} entries at once")
     for each in command.entries:
-        _check_interval(each, term, at)
+        _check_interval(each, at)
+        _check_signed(each, term)
     _check_free([*desk.taken, *((each.started_at, each.ended_at) for each in command.entries)])
     return keep(desk, command.entries, command, at, new_id)
 
@@ -162,7 +163,8 @@ def edit_time(desk: Desk, entry: TimeEntry, command: EditTime, at: datetime) -> 
     )
     if (given.started_at, given.ended_at) != (entry.started_at, entry.ended_at):
         check_logging(desk, [given.ended_at])
-    _check_interval(given, desk.term, at)
+        _check_signed(given, desk.term)
+    _check_interval(given, at)
     bounds = week_of(given.started_at, ZoneInfo(desk.term.week_zone))
     if bounds.starts_at != entry.week_starts_at or given.ended_at > bounds.ends_at:
         raise BadEntry(why="an entry stays within its week: delete it and log another")
@@ -254,7 +256,13 @@ def opening_alarms(week: Week, term: HourlyTerm, at: datetime) -> tuple[Alarm, .
     )
 
 
-def _check_interval(given: Interval, term: HourlyTerm, at: datetime) -> None:
+def _check_signed(given: Interval, term: HourlyTerm) -> None:
+    """Refuse hours that began before both had signed the term, to the minute."""
+    if term.accepted_at is None or given.started_at < to_minute(term.accepted_at):
+        raise BadEntry(why="hours are worked under a signed term")
+
+
+def _check_interval(given: Interval, at: datetime) -> None:
     check_text(given.memo, field="memo", longest=LONGEST_TEXT)
     if not 0 <= given.activity <= MOST_PERCENT:
         raise BadEntry(why="activity is 0 to 100 percent")
@@ -262,9 +270,8 @@ def _check_interval(given: Interval, term: HourlyTerm, at: datetime) -> None:
         raise BadEntry(why="hours are logged in whole minutes")
     if not timedelta() < given.ended_at - given.started_at <= LONGEST_ENTRY:
         raise BadEntry(why="an entry lasts a minute to 24 hours")
-    accepted = term.accepted_at
-    if given.ended_at > at or accepted is None or given.ended_at <= accepted:
-        raise BadEntry(why="hours are logged after they were worked, under a signed term")
+    if given.ended_at > at:
+        raise BadEntry(why="hours are logged after they were worked")
 
 
 def _check_free(spans: Iterable[Span]) -> None:

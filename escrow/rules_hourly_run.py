@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from escrow.commands_hourly import Interval
 from escrow.machine import Trigger
 from escrow.machine_hourly import RUNS
-from escrow.maths_hourly import week_of
+from escrow.maths_hourly import to_minute, week_of
 from escrow.model import Plan, Role
 from escrow.model_hourly import Source, Step, Worked
 from escrow.model_runs import RunCommand, RunState, StartTime, TimeRun
@@ -23,11 +23,6 @@ from kernel.commands import Command
 
 SHORTEST: Final = 60
 """Seconds; a run that is shorter leaves no entry."""
-
-
-def to_minute(at: datetime) -> datetime:
-    """The full minute before."""
-    return at.replace(second=0, microsecond=0)
 
 
 def run_facts(run: TimeRun, **more: object) -> dict[str, Any]:

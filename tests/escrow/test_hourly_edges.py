@@ -269,6 +269,23 @@ def test_what_cannot_be_logged_is_refused_and_nothing_is_written(connection: Con
     assert stage.entries() == []
 
 
+def test_no_hour_from_before_the_signature_is_billed(connection: Connection) -> None:
+    """Signed on Wednesday at 12:00:30: hours begin at 12:00, logged or edited."""
+    signed_at = MONDAY + timedelta(days=2, hours=12, seconds=30)
+    stage = HourlyStage(connection, now=signed_at).ready()
+    start = signed_at.replace(second=0)
+    stage.wait(hours=2)
+
+    before = stage.log((start - timedelta(minutes=1), start + timedelta(hours=1)))
+    logged = stage.log((start, start + timedelta(hours=1)))
+
+    assert before.code == "escrow.bad_entry"
+    (entry,) = logged.facts["entries"]
+    earlier = stage.edit(entry["entry_id"], started_at=start - timedelta(minutes=1))
+    assert earlier.code == "escrow.bad_entry"
+    assert [each.minutes for each in stage.entries()] == [60]
+
+
 def test_an_entry_is_edited_and_deleted_until_the_lock(connection: Connection) -> None:
     """Shortened hours stay tracked, longer ones become manual; a deleted hour is free again."""
     stage = HourlyStage(connection).ready()
