@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
+import psycopg
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from kernel.commands import Outcome
 from kernel.database import Tenant, transaction
@@ -33,6 +34,7 @@ POISON: Final = (
     Broken,
     Refusal,
     DBAPIError,
+    psycopg.Error,
     AssertionError,
     ArithmeticError,
     LookupError,
@@ -41,8 +43,8 @@ POISON: Final = (
 )
 """What one bad result or notice may raise: it fails alone and does not stop its neighbours."""
 
-OUTAGE: Final = (OperationalError, InterfaceError)
-"""The database was away or busy: no notice is set aside for that, it is heard next time."""
+_AWAY: Final = frozenset({"08", "40", "53", "55", "57"})
+"""Classes of SQLSTATE by which the server was away, too full, or had two of us in its way."""
 
 _NO_NOTICE_HANDLERS: Final[Mapping[str, NoticeHandler]] = MappingProxyType({})
 
@@ -304,13 +306,24 @@ def _hear_all(desk: _Desk, notices: Sequence[Notice]) -> None:
             for notice in notices:
                 _hear_all(desk, [notice])
             return
-        if isinstance(error, OUTAGE):
+        if is_outage(error):
             raise
         desk.counts.failed += 1
         _log.error("rail.notice_failed", notice_id=notices[0].notice_id, error=str(error))
         with transaction(desk.engine, desk.tenant) as connection:
             service.receive(connection, notices, at=desk.at)
             service.except_notices(connection, notices, trouble=str(error)[:500])
+
+
+def is_outage(error: BaseException) -> bool:
+    """The database was away or busy: no notice is set aside for that, it is heard next time.
+
+    Told by the SQLSTATE: the guards' own codes are operational errors to the driver, too.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    return cause.sqlstate is None or cause.sqlstate[:2] in _AWAY
 
 
 def _retry_parked(desk: _Desk) -> None:
@@ -326,9 +339,9 @@ def _retry_parked(desk: _Desk) -> None:
 def _retry_oldest_parked(desk: _Desk) -> bool:
     try:
         return _sort_out_parked(desk, 1)
-    except OUTAGE:
-        raise
     except POISON as error:
+        if is_outage(error):
+            raise
         desk.counts.failed += 1
         _log.error("rail.parked_notice_failed", error=str(error))
         with transaction(desk.engine, desk.tenant) as connection:

@@ -23,7 +23,7 @@ from kernel import clock
 from kernel.database import Tenant, transaction
 from kernel.errors import Broken
 from rails import service
-from rails.caller import OUTAGE, POISON, ResultHandler, check_answer
+from rails.caller import POISON, ResultHandler, check_answer, is_outage
 from rails.model import (
     CHARGEBACK_CHANGED,
     CHARGEBACK_FUNDS,
@@ -118,7 +118,7 @@ def _hear(
         if len(notices) > 1:
             alone = (_hear(inbox, [n], truths, is_known=is_known, at=at) for n in notices)
             return sum(alone, Counter[str]())
-        if isinstance(error, OUTAGE):
+        if is_outage(error):
             raise
         _log.error("rail.notice_failed", notice_id=notices[0].notice_id, error=type(error).__name__)
         with transaction(inbox.engine, inbox.tenant) as connection:
@@ -137,7 +137,7 @@ def _hear_cases(inbox: Inbox, words: Sequence[Notice], *, at: datetime) -> Count
     except POISON as error:
         if len(words) > 1:
             return sum((_hear_cases(inbox, [w], at=at) for w in words), Counter[str]())
-        if isinstance(error, OUTAGE):
+        if is_outage(error):
             raise
         _log.error("rail.notice_failed", notice_id=words[0].notice_id, error=type(error).__name__)
         with transaction(inbox.engine, inbox.tenant) as connection:
