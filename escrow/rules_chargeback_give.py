@@ -137,23 +137,26 @@ def _returned(standing: Standing, back: Back) -> Standing:
 
 
 def _to_slot(standing: Standing, back: Back, at: datetime) -> tuple[Standing, Taken | None]:
-    """Back into the slot, as its newest lot; into the wallet if the slot no longer waits for it."""
+    """Back into the slot, as its newest lot; into the wallet if the slot no longer waits for it.
+
+    A fee that comes back without money is of no slot: into the wallet, too.
+    """
     piece, money = back.piece, back.money_minor
     assert piece.slot_id is not None
+    if not money:
+        return _to_wallet(standing, back), None
     slot = standing.slots[piece.slot_id]
     was: dict[str, Any] = {"charged_back_minor": slot.charged_back_minor - money}
     if not piece.is_lost:
         was = {"recalled_minor": slot.recalled_minor - money}
     elif not _takes(standing, slot, money):
-        funding = standing.funding
-        refunded = funding.refunded_minor + back.total_minor
-        standing = replace(standing, funding=replace(funding, refunded_minor=refunded))
+        standing = _to_wallet(standing, back)
         gone = slot.refunded_minor + money
         was["refunded_minor"] = gone
         return move_slot(standing, slot.id, Trigger.BOOK_LOSS, at, **was), None
     frozen = 0
     if slot.state is SlotState.DISPUTED and not piece.is_lost:
-        frozen = min(money, piece.frozen_minor)
+        frozen = _frozen_again(standing, back)
     lot = Lot(
         slot.id,
         slot.lot_count + 1,
@@ -174,6 +177,25 @@ def _to_slot(standing: Standing, back: Back, at: datetime) -> tuple[Standing, Ta
         **was,
     )
     return standing, Taken(slot.id, money - frozen, frozen)
+
+
+def _frozen_again(standing: Standing, back: Back) -> int:
+    """What of a part is frozen as before: first what was, never more than is in dispute."""
+    piece, slot_id = back.piece, back.piece.slot_id
+    assert slot_id is not None
+    before = min(piece.back_money_minor, piece.frozen_minor)
+    frozen = min(piece.back_money_minor + back.money_minor, piece.frozen_minor) - before
+    dispute = standing.disputes.get(slot_id)
+    if dispute is None:
+        return frozen
+    return min(frozen, dispute.claim_minor - standing.slots[slot_id].disputed_minor)
+
+
+def _to_wallet(standing: Standing, back: Back) -> Standing:
+    """The payment has given so much back to the client."""
+    funding = standing.funding
+    refunded = funding.refunded_minor + back.total_minor
+    return replace(standing, funding=replace(funding, refunded_minor=refunded))
 
 
 def _takes(standing: Standing, slot: Slot, money_minor: int) -> bool:

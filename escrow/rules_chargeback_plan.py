@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from escrow.machine import FUNDINGS, Timer, Trigger
+from escrow.machine_slot import SLOTS
 from escrow.model import FundingState, Plan, Role, Slot, SlotState
 from escrow.model_chargeback import (
     Chargeback,
@@ -20,7 +21,7 @@ from escrow.model_chargeback import (
 )
 from escrow.model_claim import Claim
 from escrow.model_dispute import Dispute
-from escrow.rules import step, subject_of
+from escrow.rules import clocks, step, subject_of
 from escrow.rules_chargeback import Standing, hear_state, move_slot
 from escrow.rules_chargeback_give import reinstate
 from escrow.rules_chargeback_settle import NewId, settle
@@ -127,7 +128,23 @@ def _restart(standing: Standing, slot_ids: Iterable[UUID], at: datetime) -> Stan
         slot = standing.slots.get(slot_id)
         if slot is not None and slot.state is SlotState.SUBMITTED and not slot.recalled_minor:
             standing = move_slot(standing, slot_id, Trigger.RESTART_REVIEW, at)
+        elif slot is not None and _was_in_review(standing, slot):
+            row, _ = step(SLOTS, SlotState.SUBMITTED, Trigger.RESTART_REVIEW, (Role.RAIL,))
+            reviewed = replace(slot, state=SlotState.SUBMITTED)
+            alarms, _, _ = clocks(row, reviewed, standing.contract, at)
+            standing = replace(standing, alarms=(*standing.alarms, *alarms))
     return standing
+
+
+def _was_in_review(standing: Standing, slot: Slot) -> bool:
+    """Whether its review goes on once the dispute is over: the clock stands meanwhile."""
+    dispute = standing.disputes.get(slot.id)
+    return (
+        slot.state is SlotState.DISPUTED
+        and not slot.recalled_minor
+        and dispute is not None
+        and dispute.state_before is SlotState.SUBMITTED
+    )
 
 
 def _moves(

@@ -115,12 +115,13 @@ def _pieces(standing: Standing, movement: Movement, left: int) -> Iterator[Piece
     numbers = count(len(standing.pieces) + 1)
     frozen_left = {slot_id: _free_minor(slot) for slot_id, slot in standing.slots.items()}
     for share in shares_of(standing):
-        whole = share.money_minor + share.fee_minor
-        amount = min(left, whole)
+        amount = min(left, share.money_minor + share.fee_minor)
         if not amount:
             return
+        fee = _fee_of(share, amount)
+        if fee is None:
+            continue
         left -= amount
-        fee = share.fee_minor * amount // whole
         frozen = 0
         if share.source is Source.HELD and share.slot_id is not None:
             free = min(amount - fee, frozen_left[share.slot_id])
@@ -139,6 +140,20 @@ def _pieces(standing: Standing, movement: Movement, left: int) -> Iterator[Piece
         number, ref = next(numbers), movement.rail_ref
         chargeback_id = standing.chargeback.id
         yield Piece(chargeback_id, number, ref, Source.BEYOND, None, None, None, left, 0)
+
+
+def _fee_of(share: Share, amount_minor: int) -> int | None:
+    """What of an amount is the client's fee: in proportion, and the odd cent is money.
+
+    A fee is deferred only beside held money: where a part would leave the fee alone, a cent of
+    money stays with it. None where there is but one cent: the platform fronts so little.
+    """
+    whole = share.money_minor + share.fee_minor
+    fee = share.fee_minor * amount_minor // whole
+    takes_all_money = amount_minor - fee == share.money_minor
+    if share.source is not Source.HELD or amount_minor == whole or not takes_all_money:
+        return fee
+    return fee + 1 if share.money_minor > 1 else None
 
 
 def _free_minor(slot: Slot) -> int:

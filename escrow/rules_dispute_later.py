@@ -158,6 +158,7 @@ def put_back(case: Case, at: datetime) -> Ending:
     """P12 the other way: what was set aside is the payee's again."""
     slot, dispute, release = case.deal.slot, case.dispute, case.release
     assert release is not None
+    slot_step(SLOTS, case.deal, Trigger.SPLIT_LATER, engine_command(slot), at)
     after = acted(slot, at, contested_minor=slot.contested_minor - dispute.claim_minor)
     whole = replace(dispute, payee_minor=dispute.claim_minor)
     plan = Plan(

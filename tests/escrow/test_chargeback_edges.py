@@ -303,3 +303,27 @@ def test_a_part_in_odd_cents(connection: Connection, amount: int) -> None:
     prove(stage)
     found = store.find_fundings(connection, [stage.funding_id])[0]
     assert found.charged_back_minor == 0
+
+
+@pytest.mark.parametrize("price", [1, 17, 18, 50, 84])
+def test_a_chargeback_that_leaves_a_cent(connection: Connection, price: int) -> None:
+    """All but one cent is taken, and comes back cent by cent: no fee is left without its money."""
+    stage = Stage(connection, amounts=(price,)).submitted()
+    fee = stage.slot().fee_deferred_minor
+    bank = Bank(stage, amount_minor=price + fee)
+    assert bank.says("needs_response").is_done
+    taken = price + fee - 1
+    if not taken:
+        return
+
+    assert bank.takes(taken, fee=0).is_done
+
+    prove(stage)
+    assert stage.slot().held_minor >= (1 if fee else 0)
+    for _ in range(taken):
+        assert bank.gives(1).is_done
+        prove(stage)
+    assert bank.says("won").is_done
+    prove(stage)
+    found = store.find_fundings(connection, [stage.funding_id])[0]
+    assert found.charged_back_minor == 0
