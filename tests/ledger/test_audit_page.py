@@ -182,7 +182,8 @@ def one_person(visit: Visit) -> None:
         "period.reopening_asked": 1,
         "journal.prepared": 1,
     }
-    assert {row["event_kind"] for row in visit.ask(6)} == {"party.created", "party.changed"}
+    kinds = {row["event_kind"] for row in visit.ask(6)}
+    assert kinds == {"party.created", "party.changed", "claim.rules_set"}
 
 
 def whose_hands(visit: Visit) -> None:

@@ -84,7 +84,12 @@ class Deals(Bazaar):
     def is_disputed(self, slot: Row) -> bool:
         """Whether the hold of a dispute stands on the slot."""
         subject = f"slot:{slot['id']}"
-        return bool(self.rows("hold", lambda h: h["subject"] == subject and h["lifted_at"] is None))
+        return bool(
+            self.rows(
+                "hold",
+                lambda h: (h["subject"], h["kind"], h["lifted_at"]) == (subject, "dispute", None),
+            )
+        )
 
     def is_running(self, slot: Row) -> bool:
         return str(self.deal_of(slot)["state"]) in {"active", "paused"}

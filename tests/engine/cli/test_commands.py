@@ -20,6 +20,9 @@ KEYS = {
     *("paid_out", "revenue", "timers_fired", "timers", "commands", "refusals", "skipped"),
     *("unreadable", "events", "entries", "lines", "seconds", "lines_per_second"),
     *("proven", "safeguarding", "findings"),
+    *("weeks", "periods", "disputes", "lines_disputed", "claims", "open", "open_items"),
+    *("chargebacks", "charged_back", "reinstated", "returned", "accounts", "contract_states"),
+    *("midnights", "midnights_told_late", "digest", "rates"),
 }
 
 
