@@ -54,7 +54,14 @@ def of(kind: str, *, parameter: str) -> Fetch:
         at = clock.now(connection)
         found = service_options.options(connection, kind, row, actor=look.actor, at=at)
         subject = f"{kind}:{row.id}"
-        held = _held_subjects(kind, row, contract)
+        held = [
+            each
+            for each in _held_subjects(kind, row, contract)
+            # Why the other side is held is between it and the platform.
+            if look.sees_only is None
+            or not each.startswith("party:")
+            or each == f"party:{look.sees_only}"
+        ]
         return _answer(connection, row, subject, found, held, _rings(kind, row))
 
     return fetch
