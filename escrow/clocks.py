@@ -84,9 +84,9 @@ _OF_SLOTS: Final = (
     Clock(
         kind=Timer.DORMANT,
         subject="slot",
-        starts="the last act of a party, or the agreed date if that is later",
+        starts="the last act of a party on a milestone, or its agreed date if that is later",
         length="90 days, pinned at acceptance; notices after 60, 75 and 85 of 90",
-        changes="a hold stops it; any act of a party starts it anew",
+        changes="a hold stops it; any act of a party starts it anew; weeks and periods have none",
         fires="Both parties are reminded; in the end the slot falls dormant: what was submitted"
         " is released, the rest is refunded.",
         told=_BOTH,

@@ -134,6 +134,11 @@ class Slot:
     contested_minor: int = 0
 
     @property
+    def is_milestone(self) -> bool:
+        """Whether it is its own term; the slot of a week or period ends by its term's clocks."""
+        return self.term_id == self.id
+
+    @property
     def kept_minor(self) -> int:
         """What was released and has not come back from the payee since; before commission."""
         return self.released_minor - self.returned_minor

@@ -384,7 +384,7 @@ def clocks(row: Transition, after: Slot, contract: Contract, at: datetime) -> Cl
             due, version = at + terms.auto_release_after, after.submission_no
         elif timer is Timer.REFUND_REPLY:
             due, version = at + terms.refund_reply_after, 0
-        elif timer is Timer.DORMANT:
+        elif timer is Timer.DORMANT and after.is_milestone:
             due, version = dormant_at(after, terms), 0
         else:  # a security hold is the release's own clock
             continue

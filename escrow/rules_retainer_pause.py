@@ -8,7 +8,7 @@ from typing import Final
 from escrow.machine import Timer, Trigger
 from escrow.machine_retainer import PERIODS
 from escrow.maths_retainer import Span, days_between, shifted
-from escrow.model import Alarm, Contract, Plan, Slot
+from escrow.model import Alarm, Contract, Plan
 from escrow.model_retainer import (
     Moves,
     OnPause,
@@ -20,9 +20,8 @@ from escrow.model_retainer import (
 )
 from escrow.refusals import OtherPartyMustSign, StaleVersion, WrongState
 from escrow.refusals_retainer import NoRunningPeriod
-from escrow.rules import dormant_at, roles, step
-from escrow.rules import subject_of as slot_subject
-from escrow.rules_deal import acted, event
+from escrow.rules import roles, step
+from escrow.rules_deal import event
 from escrow.rules_retainer import AHEAD, period_subject, retainer_facts, subject_of
 from escrow.rules_retainer_period import to_state
 
@@ -37,12 +36,11 @@ _AHEAD_OF_US: Final = frozenset({PeriodState.SCHEDULED, PeriodState.FUNDING, Per
 
 @dataclass(frozen=True, slots=True)
 class PauseCase:
-    """A retainer with all its periods, as locked; the running one's slot."""
+    """A retainer with all its periods, as locked."""
 
     retainer: Retainer
     contract: Contract
     periods: Sequence[Period]
-    slot: Slot | None
 
     def one(self, state: PeriodState) -> Period:
         """The period in a state; refuses `retainer.no_running_period`."""
@@ -93,7 +91,6 @@ def _paused(case: PauseCase, period: Period, command: RetainerCommand, at: datet
             drafts=(draft,),
             facts=_facts(retainer, after),
             paused=tuple((subject, timer) for subject in subjects for timer in _CLOCKS),
-            cancelled=((f"slot:{period.id}", Timer.DORMANT),),
         ),
         moved_retainers=((case.retainer, retainer),),
         moved_periods=((period, after),),
@@ -125,18 +122,14 @@ def resume(case: PauseCase, command: RetainerCommand, at: datetime) -> Moves:
     detail = {"days": days, "ends_at": running.ends_at.isoformat()}
     subject = period_subject(period)
     draft = event(command, at, kind="period.resumed", subject=subject, detail=detail)
-    slots, alarms = _awake(case, at)
     return Moves(
         plan=Plan(
             drafts=(draft,),
             facts=_facts(retainer, running),
-            moved_slots=slots,
             alarms=(
-                *alarms,
                 Alarm(subject, Timer.PERIOD_CLOSE, running.ends_at, running.number),
                 *(alarm for _, each in later for alarm in _alarms(each)),
             ),
-            led=tuple(slot.id for _, slot in slots),
         ),
         moved_retainers=((case.retainer, retainer),),
         moved_periods=((period, running), *later),
@@ -187,17 +180,6 @@ def _alarms(period: Period) -> tuple[Alarm, ...]:
     if period.state is PeriodState.FUNDED:
         return (Alarm(subject, Timer.PERIOD_START, period.starts_at, period.number),)
     return ()
-
-
-def _awake(
-    case: PauseCase, at: datetime
-) -> tuple[tuple[tuple[Slot, Slot], ...], tuple[Alarm, ...]]:
-    """The slot counts its silence from now on."""
-    if case.slot is None or not case.slot.held_minor:
-        return (), ()
-    after = acted(case.slot, at)
-    due = dormant_at(after, case.contract.terms)
-    return ((case.slot, after),), (Alarm(slot_subject(after), Timer.DORMANT, due, 0),)
 
 
 def _span(period: Period) -> Span:

@@ -85,8 +85,13 @@ def ask_refund(deal: Deal, command: SlotCommand, at: datetime) -> Plan:
 
 
 def fall_silent(deal: Deal, command: SlotCommand, at: datetime) -> Plan:
-    """The dormancy clock rang: look again later, send a notice, or fall dormant (row 18)."""
+    """The dormancy clock rang: look again later, send a notice, or fall dormant (row 18).
+
+    A week or a period is over by its own clocks: what was set for it before rings in vain.
+    """
     slot, terms = deal.slot, deal.contract.terms
+    if not slot.is_milestone:
+        return Plan(drafts=(), facts=slot_facts(slot))
     due = dormant_at(slot, terms)
     if due > at:
         alarm = Alarm(subject_of(slot), "dormant", due, 0)

@@ -61,10 +61,9 @@ def _lock(connection: Connection, command: RetainerCommand) -> PauseCase:
     retainer, contract = lock_ground(connection, command.retainer_id)
     known = store_retainer.list_periods(connection, retainer.id)
     lasting = [each.id for each in known if each.state in _LASTING]
-    slots = {each.id: each for each in store.lock_slots(connection, lasting)}
+    store.lock_slots(connection, lasting)
     periods = sorted(store_retainer.lock_periods(connection, lasting), key=lambda each: each.number)
-    paused = next((each.id for each in periods if each.state is PeriodState.PAUSED), None)
-    return PauseCase(retainer, contract, periods, slots[paused] if paused else None)
+    return PauseCase(retainer, contract, periods)
 
 
 _LASTING = frozenset(

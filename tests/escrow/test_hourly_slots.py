@@ -208,3 +208,17 @@ def test_more_than_a_hundred_weeks_leave_room_for_milestones(connection: Connect
         "SELECT count(*), max(seq) FROM slot WHERE contract_id = %s", (stage.contract_id,)
     ).one()
     assert tuple(numbers) == (202, 202)
+
+
+def test_a_week_whose_payment_has_not_cleared_does_not_fall_dormant(connection: Connection) -> None:
+    """The week waits for the bank as long as it takes; only milestones count silence."""
+    stage = HourlyStage(connection).ready()
+    stage.log(hours(0, 8, 10))
+    stage.pass_to(MONDAY + timedelta(days=7, hours=12))
+    assert stage.hear(cleared=False).is_done
+    assert stage.slot().state is SlotState.FUNDED
+
+    stage.wait(days=120)
+
+    assert (stage.slot().state, stage.slot().notices) == (SlotState.FUNDED, 0)
+    prove_books(connection)

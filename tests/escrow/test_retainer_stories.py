@@ -1,11 +1,12 @@
 """Stories of retainers: charged ahead, drawn, settled by policy, cancelled to the cent."""
 
-from datetime import date
+from datetime import date, timedelta
 
 from sqlalchemy import Connection
 
 from escrow.model import Terms
 from escrow.model_retainer import Every, RetainerKind, RetainerTerms, Unused
+from kernel import timers
 from tests.escrow.stage import check_balances, prove_books
 from tests.escrow.stage_retainer import Lease
 
@@ -269,3 +270,49 @@ def test_a_review_rings_no_more_once_its_period_is_over(connection: Connection) 
     rung = connection.exec_driver_sql("SELECT 1 FROM timer WHERE kind = 'escrow.drawdown_review'")
     assert rung.all() == []
     books(lease, "escrow 0.00 · earned pending 0.00")
+
+
+def test_no_period_falls_dormant_in_a_long_pause(connection: Connection) -> None:
+    """Paused for 108 days with the next period paid: nothing is reminded of or given back."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 29))
+    assert lease.states() == "active funded scheduled"
+    assert lease.pause(lease.stage.client).is_done
+    assert lease.pause(lease.stage.payee).is_done
+    lease.until(date(2026, 8, 15))
+    assert lease.resume(lease.stage.payee).is_done
+
+    lease.until(date(2026, 9, 25))
+
+    assert lease.states().startswith("settled settled"), lease.states()
+    dormant = connection.exec_driver_sql("SELECT 1 FROM slot WHERE state = 'dormant'")
+    assert dormant.all() == []
+    books(lease, "refund in transit 0.00")
+
+
+def test_no_period_falls_dormant_by_short_terms(connection: Connection) -> None:
+    """A day of silence by the terms: periods are paid by their own clocks all the same."""
+    terms = Terms(client_fee_bps=0, dormant_after=timedelta(days=1))
+    lease = Lease(connection, FEE, terms).agreed()
+
+    lease.until(date(2026, 5, 10))
+
+    rung = connection.exec_driver_sql("SELECT 1 FROM timer WHERE kind = 'escrow.dormant'")
+    assert rung.all() == []
+    assert lease.states() == "settled active scheduled"
+    books(lease, "escrow 3000.00 · refund in transit 0.00")
+
+
+def test_a_clock_of_dormancy_that_was_set_before_rings_in_vain(connection: Connection) -> None:
+    """A period's slot that had such a clock is left to its period, and has none afterwards."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 2))
+    now = lease.stage.now
+    timers.arm(connection, [timers.Arm(f"slot:{lease.period(1).id}", "escrow.dormant", now, 0)])
+
+    lease.until(date(2026, 4, 20))
+
+    rows = connection.exec_driver_sql("SELECT notices, state FROM slot WHERE held_minor > 0")
+    assert rows.all() == [(0, "funded")]
+    rung = connection.exec_driver_sql("SELECT 1 FROM timer WHERE kind = 'escrow.dormant'")
+    assert rung.all() == []
