@@ -25,6 +25,7 @@ from escrow.rules_deal import event, moved
 from kernel.money import MAX_MINOR, to_json
 
 _MOST_PIECES: Final = 10_000
+_RUNNING: Final = frozenset({RetainerState.RUNNING, RetainerState.ENDING})
 
 
 def amendment_facts(offer: TermAmendment, currency: str) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def propose(
     """One side offers; nothing changes until the other signs.
 
     `retainer` is the term's, with the price of its newest period. Refuses `term.amendment_open`,
-    `term.bad_price`, `escrow.contract_not_running`.
+    `term.bad_price`, `term.over`, `escrow.contract_not_running`.
     """
     row, role = step(TERM_AMENDMENTS, None, Trigger.PROPOSE, roles(command.actor, contract))
     if contract.state not in {ContractState.ACTIVE, ContractState.PAUSED}:
@@ -89,9 +90,14 @@ def propose(
 
 
 def check_price(term: Term, retainer: Retainer | None, price: Price) -> None:
-    """Refuse a price that does not fit the kind of the retainer, or changes nothing."""
+    """Refuse a price that does not fit the kind of the retainer, or changes nothing.
+
+    Refuses `term.over` for a retainer that nobody accepted, or that has ended.
+    """
     if retainer is None or term.kind is not TermKind.RETAINER:
         raise BadPrice(why="only a retainer has a price to change")
+    if retainer.state not in _RUNNING:
+        raise TermOver(term_id=str(term.id), state=retainer.state)
     terms = retainer.terms
     is_hours = terms.kind is RetainerKind.HOURS_DRAWDOWN
     is_quota = terms.kind is RetainerKind.DELIVERABLE_QUOTA
@@ -152,7 +158,7 @@ def change_price(
     `last` is the newest period of the retainer and `slot` its slot: if it is only scheduled, it is
     the next one.
     """
-    if retainer.state not in {RetainerState.RUNNING, RetainerState.ENDING}:
+    if retainer.state not in _RUNNING:
         raise TermOver(term_id=str(retainer.id))
     waits = last.state is PeriodState.SCHEDULED and slot.state is SlotState.AWAITING_FUNDING
     after = replace(offer, from_no=last.number if waits else last.number + 1)

@@ -137,6 +137,7 @@ def _sign(connection: Connection, command: TermAmendmentCommand, at: datetime) -
         after, plan = rules_hybrid.answer(offer, contract, Trigger.ACCEPT, given, at)
         (term,) = store_hybrid.find_terms(connection, [offer.term_id])
         if offer.action is TermAction.CHANGE:
+            _check_running(connection, term)
             retainer = store_retainer.lock_retainer(connection, term.id)
             last = store_retainer.list_periods(connection, term.id)[-1]
             (slot,) = store.lock_slots(connection, [last.id])
@@ -186,7 +187,7 @@ def _end_milestone(
 
 
 def _check_running(connection: Connection, term: Term) -> None:
-    """Refuse to end a term that has ended, or that was never signed."""
+    """Refuse what is signed of a term that has ended, or that was never signed itself."""
     if term.kind is TermKind.RETAINER:
         state = store_retainer.lock_retainer(connection, term.id).state
         if state in {RetainerState.OFFERED, RetainerState.ENDED}:

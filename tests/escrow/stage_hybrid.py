@@ -54,6 +54,12 @@ class Trio:
 
     def agreed(self) -> "Trio":
         """All three terms offered by the payee and accepted by the client."""
+        self.offered()
+        assert self.on_retainer("accept_retainer", self.stage.client).is_done
+        return self
+
+    def offered(self) -> "Trio":
+        """As `agreed`, but the client has not accepted the retainer."""
         stage, connection = self.stage, self.connection
         assert stage.propose().is_done
         assert stage.accept().is_done
@@ -69,7 +75,6 @@ class Trio:
             terms=self.retainer_terms,
         )
         assert service_retainer.offer_retainer(connection, [offer], at=stage.now)[0].is_done
-        assert self.on_retainer("accept_retainer", stage.client).is_done
         return self
 
     def on_retainer(self, verb: str, actor: Actor) -> Outcome:

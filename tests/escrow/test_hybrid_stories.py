@@ -6,10 +6,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection
 
-from escrow import service
+from escrow import service, store_hybrid
 from escrow.commands import ProposeAmendment, SignAmendment
-from escrow.model import Terms
-from escrow.model_hybrid import Price
+from escrow.model import Role, Terms
+from escrow.model_hybrid import OfferState, Price, TermAction, TermAmendment
 from escrow.model_retainer import Every, RetainerKind, RetainerTerms
 from kernel.ids import new_id
 from tests.escrow.stage import check_balances, prove_books
@@ -232,6 +232,31 @@ def test_a_price_counts_from_the_next_period(connection: Connection) -> None:
     ]
     assert amounts == [310_000, 400_000, 500_000, 0]
     books(made, "escrow 5000.00")
+
+
+def test_a_retainer_that_nobody_accepted_has_no_price_to_change(connection: Connection) -> None:
+    """Neither is another price offered nor, where such an offer lies there already, signed."""
+    made = Trio(connection, ACCESS, at(2, 0), Terms()).offered()
+    stage = made.stage
+
+    assert made.amend(made.retainer_id, stage.client, Price(400_000)).code == "term.over"
+
+    offer = TermAmendment(
+        made.amendment_id,
+        stage.contract_id,
+        made.retainer_id,
+        TermAction.CHANGE,
+        Role.CLIENT,
+        OfferState.PROPOSED,
+        1,
+        stage.now,
+        amount_minor=400_000,
+        hourly_minor=0,
+        quota=0,
+    )
+    store_hybrid.add_amendment(connection, offer)
+    assert made.on_amendment("sign", stage.payee).code == "term.over"
+    assert made.periods == []
 
 
 def roll(made: Trio, source: UUID, target: UUID) -> str:
