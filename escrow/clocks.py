@@ -287,7 +287,8 @@ _OF_RETAINERS: Final = (
         subject="period",
         starts="the period before opens",
         length="until 3 days before the period",
-        changes="looked at again each day while the contract is paused; ended by payment",
+        changes="looked at again each day while the contract is paused; payment before it ends the"
+        " charge alone",
         fires="The period is charged and the next one scheduled.",
         told=_CLIENT,
     ),

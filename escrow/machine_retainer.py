@@ -61,6 +61,9 @@ The engine shortens a notice where both have signed the end, or an operator ends
 _PAYS = (_G.DRAWDOWNS_REVIEWED, _G.BEFORE_SETTLED, _G.NO_HOLD, _G.CLEARED)
 _CLOCKS = (Timer.PERIOD_OPEN, Timer.FUND_RETRY, Timer.PERIOD_START, Timer.PERIOD_CLOSE)
 
+# a period that was paid before its charge still opens: that schedules the one after it
+_CLOCKS_OF_PAID = (Timer.FUND_RETRY, Timer.PERIOD_START, Timer.PERIOD_CLOSE)
+
 PERIODS: Final[Machine] = MappingProxyType(
     {
         (None, _T.SCHEDULE): Transition(
@@ -79,7 +82,7 @@ PERIODS: Final[Machine] = MappingProxyType(
                 to=_P.FUNDED,
                 movement=("P01", "P05"),
                 arms=(Timer.PERIOD_START,),
-                cancels=(Timer.PERIOD_OPEN, Timer.FUND_RETRY),
+                cancels=(Timer.FUND_RETRY,),
             ),
         ),
         (_P.FUNDING, _T.LAPSE): Transition(who=SYSTEM, to=_P.LAPSED, cancels=_CLOCKS),
@@ -95,12 +98,16 @@ PERIODS: Final[Machine] = MappingProxyType(
         (_P.PAUSED, _T.RESUME): Transition(who=ANYONE, to=_P.ACTIVE, arms=(Timer.PERIOD_CLOSE,)),
         (_P.ACTIVE, _T.CLOSE_PERIOD): Transition(who=SYSTEM, to=_P.CLOSING),
         (_P.CLOSING, _T.SETTLE): Transition(
-            who=SYSTEM, to=_P.SETTLED, guards=_PAYS, movement=("P07", "P11", "P32"), cancels=_CLOCKS
+            who=SYSTEM,
+            to=_P.SETTLED,
+            guards=_PAYS,
+            movement=("P07", "P11", "P32"),
+            cancels=_CLOCKS_OF_PAID,
         ),
         **from_each(
             (_P.FUNDED, _P.ACTIVE, _P.PAUSED, _P.CLOSING),
             _T.SLOT_CLOSED,
-            Transition(who=SYSTEM, to=_P.SETTLED, cancels=_CLOCKS),
+            Transition(who=SYSTEM, to=_P.SETTLED, cancels=_CLOCKS_OF_PAID),
         ),
         **from_each(
             (_P.SCHEDULED, _P.FUNDING), _T.SLOT_CLOSED, Transition(who=SYSTEM, to=_P.CANCELLED)

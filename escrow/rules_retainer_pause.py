@@ -129,6 +129,7 @@ def resume(case: PauseCase, command: RetainerCommand, at: datetime) -> Moves:
             alarms=(
                 Alarm(subject, Timer.PERIOD_CLOSE, running.ends_at, running.number),
                 *(alarm for _, each in later for alarm in _alarms(each)),
+                *_opens_next((running, *(each for _, each in later))[-1]),
             ),
         ),
         moved_retainers=((case.retainer, retainer),),
@@ -180,6 +181,14 @@ def _alarms(period: Period) -> tuple[Alarm, ...]:
     if period.state is PeriodState.FUNDED:
         return (Alarm(subject, Timer.PERIOD_START, period.starts_at, period.number),)
     return ()
+
+
+def _opens_next(last: Period) -> tuple[Alarm, ...]:
+    """The last period was paid ahead: its clock has still to schedule the next one."""
+    if last.state not in {PeriodState.FUNDED, PeriodState.ACTIVE}:
+        return ()
+    due = last.starts_at - AHEAD
+    return (Alarm(period_subject(last), Timer.PERIOD_OPEN, due, last.number),)
 
 
 def _span(period: Period) -> Span:

@@ -43,6 +43,9 @@ from kernel.timers import Arm, DueTimer
 AGAIN: Final = timedelta(days=1)
 _COMMAND: Final = Command(actor=SYSTEM)
 _MOST_CHARGES: Final = len(rules_retainer_period.RETRY_DAYS)
+_PAID: Final = frozenset(
+    {PeriodState.FUNDED, PeriodState.ACTIVE, PeriodState.CLOSING, PeriodState.SETTLED}
+)
 
 
 def ring_period(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
@@ -155,15 +158,22 @@ def _open(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> s
     """Three days ahead: charge these periods, and schedule the next ones.
 
     An ending contract, and a retainer whose notice is over by then, open no further period.
+    What the client has paid ahead is not charged, and lets the next one be scheduled all the same.
     """
     cases = lock_cases(connection, period_ids)
+    paid = [c for c in cases.values() if c.period.state in _PAID and not _is_ending(c)]
     waiting = [c for c in cases.values() if c.period.state is PeriodState.SCHEDULED]
     paused = {c.period.id for c in waiting if c.contract.state is ContractState.PAUSED}
     over = [c for c in waiting if c.period.id not in paused and _is_ending(c)]
     charged = [c for c in waiting if c.period.id not in paused and not _is_ending(c)]
     refused = _step(connection, over, lambda case: cancel(case, _COMMAND, at, new_id), at)
     _charge(connection, charged, at)
-    lasting = [case for case in charged if case.after is None]
+    _schedule_next(connection, [case for case in (*charged, *paid) if case.after is None], at)
+    return paused | refused
+
+
+def _schedule_next(connection: Connection, lasting: Sequence[Case], at: datetime) -> None:
+    """The periods after these, which are the last of their retainers."""
     slots = store_retainer.count_slots(connection, [case.contract.id for case in lasting])
     prices = list_prices(connection, [case.retainer.id for case in lasting])
 
@@ -180,14 +190,13 @@ def _open(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> s
         )
 
     _step(connection, lasting, schedule, at)
-    return paused | refused
 
 
 def _is_ending(case: Case) -> bool:
     """Whether the retainer or its contract will be over when the period begins."""
     ends_at = case.retainer.ends_at
     is_ending = ends_at is not None and ends_at <= case.period.starts_at
-    runs = case.contract.state is ContractState.ACTIVE
+    runs = case.contract.state in {ContractState.ACTIVE, ContractState.PAUSED}
     return case.retainer.state is RetainerState.ENDED or is_ending or not runs
 
 

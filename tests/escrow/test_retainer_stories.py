@@ -4,9 +4,12 @@ from datetime import date, timedelta
 
 from sqlalchemy import Connection
 
+from escrow import service
+from escrow.commands import Fund
 from escrow.model import Terms
 from escrow.model_retainer import Every, RetainerKind, RetainerTerms, Unused
 from kernel import timers
+from kernel.ids import new_id
 from tests.escrow.stage import check_balances, prove_books
 from tests.escrow.stage_retainer import Lease
 
@@ -316,3 +319,80 @@ def test_a_clock_of_dormancy_that_was_set_before_rings_in_vain(connection: Conne
     assert rows.all() == [(0, "funded")]
     rung = connection.exec_driver_sql("SELECT 1 FROM timer WHERE kind = 'escrow.dormant'")
     assert rung.all() == []
+
+
+def pay_ahead(lease: Lease, number: int) -> None:
+    """The client pays a period's slot by himself."""
+    command = Fund(actor=lease.stage.client, slot_id=lease.period(number).id, funding_id=new_id())
+    (funded,) = service.fund(lease.connection, [command], at=lease.stage.now)
+    assert funded.is_done, funded
+    assert lease.pay() == 1
+
+
+def count_payments(lease: Lease) -> int:
+    rows = lease.connection.exec_driver_sql("SELECT 1 FROM funding WHERE state = 'succeeded'")
+    return len(rows.all())
+
+
+def test_a_period_that_was_paid_ahead_is_followed_by_the_next(connection: Connection) -> None:
+    """Paid before its charge: it is not charged again, and the retainer goes on after it."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 10))
+    pay_ahead(lease, 2)
+    assert lease.states() == "active funded"
+    lease.until(date(2026, 4, 29))
+    assert lease.states() == "active funded scheduled"
+    assert count_payments(lease) == 2
+
+    lease.until(date(2026, 7, 2))
+
+    assert lease.states() == "settled settled settled active scheduled"
+    assert count_payments(lease) == 4
+    books(lease, "escrow 3000.00")
+
+
+def test_a_period_that_was_paid_ahead_and_given_back_is_followed(connection: Connection) -> None:
+    """The payee wants nothing for May: June is charged in its time."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 10))
+    pay_ahead(lease, 2)
+    lease.stage.slot_id = lease.period(2).id
+    assert lease.stage.on_slot("give_back", lease.stage.payee).is_done
+
+    lease.until(date(2026, 6, 2))
+
+    assert lease.states() == "settled settled active scheduled"
+
+
+def test_a_period_that_was_paid_ahead_is_followed_after_a_pause(connection: Connection) -> None:
+    """Paused before it would have opened: its clock is set anew, later by the pause."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 10))
+    pay_ahead(lease, 2)
+    assert lease.pause(lease.stage.client).is_done
+    assert lease.pause(lease.stage.payee).is_done
+    lease.until(date(2026, 5, 20))
+    assert lease.resume(lease.stage.client).is_done
+    assert lease.states() == "active funded"
+
+    lease.until(date(2026, 7, 20))
+
+    assert lease.states() == "settled settled active scheduled"
+
+
+def test_a_period_that_was_paid_while_its_contract_paused_is_followed(
+    connection: Connection,
+) -> None:
+    """The client pays May on its last day, in a pause: the retainer goes on when it is lifted."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 20))
+    assert lease.stage.on_contract("pause", lease.stage.client).is_done
+    lease.until(date(2026, 5, 31))
+    pay_ahead(lease, 2)
+    lease.until(date(2026, 6, 5))
+    assert lease.states() == "settled settled scheduled"
+
+    assert lease.stage.on_contract("resume", lease.stage.client).is_done
+    lease.until(date(2026, 6, 7))
+
+    assert lease.states() == "settled settled active scheduled"
