@@ -85,6 +85,21 @@ def test_strangers_see_no_actions(api: Api, world: World) -> None:
     assert {deal.client.get(path).status for path in paths} == {200}
 
 
+def test_why_the_other_side_is_held_is_not_told(api: Api, world: World) -> None:
+    """A hold on the payee and its reason are for him and the platform; the client is refused."""
+    deal = make_deal(api, "10.00")
+    pay(deal, world, deal.slots[0])
+    held = {"subject": f"party:{deal.payee_id}", "kind": "compliance", "reason": "a list of names"}
+    assert api.post("/v1/holds", held).status == 201
+    path = f"/v1/slots/{deal.slots[0]}/actions"
+
+    assert [each["reason"] for each in api.get(path).body["holds"]] == ["a list of names"]
+    assert len(api.as_party(deal.payee_id).get(path).body["holds"]) == 1
+    seen = api.as_party(deal.client_id).get(path).body
+    assert seen["holds"] == []
+    assert not any(each["open"] for each in seen["actions"] if each["trigger"] == "approve")
+
+
 def test_every_kind_of_subject_answers_alike(api: Api, api_engine: Engine) -> None:
     """Disputes, claims, hours, retainers: whatever has a machine says what is open."""
     more = ("bank_waits_for_an_answer", "line_contested", "time_runs", "end_of_a_term_offered")
