@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from escrow.commands_hourly import AddHours, ChangeHours, HourlyOffer, ProposeHours, TermCommand
 from escrow.machine import CONTRACTS, Trigger
@@ -26,6 +25,7 @@ from escrow.rules_hourly import (
     opening_alarms,
     term_facts,
 )
+from escrow.rules_zone import is_zone
 from kernel.commands import Command
 from kernel.money import exponent
 
@@ -152,19 +152,13 @@ def change_hours(desk: Desk, command: ChangeHours, at: datetime) -> Step:
     )
 
 
-@cache
-def _zones() -> frozenset[str]:
-    """The names that this machine knows; finding them reads a thousand files."""
-    return frozenset(available_timezones())
-
-
 def _offer(
     contract: Contract, role: Role, offer: HourlyOffer, command: Command, at: datetime
 ) -> Step:
     _check_range("rate_minor", offer.rate_minor, 1, HIGHEST_RATE_MINOR)
     _check_range("limit_minutes", offer.limit_minutes, 0, LONGEST_WEEK)
     _check_range("activity_floor", offer.activity_floor, 0, MOST_PERCENT)
-    if offer.week_zone not in _zones():
+    if not is_zone(offer.week_zone):
         raise BadHours(field="week_zone", lowest="an IANA name", highest="such as Europe/Berlin")
     check_text(offer.method_token, field="method_token", longest=LONGEST_TOKEN)
     check_text(offer.title, field="title", longest=LONGEST_TEXT)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from escrow.machine import CONTRACTS, Trigger
 from escrow.machine_retainer import RETAINERS
@@ -24,6 +23,7 @@ from escrow.refusals_retainer import BadRetainer
 from escrow.rules import check_amount, check_rail_account, check_text, roles, step
 from escrow.rules_deal import check_terms, event
 from escrow.rules_retainer import retainer_facts, subject_of
+from escrow.rules_zone import is_zone
 from kernel.money import MAX_MINOR, exponent
 
 _NAMED: Final = 255
@@ -105,7 +105,7 @@ def check_retainer_terms(terms: RetainerTerms) -> None:
     is_quota = terms.kind is RetainerKind.DELIVERABLE_QUOTA
     rolls = terms.unused is Unused.ROLL
     checks = {
-        "zone": _is_zone(terms.zone),
+        "zone": is_zone(terms.zone),
         "anchor_on": 2000 <= terms.anchor_on.year < 2200,
         "rest": terms.rest is not Unused.ROLL,
         "unused": not rolls or terms.kind is not RetainerKind.ACCESS_FEE,
@@ -121,11 +121,3 @@ def check_retainer_terms(terms: RetainerTerms) -> None:
     for field, is_good in checks.items():
         if not is_good:
             raise BadRetainer(field=field)
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

@@ -41,6 +41,14 @@ def test_27_a_week_of_a_changed_clock_is_plain_instants(
     assert stage.week(1).starts_at == week.ends_at
 
 
+@pytest.mark.parametrize("zone", ["localtime", "Factory", "right/Europe/Berlin", "Mars/Olympus"])
+def test_weeks_begin_in_a_zone_that_is_the_same_everywhere(
+    connection: Connection, zone: str
+) -> None:
+    """What each machine has of its own, or counts with leap seconds, is pinned by no term."""
+    assert HourlyStage(connection, week_zone=zone).propose().code == "escrow.bad_hours"
+
+
 def test_28_an_entry_over_sunday_midnight_is_split(connection: Connection) -> None:
     """23:20 to 00:50 gives 40 minutes and 50, each with its week."""
     stage = HourlyStage(connection).ready()

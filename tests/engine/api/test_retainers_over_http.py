@@ -175,6 +175,9 @@ def test_notice_by_one_and_the_end_by_both(api: Api, world: World) -> None:
         {"unused": "roll"},
         {"rest": "roll"},
         {"zone": "Mars/Olympus"},
+        {"zone": "localtime"},
+        {"zone": "Factory"},
+        {"zone": "right/Europe/Berlin"},
         {"overage_price": {"amount": "1.00", "currency": "EUR"}},
     ],
 )
