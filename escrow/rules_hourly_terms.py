@@ -13,6 +13,7 @@ from escrow.model import Contract, ContractState, Plan, Role
 from escrow.model_hourly import HourlyTerm, Rate, Step, TermState, Worked
 from escrow.refusals import ContractNotRunning, OtherPartyMustSign, SameParty, WrongState
 from escrow.refusals_hourly import BadHours, RateOnlyRises
+from escrow.refusals_hybrid import TermOver
 from escrow.rules import check_rail_account, check_text, roles, step
 from escrow.rules_deal import LONGEST_TEXT, check_terms, contract_facts, event
 from escrow.rules_funding import LONGEST_TOKEN
@@ -126,6 +127,8 @@ def change_hours(desk: Desk, command: ChangeHours, at: datetime) -> Step:
     step(WEEKS, None, Trigger.OPEN_WEEK, tuple(each for each in mine if each is Role.CLIENT))
     if term.state is not TermState.ACTIVE:
         raise WrongState(term_id=str(term.term_id), state=term.state, trigger="change")
+    if term.ended_at is not None:
+        raise TermOver(term_id=str(term.term_id))
     limit = term.limit_minutes if command.limit_minutes is None else command.limit_minutes
     _check_range("limit_minutes", limit, 0, LONGEST_WEEK)
     newest = desk.rates[-1]

@@ -25,6 +25,7 @@ from engine.api.models import (
     Token,
     Version,
 )
+from engine.api.refusals import Invalid
 from engine.api.writes_contracts import CONTRACT, TermsBody, terms_of
 from escrow.commands_hourly import (
     AddHours,
@@ -183,6 +184,8 @@ def _accept(given: Given[ReasonBody]) -> Command:
 
 def _change(given: Given[ChangeHoursBody]) -> Command:
     body = given.body
+    if body.limit_minutes is None and body.rate is None:
+        raise Invalid(errors=[{"field": "limit_minutes", "why": "name a limit or a rate"}])
     return ChangeHours(
         actor=given.actor,
         term_id=given.ids["term_id"],

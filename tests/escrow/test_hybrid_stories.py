@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from escrow import service, store_hybrid
 from escrow.commands import ProposeAmendment, SignAmendment
+from escrow.commands_hourly import ChangeHours
 from escrow.model import Role, Terms
 from escrow.model_hybrid import OfferState, Price, TermAction, TermAmendment
 from escrow.model_retainer import Every, RetainerKind, RetainerTerms
@@ -183,6 +184,8 @@ def test_a_term_ends_by_both_and_the_others_go_on(connection: Connection) -> Non
     assert made.on_amendment("sign", stage.client).code == "escrow.wrong_state"
     made.until(date(2026, 3, 6))
     assert not made.log((at(6, 8), at(6, 9))).is_done
+    change = ChangeHours(actor=stage.client, term_id=made.term_id, limit_minutes=3_000)
+    assert service.change_hours(connection, [change], at=stage.now)[0].code == "term.over"
     made.until(date(2026, 3, 25))
     assert made.contract_state == "active"
     assert [each.state for each in made.periods] == ["active", "scheduled"]

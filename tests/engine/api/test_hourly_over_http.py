@@ -102,6 +102,7 @@ def test_terms_are_offered_beside_others_and_changed_by_the_client(
     assert raised.body["limit_minutes"] == 3_000
     lower = hours.client.post(f"{hours.path}/change", {"rate": eur("45.00")})
     assert lower.code == "escrow.rate_only_rises"
+    assert hours.client.post(f"{hours.path}/change", {}).status == 422
 
     listed = hours.payee.get(f"/v1/contracts/{hours.contract_id}/hourly_terms").body["items"]
     assert {each["id"] for each in listed} == {hours.term_id, added.body["term_id"]}
