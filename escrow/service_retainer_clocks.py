@@ -33,6 +33,7 @@ from escrow.service_refund import lock_with_lots
 from escrow.service_retainer import cancel_retainer, end_review
 from escrow.service_retainer_batch import act_all, list_prices, lock_cases
 from escrow.service_retainer_locks import id_of
+from escrow.service_retainer_pause import pass_over
 from escrow.service_waves import split_in_waves
 from kernel import timers
 from kernel.commands import Command
@@ -159,17 +160,25 @@ def _open(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> s
 
     An ending contract, and a retainer whose notice is over by then, open no further period.
     What the client has paid ahead is not charged, and lets the next one be scheduled all the same.
+    A period that went by while its contract was paused is passed over; a payment that the client
+    has begun is waited for.
     """
     cases = lock_cases(connection, period_ids)
     paid = [c for c in cases.values() if c.period.state in _PAID and not _is_ending(c)]
     waiting = [c for c in cases.values() if c.period.state is PeriodState.SCHEDULED]
     paused = {c.period.id for c in waiting if c.contract.state is ContractState.PAUSED}
     over = [c for c in waiting if c.period.id not in paused and _is_ending(c)]
-    charged = [c for c in waiting if c.period.id not in paused and not _is_ending(c)]
+    lasting = [c for c in waiting if c.period.id not in paused and not _is_ending(c)]
+    charged = [c for c in lasting if c.period.ends_at > at]
+    gone = [c for c in lasting if c.period.ends_at <= at]
+    begun = {c.period.id for c in gone if c.deal.slot.state is SlotState.FUNDING}
     refused = _step(connection, over, lambda case: cancel(case, _COMMAND, at, new_id), at)
+    for case in gone:
+        if case.period.id not in begun:
+            pass_over(connection, case.period, at)
     _charge(connection, charged, at)
     _schedule_next(connection, [case for case in (*charged, *paid) if case.after is None], at)
-    return paused | refused
+    return paused | refused | begun
 
 
 def _schedule_next(connection: Connection, lasting: Sequence[Case], at: datetime) -> None:
@@ -201,7 +210,10 @@ def _is_ending(case: Case) -> bool:
 
 
 def _retry(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> set[UUID]:
-    """Charge again, three times; then the grace is over. Money on its way is waited for."""
+    """Charge again, three times; then the grace is over. Money on its way is waited for.
+
+    A period that went by meanwhile, in a pause, is not charged any more.
+    """
     cases = lock_cases(connection, period_ids)
     waiting = [c for c in cases.values() if c.period.state is PeriodState.FUNDING]
     paused = {c.period.id for c in waiting if c.contract.state is ContractState.PAUSED}
@@ -214,7 +226,9 @@ def _retry(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> 
     refused = _step(
         connection, noted, lambda case: rules_retainer_period.note_charge(case, _COMMAND, at), at
     )
-    idle = [c for c in unpaid if c.period.id not in under_way]
+    gone = [c for c in unpaid if c.period.id not in under_way and c.period.ends_at <= at]
+    refused |= _step(connection, gone, lambda case: cancel(case, _COMMAND, at, new_id), at)
+    idle = [c for c in unpaid if c.period.id not in under_way and c not in gone]
     _charge(connection, [c for c in idle if c.period.id not in last], at)
     lapsed = [c for c in idle if c.period.id in last]
     refused |= _step(

@@ -84,10 +84,11 @@ def _run_on(connection: Connection, command: RetainerCommand, at: datetime) -> N
     timers.resume(connection, charging, at=at, kinds=[f"escrow.{Timer.FUND_RETRY}"])
     for period in periods:
         if period.state is PeriodState.SCHEDULED and period.ends_at <= at:
-            _pass_over(connection, period, at)
+            pass_over(connection, period, at)
 
 
-def _pass_over(connection: Connection, period: Period, at: datetime) -> None:
+def pass_over(connection: Connection, period: Period, at: datetime) -> None:
+    """A period that is over and was never paid makes room for the next to begin."""
     by_engine = Command(actor=SYSTEM)
     case = lock_case(connection, period.id)
     done = act(connection, by_engine, lambda c: cancel(case, c, at, new_id), at=at)

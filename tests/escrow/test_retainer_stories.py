@@ -8,6 +8,7 @@ from escrow import service
 from escrow.commands import Fund
 from escrow.model import Terms
 from escrow.model_retainer import Every, RetainerKind, RetainerTerms, Unused
+from escrow.timers import HANDLERS
 from kernel import timers
 from kernel.ids import new_id
 from tests.escrow.stage import check_balances, prove_books
@@ -396,3 +397,65 @@ def test_a_period_that_was_paid_while_its_contract_paused_is_followed(
     lease.until(date(2026, 6, 7))
 
     assert lease.states() == "settled settled active scheduled"
+
+
+def test_what_went_by_in_a_pause_of_the_contract_is_not_charged(connection: Connection) -> None:
+    """Paused from 29 April to 15 September: May was paid, no month that is over is billed."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 29))
+    assert lease.stage.on_contract("pause", lease.stage.client).is_done
+    lease.until(date(2026, 9, 15))
+    assert lease.states() == "settled settled scheduled"
+    assert lease.stage.on_contract("resume", lease.stage.client).is_done
+
+    lease.until(date(2026, 10, 2))
+
+    assert lease.states() == "settled settled cancelled active scheduled"
+    assert lease.period(7).first_on == date(2026, 10, 1)
+    assert count_payments(lease) == 3
+    books(lease, "escrow 3000.00")
+
+
+def test_a_charge_that_failed_before_a_pause_is_not_tried_for_what_went_by(
+    connection: Connection,
+) -> None:
+    """May's charge failed, then the contract was paused until 15 September: May is let go."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 27))
+    lease.until(date(2026, 4, 28), pays=False)
+    assert lease.states() == "active funding scheduled"
+    assert lease.stage.on_contract("pause", lease.stage.client).is_done
+    lease.until(date(2026, 9, 15))
+    assert lease.stage.on_contract("resume", lease.stage.client).is_done
+
+    lease.until(date(2026, 10, 2))
+
+    assert lease.states() == "settled cancelled cancelled active scheduled"
+    assert count_payments(lease) == 2
+    books(lease, "escrow 3000.00")
+
+
+def test_what_the_client_has_begun_to_pay_is_waited_for_though_it_is_over(
+    connection: Connection,
+) -> None:
+    """He pays June himself as the pause ends in September: his money is not refused."""
+    lease = Lease(connection, FEE).agreed()
+    lease.until(date(2026, 4, 29))
+    assert lease.stage.on_contract("pause", lease.stage.client).is_done
+    lease.until(date(2026, 9, 15))
+    assert lease.stage.on_contract("resume", lease.stage.client).is_done
+    june = lease.period(3).id
+    command = Fund(actor=lease.stage.client, slot_id=june, funding_id=new_id())
+    assert service.fund(connection, [command], at=lease.stage.now)[0].is_done
+    due = timers.list_due(
+        connection, at=lease.stage.now + timedelta(days=1), limit=9, grace=timedelta()
+    )
+    opens = [each for each in due if each.kind == "escrow.period_open"]
+
+    HANDLERS[opens[0].kind](connection, opens, opens[0].due_at)
+
+    assert lease.period(3).state == "scheduled"
+    assert lease.pay() == 1
+    lease.until(date(2026, 10, 2))
+    assert lease.states() == "settled settled settled cancelled active scheduled"
+    books(lease, "escrow 3000.00")
