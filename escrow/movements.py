@@ -8,23 +8,8 @@ owes the other stands in both (`ledger.chart.MIRRORS`).
 from uuid import UUID
 
 from ledger.chart import account
-from ledger.model import AccountKey, Book, Entry, Line
-
-Entries = tuple[Entry, ...]
-
-
-def _entry(book: Book, currency: str, *lines: tuple[AccountKey, int]) -> Entries:
-    """One entry with debits positive; no entry if all its lines are zero."""
-    kept = tuple(Line(key, amount) for key, amount in lines if amount)
-    return (Entry(book, currency, kept),) if kept else ()
-
-
-def _custody(currency: str, *lines: tuple[AccountKey, int]) -> Entries:
-    return _entry(Book.CUSTODY, currency, *lines)
-
-
-def _platform(currency: str, *lines: tuple[AccountKey, int]) -> Entries:
-    return _entry(Book.PLATFORM, currency, *lines)
+from ledger.entries import Entries, custody, platform
+from ledger.model import AccountKey
 
 
 def _rail_fee(currency: str, rail_fee_minor: int) -> tuple[tuple[AccountKey, int], ...]:
@@ -47,14 +32,14 @@ def p01_fund(
     """The client paid by a rail: money for the slot, his fee deferred, the rail's fee our cost."""
     paid = amount_minor + client_fee_minor
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.processor_pending", currency, rail_account), paid - rail_fee_minor),
             (account("custody.due_from_platform", currency), rail_fee_minor),
             (account("custody.escrow", currency, slot_id), -amount_minor),
             (account("custody.due_to_platform", currency), -client_fee_minor),
         ),
-        *_platform(
+        *platform(
             currency,
             (account("platform.due_from_custody", currency), client_fee_minor),
             (account("platform.deferred_fees", currency), -client_fee_minor),
@@ -68,13 +53,13 @@ def p05_fund_from_wallet(
 ) -> Entries:
     """The client paid from his wallet: money for the slot, and his fee deferred."""
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.wallet", currency, client_id), amount_minor + client_fee_minor),
             (account("custody.escrow", currency, slot_id), -amount_minor),
             (account("custody.due_to_platform", currency), -client_fee_minor),
         ),
-        *_platform(
+        *platform(
             currency,
             (account("platform.due_from_custody", currency), client_fee_minor),
             (account("platform.deferred_fees", currency), -client_fee_minor),
@@ -88,19 +73,19 @@ def p06_receive_unidentified(
     """Money came that nothing waits for: it lies in suspense; the rail's fee is our cost."""
     net = amount_minor - rail_fee_minor
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.processor_pending", currency, rail_account), net),
             (account("custody.due_from_platform", currency), rail_fee_minor),
             (account("custody.suspense", currency), -amount_minor),
         ),
-        *_platform(currency, *_rail_fee(currency, rail_fee_minor)),
+        *platform(currency, *_rail_fee(currency, rail_fee_minor)),
     )
 
 
 def p06_credit_wallet(*, client_id: UUID, currency: str, amount_minor: int) -> Entries:
     """Money in suspense was matched to its client."""
-    return _custody(
+    return custody(
         currency,
         (account("custody.suspense", currency), amount_minor),
         (account("custody.wallet", currency, client_id), -amount_minor),
@@ -118,7 +103,7 @@ def p07_release(
 ) -> Entries:
     """Release in full: the payee's share pending, commission ours, the client's fee earned."""
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.escrow", currency, slot_id), amount_minor),
             (
@@ -127,7 +112,7 @@ def p07_release(
             ),
             (account("custody.due_to_platform", currency), -commission_minor),
         ),
-        *_platform(
+        *platform(
             currency,
             (account("platform.due_from_custody", currency), commission_minor),
             (account("platform.deferred_fees", currency), fee_earned_minor),
@@ -143,7 +128,7 @@ p10_release_part = p07_release
 
 def p09_end_security_hold(*, payee_id: UUID, currency: str, amount_minor: int) -> Entries:
     """The security hold is over: the payee may withdraw it."""
-    return _custody(
+    return custody(
         currency,
         (account("custody.earned_pending", currency, payee_id), amount_minor),
         (account("custody.earned_available", currency, payee_id), -amount_minor),
@@ -152,7 +137,7 @@ def p09_end_security_hold(*, payee_id: UUID, currency: str, amount_minor: int) -
 
 def p11_roll(*, from_slot_id: UUID, to_slot_id: UUID, currency: str, amount_minor: int) -> Entries:
     """The rest of one slot becomes money of another of the same contract."""
-    return _custody(
+    return custody(
         currency,
         (account("custody.escrow", currency, from_slot_id), amount_minor),
         (account("custody.escrow", currency, to_slot_id), -amount_minor),
@@ -176,7 +161,7 @@ def p14_refund(
     """
     total = sum(amount for _, amount in refunds) + to_wallet_minor
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.escrow", currency, slot_id), total - fee_minor),
             (account("custody.due_from_platform", currency), fee_minor),
@@ -186,7 +171,7 @@ def p14_refund(
             ),
             (account("custody.wallet", currency, client_id), -to_wallet_minor),
         ),
-        *_platform(
+        *platform(
             currency,
             (account("platform.deferred_fees", currency), fee_minor),
             (account("platform.due_to_custody", currency), -fee_minor),
@@ -199,7 +184,7 @@ def p15_refund_paid(
 ) -> Entries:
     """The rail paid the refund out; its first fee stays our cost, and so does any further one."""
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.refund_in_transit", currency, refund_id), amount_minor),
             (account("custody.due_from_platform", currency), rail_fee_minor),
@@ -208,7 +193,7 @@ def p15_refund_paid(
                 -amount_minor - rail_fee_minor,
             ),
         ),
-        *_platform(currency, *_rail_fee(currency, rail_fee_minor)),
+        *platform(currency, *_rail_fee(currency, rail_fee_minor)),
     )
 
 
@@ -216,7 +201,7 @@ def p15_refund_returned(
     *, refund_id: UUID, rail_account: str, currency: str, amount_minor: int
 ) -> Entries:
     """A refund that was paid came back to the rail: P15 the other way; P16 follows."""
-    return _custody(
+    return custody(
         currency,
         (account("custody.processor_available", currency, rail_account), amount_minor),
         (account("custody.refund_in_transit", currency, refund_id), -amount_minor),
@@ -227,7 +212,7 @@ def p16_refund_bounced(
     *, refund_id: UUID, client_id: UUID, currency: str, amount_minor: int
 ) -> Entries:
     """The refund could not be paid: it lies in the client's wallet instead."""
-    return _custody(
+    return custody(
         currency,
         (account("custody.refund_in_transit", currency, refund_id), amount_minor),
         (account("custody.wallet", currency, client_id), -amount_minor),
@@ -251,7 +236,7 @@ def p25_tip(
     paid = amount_minor + client_fee_minor
     ours = commission_minor + client_fee_minor
     return (
-        *_custody(
+        *custody(
             currency,
             (source, paid - rail_fee_minor),
             (account("custody.due_from_platform", currency), rail_fee_minor),
@@ -261,7 +246,7 @@ def p25_tip(
             ),
             (account("custody.due_to_platform", currency), -ours),
         ),
-        *_platform(
+        *platform(
             currency,
             (account("platform.due_from_custody", currency), ours),
             (account("platform.revenue.commission", currency), -commission_minor),

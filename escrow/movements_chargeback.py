@@ -7,15 +7,9 @@ line, and an entry without lines is left out.
 from typing import NamedTuple
 from uuid import UUID
 
-from escrow.movements import Entries
 from ledger.chart import account
-from ledger.model import AccountKey, Book, Entry, Line
-
-
-def _entry(book: Book, currency: str, *lines: tuple[AccountKey, int]) -> Entries:
-    """One entry with debits positive; no entry if all its lines are zero."""
-    kept = tuple(Line(key, amount) for key, amount in lines if amount)
-    return (Entry(book, currency, kept),) if kept else ()
+from ledger.entries import Entries, entry
+from ledger.model import AccountKey, Book
 
 
 def p17_refund_released(
@@ -36,7 +30,7 @@ def p17_refund_released(
     back = sum(amount for _, amount in refunds) + to_wallet_minor
     ours = commission_minor + fronted_minor
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.earned_available", currency, payee_id), back - ours),
@@ -47,7 +41,7 @@ def p17_refund_released(
             ),
             (account("custody.wallet", currency, client_id), -to_wallet_minor),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.revenue.commission", currency), commission_minor),
@@ -106,14 +100,14 @@ def p18_contest(
     ours = client_fee_minor + sum(extra)
     total = sum(each.free_minor + each.frozen_minor for each in slots) + ours
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             *_slots(currency, slots),
             (account("custody.due_from_platform", currency), ours),
             (account("custody.processor_available", currency, rail_account), -total),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.deferred_fees", currency), client_fee_minor),
@@ -138,7 +132,7 @@ def p19_reinstate(
     back = tuple(Taken(s, -free, -frozen) for s, free, frozen in slots)
     total = to_wallet_minor + ours + sum(free + frozen for _, free, frozen in slots)
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.processor_available", currency, rail_account), total),
@@ -146,7 +140,7 @@ def p19_reinstate(
             (account("custody.wallet", currency, client_id), -to_wallet_minor),
             (account("custody.due_to_platform", currency), -ours),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.due_from_custody", currency), ours),
@@ -160,13 +154,13 @@ def p20_front(*, rail_account: str, currency: str, amount_minor: int, extra: Ext
     """The bank takes from client money what the payee has: the platform puts it back at once."""
     total = amount_minor + sum(extra)
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.due_from_platform", currency), total),
             (account("custody.processor_available", currency, rail_account), -total),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.chargebacks_contested", currency), amount_minor),
@@ -180,7 +174,7 @@ def p20_reserve(
     *, payee_id: UUID, currency: str, available_minor: int, pending_minor: int
 ) -> Entries:
     """What the payee has of it is reserved, and not more."""
-    return _entry(
+    return entry(
         Book.CUSTODY,
         currency,
         (account("custody.earned_available", currency, payee_id), available_minor),
@@ -204,13 +198,13 @@ def p21_lose(
     """It is lost: what was reserved pays, the rest is a claim on the payee, our fees go back."""
     fronted = recovered_minor + claimed_minor + commission_minor + client_fee_minor
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.earned_reserved", currency, payee_id), recovered_minor),
             (account("custody.due_to_platform", currency), -recovered_minor),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.due_from_custody", currency), recovered_minor),
@@ -224,7 +218,7 @@ def p21_lose(
 
 def p21_lose_beyond(*, currency: str, amount_minor: int) -> Entries:
     """More was taken than was left of the payment, and it is lost: our loss (edge case 6)."""
-    return _entry(
+    return entry(
         Book.PLATFORM,
         currency,
         (account("platform.expense.chargeback_loss", currency), amount_minor),
@@ -236,13 +230,13 @@ def p22_reinstate(*, rail_account: str, currency: str, amount_minor: int, extra:
     """What the platform fronted comes back to it."""
     total = amount_minor + sum(extra)
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.processor_available", currency, rail_account), total),
             (account("custody.due_to_platform", currency), -total),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.due_from_custody", currency), total),
@@ -277,13 +271,13 @@ def p22_restore(
         paid_back_minor + relieved_minor + written_off_minor + commission_minor + client_fee_minor
     )
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.due_from_platform", currency), paid_back_minor),
             (account("custody.earned_available", currency, payee_id), -paid_back_minor),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.chargebacks_contested", currency), restored),
@@ -299,13 +293,13 @@ def p22_restore(
 def p23_recover_claim(*, payee_id: UUID, currency: str, amount_minor: int) -> Entries:
     """A part of what became available pays what its payee owes us."""
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.earned_available", currency, payee_id), amount_minor),
             (account("custody.due_to_platform", currency), -amount_minor),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.due_from_custody", currency), amount_minor),
@@ -316,7 +310,7 @@ def p23_recover_claim(*, payee_id: UUID, currency: str, amount_minor: int) -> En
 
 def p24_write_off(*, payee_id: UUID, currency: str, amount_minor: int) -> Entries:
     """A claim that nobody will pay is our loss."""
-    return _entry(
+    return entry(
         Book.PLATFORM,
         currency,
         (account("platform.expense.bad_debt", currency), amount_minor),

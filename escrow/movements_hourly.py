@@ -6,9 +6,10 @@ fills the slot like any other (P01), and what was advanced leaves it at once.
 
 from uuid import UUID
 
-from escrow.movements import Entries, p01_fund
+from escrow.movements import p01_fund
 from escrow.movements_more import p13_split
 from ledger.chart import account
+from ledger.entries import Entries
 from ledger.model import AccountKey, Book, Entry, Line
 
 p26_charge_week = p01_fund

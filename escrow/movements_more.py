@@ -6,20 +6,14 @@ line, and an entry without lines is left out.
 
 from uuid import UUID
 
-from escrow.movements import Entries
 from ledger.chart import account
-from ledger.model import AccountKey, Book, Entry, Line
-
-
-def _entry(book: Book, currency: str, *lines: tuple[AccountKey, int]) -> Entries:
-    """One entry with debits positive; no entry if all its lines are zero."""
-    kept = tuple(Line(key, amount) for key, amount in lines if amount)
-    return (Entry(book, currency, kept),) if kept else ()
+from ledger.entries import Entries, entry
+from ledger.model import AccountKey, Book
 
 
 def p12_freeze(*, slot_id: UUID, currency: str, amount_minor: int) -> Entries:
     """A part of a slot is frozen by a dispute."""
-    return _entry(
+    return entry(
         Book.CUSTODY,
         currency,
         (account("custody.escrow", currency, slot_id), amount_minor),
@@ -29,7 +23,7 @@ def p12_freeze(*, slot_id: UUID, currency: str, amount_minor: int) -> Entries:
 
 def p12_thaw(*, slot_id: UUID, currency: str, amount_minor: int) -> Entries:
     """The dispute is withdrawn, or both agree to go on: P12 the other way."""
-    return _entry(
+    return entry(
         Book.CUSTODY,
         currency,
         (account("custody.escrow_disputed", currency, slot_id), amount_minor),
@@ -59,7 +53,7 @@ def p13_split(
     back = sum(amount for _, amount in refunds) + to_wallet_minor
     frozen = payee_minor + back - fee_returned_minor
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.escrow_disputed", currency, slot_id), frozen),
@@ -72,7 +66,7 @@ def p13_split(
             ),
             (account("custody.wallet", currency, client_id), -to_wallet_minor),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.due_from_custody", currency), commission_minor),
@@ -86,7 +80,7 @@ def p13_split(
 
 def p12_set_aside(*, payee_id: UUID, currency: str, net_minor: int) -> Entries:
     """Released money in its security hold is disputed: P12, from the payee's own account."""
-    return _entry(
+    return entry(
         Book.CUSTODY,
         currency,
         (account("custody.earned_pending", currency, payee_id), net_minor),
@@ -96,7 +90,7 @@ def p12_set_aside(*, payee_id: UUID, currency: str, net_minor: int) -> Entries:
 
 def p12_put_back(*, payee_id: UUID, currency: str, net_minor: int, is_available: bool) -> Entries:
     """What was set aside is the payee's again; at once, where its security hold is over."""
-    return _entry(
+    return entry(
         Book.CUSTODY,
         currency,
         (account("custody.earned_reserved", currency, payee_id), net_minor),
@@ -124,7 +118,7 @@ def p13_split_set_aside(
     back = sum(amount for _, amount in refunds) + to_wallet_minor
     assert reserved_minor + commission_minor == payee_net_minor + back
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.earned_reserved", currency, payee_id), reserved_minor),
@@ -136,7 +130,7 @@ def p13_split_set_aside(
             ),
             (account("custody.wallet", currency, client_id), -to_wallet_minor),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.revenue.commission", currency), commission_minor),
@@ -156,14 +150,14 @@ def p45_arbitration_fee(
     """Either side pays for arbitration, from his wallet or from what he may withdraw."""
     both = client_minor + payee_minor
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.wallet", currency, client_id), client_minor),
             (account("custody.earned_available", currency, payee_id), payee_minor),
             (account("custody.due_to_platform", currency), -both),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.due_from_custody", currency), both),
@@ -178,14 +172,14 @@ def p45_fee_back(
     """The winner of an arbitration gets back what he paid for it; the rest is the arbitrators'."""
     both = client_minor + payee_minor
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.due_from_platform", currency), both),
             (account("custody.wallet", currency, client_id), -client_minor),
             (account("custody.earned_available", currency, payee_id), -payee_minor),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.arbitration_fees_held", currency), both),

@@ -5,8 +5,8 @@ The halves of P20 and P22 (domain/escrow.md 2.10) that move `fl.avail` and `fl.r
 
 from uuid import UUID
 
-from escrow.movements import Entries
 from ledger.chart import account
+from ledger.entries import Entries
 from ledger.model import Book, Entry, Line
 
 

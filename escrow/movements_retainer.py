@@ -8,9 +8,9 @@ commission and the client's fee on what the payee gets.
 from dataclasses import dataclass
 from uuid import UUID
 
-from escrow.movements import Entries
 from ledger.chart import account
-from ledger.model import AccountKey, Book, Entry, Line
+from ledger.entries import Entries, entry
+from ledger.model import Book
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +31,6 @@ class ClientPart:
     fee_returned_minor: int = 0
 
 
-def _entry(book: Book, currency: str, *lines: tuple[AccountKey, int]) -> Entries:
-    """One entry with debits positive; no entry if all its lines are zero."""
-    kept = tuple(Line(key, amount) for key, amount in lines if amount)
-    return (Entry(book, currency, kept),) if kept else ()
-
-
 def p31_divide(
     *,
     slot_id: UUID,
@@ -52,7 +46,7 @@ def p31_divide(
     net = payee.amount_minor - payee.commission_minor
     earned, returned = payee.fee_earned_minor, client.fee_returned_minor
     return (
-        *_entry(
+        *entry(
             Book.CUSTODY,
             currency,
             (account("custody.escrow", currency, slot_id), gone),
@@ -65,7 +59,7 @@ def p31_divide(
             ),
             (account("custody.wallet", currency, client_id), -client.to_wallet_minor),
         ),
-        *_entry(
+        *entry(
             Book.PLATFORM,
             currency,
             (account("platform.due_from_custody", currency), payee.commission_minor),

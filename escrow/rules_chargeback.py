@@ -34,8 +34,8 @@ from escrow.model_chargeback import (
 )
 from escrow.model_claim import Claim
 from escrow.model_dispute import Dispute
-from escrow.movements import Entries
 from escrow.rules import clocks, step
+from ledger.entries import Entries
 from ledger.model import Draft
 
 

@@ -11,7 +11,6 @@ from escrow.maths import commission_minor
 from escrow.model import ContractState, Lot, Role, Slot, SlotState
 from escrow.model_chargeback import Movement, Piece, Source
 from escrow.model_claim import Claim, ClaimState
-from escrow.movements import Entries
 from escrow.movements_chargeback import (
     Extra,
     Taken,
@@ -29,6 +28,7 @@ from escrow.rules_chargeback import (
     kept_minor,
     move_slot,
 )
+from ledger.entries import Entries
 
 
 class Back(NamedTuple):

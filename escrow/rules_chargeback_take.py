@@ -11,7 +11,6 @@ from escrow.machine import Trigger
 from escrow.maths import remaining
 from escrow.model import FundingState, Release, ReleaseState, Slot
 from escrow.model_chargeback import Movement, Piece, Reserve, Source
-from escrow.movements import Entries
 from escrow.movements_chargeback import Extra, Taken, p18_contest, p20_front, p20_reserve
 from escrow.rules_chargeback import (
     Standing,
@@ -22,6 +21,7 @@ from escrow.rules_chargeback import (
     move_slot,
     net_minor,
 )
+from ledger.entries import Entries
 
 
 class Share(NamedTuple):

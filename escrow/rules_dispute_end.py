@@ -10,7 +10,6 @@ from escrow.machine_slot import RESTORES, SLOTS
 from escrow.maths import commission_minor
 from escrow.model import Alarm, Plan, Release, Role, Slot, SlotState
 from escrow.model_dispute import Dispute, DisputeCommand, DisputeState
-from escrow.movements import Entries
 from escrow.movements_more import p12_thaw, p13_split, p45_arbitration_fee, p45_fee_back
 from escrow.refusals import Held, NotCleared
 from escrow.rules import clocks, slot_step
@@ -30,6 +29,7 @@ from escrow.rules_refund import Back, NewId, refund_detail, refund_facts, send_b
 from escrow.rules_release import new_release, release_facts, security_alarm
 from kernel.commands import Command
 from kernel.money import to_json
+from ledger.entries import Entries
 
 
 class Shares(NamedTuple):

@@ -14,7 +14,6 @@ from escrow.machine_dispute import DISPUTES
 from escrow.machine_slot import SLOTS
 from escrow.model import Method, Plan, Refund, Release, ReleaseState, Role, Slot
 from escrow.model_dispute import Appeal, Dispute, DisputeState, OpenDispute
-from escrow.movements import Entries
 from escrow.movements_more import p12_put_back, p12_set_aside, p13_split_set_aside
 from escrow.refusals import ReasonRequired
 from escrow.refusals_dispute import Converted
@@ -36,6 +35,7 @@ from escrow.rules_refund_later import commission_back_minor, refunds_of, take_re
 from kernel.commands import Command
 from kernel.money import to_json
 from kernel.principals import SYSTEM
+from ledger.entries import Entries
 
 
 class Ending(NamedTuple):

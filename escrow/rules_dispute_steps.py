@@ -23,7 +23,6 @@ from escrow.model_dispute import (
     Serve,
     Served,
 )
-from escrow.movements import Entries
 from escrow.movements_more import p45_arbitration_fee
 from escrow.refusals import NotYours, ReasonRequired, StaleVersion
 from escrow.refusals_dispute import BadEvidence, BadShares, DecisionStands
@@ -44,6 +43,7 @@ from escrow.rules_dispute_end import Shares, resolve, shares_of
 from escrow.rules_refund import NewId
 from kernel.commands import Command
 from kernel.money import to_json
+from ledger.entries import Entries
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LONGEST_REFERENCE: Final = 500

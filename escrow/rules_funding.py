@@ -24,7 +24,6 @@ from escrow.model import (
     SlotState,
 )
 from escrow.movements import (
-    Entries,
     p05_fund_from_wallet,
     p06_credit_wallet,
     p25_tip,
@@ -46,6 +45,7 @@ from escrow.rules_release import new_release, security_alarm
 from kernel.commands import Command
 from kernel.money import share_bps, to_json
 from ledger.chart import account
+from ledger.entries import Entries
 from ledger.model import Draft
 
 INTERACTIVE: Final = timedelta(minutes=15)

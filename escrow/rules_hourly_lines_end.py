@@ -16,7 +16,7 @@ from escrow.maths import Part, commission_minor, take_newest
 from escrow.model import Plan, Release, Slot, SlotState
 from escrow.model_hourly import Step, Week, WeekState, Worked
 from escrow.model_lines import LineCommand, LineDispute, LineState
-from escrow.movements import Entries, p10_release_part
+from escrow.movements import p10_release_part
 from escrow.movements_hourly import p27_settle_line
 from escrow.movements_more import p12_thaw
 from escrow.refusals import Held, WrongState
@@ -28,6 +28,7 @@ from escrow.rules_refund import Back, NewId, back_of, refund_detail, refund_fact
 from escrow.rules_release import new_release, release_facts, security_alarm
 from kernel.commands import Command
 from kernel.principals import SYSTEM
+from ledger.entries import Entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

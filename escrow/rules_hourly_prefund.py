@@ -19,7 +19,7 @@ from escrow.maths import Part, take_newest
 from escrow.maths_hourly import amount_minor, lines_of
 from escrow.model import Alarm, Contract, Funding, Lot, Plan, Role, Slot, SlotState
 from escrow.model_hourly import HourlyTerm, Judged, Rate, Step, Week, WeekState, Worked
-from escrow.movements import Entries, p11_roll
+from escrow.movements import p11_roll
 from escrow.refusals import FundingOpen, Held, WrongState
 from escrow.rules import Deal, clocks, slot_step, subject_of
 from escrow.rules_deal import event, moved
@@ -28,6 +28,7 @@ from escrow.rules_hourly_step import moved_week, told_week, week_facts, week_ste
 from escrow.rules_hourly_weeks import Ledger, billed_entries, invoice
 from escrow.rules_refund import Back, NewId, back_of, gone, refund_detail
 from kernel.principals import SYSTEM
+from ledger.entries import Entries
 from ledger.model import Draft
 
 SHORTEST_REVIEW: Final = timedelta(days=1)

@@ -25,7 +25,6 @@ from escrow.model import (
     SlotState,
 )
 from escrow.movements import (
-    Entries,
     p14_refund,
     p15_refund_paid,
     p15_refund_returned,
@@ -37,6 +36,7 @@ from escrow.rules_deal import acted, event, slot_facts
 from escrow.rules_funding import moved_on
 from escrow.rules_rail import Heard
 from kernel.money import to_json
+from ledger.entries import Entries
 from rails.model import RailOutcome
 
 NewId = Callable[[], UUID]

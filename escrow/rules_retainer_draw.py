@@ -29,7 +29,7 @@ from escrow.model_retainer import (
     RetainerKind,
     RetainerTerms,
 )
-from escrow.movements import Entries, p10_release_part
+from escrow.movements import p10_release_part
 from escrow.refusals import AmountOutOfRange, EmptySubmission, ReasonRequired, StaleVersion
 from escrow.refusals_retainer import (
     BadDrawdown,
@@ -46,6 +46,7 @@ from escrow.rules_retainer_hours import check_hours, split, worked
 from escrow.rules_retainer_period import is_over
 from kernel.money import to_json
 from kernel.principals import SYSTEM
+from ledger.entries import Entries
 
 REVIEW: Final = timedelta(days=7)
 """How long the client has before silence approves."""

@@ -10,17 +10,15 @@ from types import MappingProxyType
 from typing import Final
 
 from ledger.chart import account
-from ledger.model import AccountKey, Book, Entry, Line
+from ledger.entries import Entries, custody, platform
 from payouts.machine import Movement
 from payouts.model import Payout, Transfer
 from rails.model import OWNER, RailAccount
 
-Entries = tuple[Entry, ...]
-
 
 def p02_become_available(*, rail_account: str, currency: str, amount_minor: int) -> Entries:
     """The processor's pending money has become available."""
-    return _custody(
+    return custody(
         currency,
         (account("custody.processor_available", currency, rail_account), amount_minor),
         (account("custody.processor_pending", currency, rail_account), -amount_minor),
@@ -29,7 +27,7 @@ def p02_become_available(*, rail_account: str, currency: str, amount_minor: int)
 
 def p02_land_in_bank(*, rail_account: str, currency: str, amount_minor: int) -> Entries:
     """The processor's available money has landed in the custody bank."""
-    return _custody(
+    return custody(
         currency,
         (account("custody.bank", currency), amount_minor),
         (account("custody.processor_available", currency, rail_account), -amount_minor),
@@ -46,12 +44,12 @@ def top_up_processor(*, rail_account: str, currency: str, amount_minor: int) -> 
 def p03_set_off(*, currency: str, amount_minor: int) -> Entries:
     """What each book owes the other is set off; no money moves."""
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.due_to_platform", currency), amount_minor),
             (account("custody.due_from_platform", currency), -amount_minor),
         ),
-        *_platform(
+        *platform(
             currency,
             (account("platform.due_to_custody", currency), amount_minor),
             (account("platform.due_from_custody", currency), -amount_minor),
@@ -62,12 +60,12 @@ def p03_set_off(*, currency: str, amount_minor: int) -> Entries:
 def p03_top_up(*, currency: str, amount_minor: int) -> Entries:
     """The platform paid what it owed into the custody bank."""
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.bank", currency), amount_minor),
             (account("custody.due_from_platform", currency), -amount_minor),
         ),
-        *_platform(
+        *platform(
             currency,
             (account("platform.due_to_custody", currency), amount_minor),
             (account("platform.bank", currency), -amount_minor),
@@ -78,12 +76,12 @@ def p03_top_up(*, currency: str, amount_minor: int) -> Entries:
 def p04_sweep(*, currency: str, amount_minor: int) -> Entries:
     """Earned fees have left client money for the platform's own bank."""
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.due_to_platform", currency), amount_minor),
             (account("custody.bank", currency), -amount_minor),
         ),
-        *_platform(
+        *platform(
             currency,
             (account("platform.bank", currency), amount_minor),
             (account("platform.due_from_custody", currency), -amount_minor),
@@ -93,7 +91,7 @@ def p04_sweep(*, currency: str, amount_minor: int) -> Entries:
 
 def open_capital(*, currency: str, amount_minor: int) -> Entries:
     """The owner paid capital into the platform's bank."""
-    return _platform(
+    return platform(
         currency,
         (account("platform.bank", currency), amount_minor),
         (account("platform.capital", currency), -amount_minor),
@@ -104,13 +102,13 @@ def p37_request(payout: Payout) -> Entries:
     """The payee's available money is on its way out; the payout fee is earned."""
     currency = payout.currency
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.earned_available", currency, payout.payee_id), payout.amount_minor),
             (account("custody.payout_in_transit", currency, payout.id), -payout.net_minor),
             (account("custody.due_to_platform", currency), -payout.fee_minor),
         ),
-        *_platform(
+        *platform(
             currency,
             (account("platform.due_from_custody", currency), payout.fee_minor),
             (account("platform.revenue.payout_fee", currency), -payout.fee_minor),
@@ -120,7 +118,7 @@ def p37_request(payout: Payout) -> Entries:
 
 def p38_pay(payout: Payout) -> Entries:
     """The payout has left the custody bank."""
-    return _custody(
+    return custody(
         payout.currency,
         (account("custody.payout_in_transit", payout.currency, payout.id), payout.net_minor),
         (account("custody.bank", payout.currency), -payout.net_minor),
@@ -131,13 +129,13 @@ def p39_give_back(payout: Payout) -> Entries:
     """The payout did not reach the payee: his money is available again, our fee is given back."""
     currency = payout.currency
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.payout_in_transit", currency, payout.id), payout.net_minor),
             (account("custody.due_from_platform", currency), payout.fee_minor),
             (account("custody.earned_available", currency, payout.payee_id), -payout.amount_minor),
         ),
-        *_platform(
+        *platform(
             currency,
             (account("platform.revenue.payout_fee", currency), payout.fee_minor),
             (account("platform.due_to_custody", currency), -payout.fee_minor),
@@ -149,13 +147,13 @@ def p40_return(payout: Payout) -> Entries:
     """A paid payout came back to the custody bank; the platform bears what the bank kept of it."""
     currency, charge_minor = payout.currency, payout.charge_minor
     return (
-        *_custody(
+        *custody(
             currency,
             (account("custody.bank", currency), payout.net_minor - charge_minor),
             (account("custody.due_from_platform", currency), charge_minor),
             (account("custody.payout_in_transit", currency, payout.id), -payout.net_minor),
         ),
-        *_platform(
+        *platform(
             currency,
             (account("platform.expense.payout", currency), charge_minor),
             (account("platform.due_to_custody", currency), -charge_minor),
@@ -197,16 +195,3 @@ _BETWEEN_BANKS: Final = MappingProxyType(
         (OWNER, RailAccount.PLATFORM_BANK.value): open_capital,
     }
 )
-
-
-def _entry(book: Book, currency: str, lines: tuple[tuple[AccountKey, int], ...]) -> Entries:
-    kept = tuple(Line(key, amount_minor) for key, amount_minor in lines if amount_minor)
-    return (Entry(book, currency, kept),) if kept else ()
-
-
-def _custody(currency: str, *lines: tuple[AccountKey, int]) -> Entries:
-    return _entry(Book.CUSTODY, currency, lines)
-
-
-def _platform(currency: str, *lines: tuple[AccountKey, int]) -> Entries:
-    return _entry(Book.PLATFORM, currency, lines)

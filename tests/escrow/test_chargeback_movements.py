@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from escrow import movements_chargeback as m
-from escrow.movements import Entries
+from ledger.entries import Entries
 from tests.escrow.test_movements import as_text, check_entries, expected
 
 PARTY, PAYEE, REFUND = (UUID(int=n) for n in range(4, 7))

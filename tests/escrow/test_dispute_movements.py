@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from escrow import movements_more as m
 from escrow.model import Terms
-from escrow.movements import Entries
 from kernel.money import share_bps
+from ledger.entries import Entries
 from tests.escrow.stage import Stage, check_balances, prove_books, shown_minor
 from tests.escrow.stage_dispute import Court
 

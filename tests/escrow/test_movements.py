@@ -14,6 +14,7 @@ from escrow.maths import commission_minor, quote, remaining, take_newest
 from escrow.model import Lot, Role, Slot, SlotState, Terms
 from kernel.money import EXPONENTS, share_bps
 from ledger.chart import MIRRORS, account
+from ledger.entries import Entries
 from ledger.model import Book, Entry
 from tests.escrow.stage import START
 
@@ -42,7 +43,7 @@ TABLE = {
 }
 
 
-def built(currency: str) -> dict[str, movements.Entries]:
+def built(currency: str) -> dict[str, Entries]:
     """The same postings as our functions make them, in a currency of any number of decimals."""
     m = movements
     c = {"currency": currency}
@@ -73,7 +74,7 @@ def built(currency: str) -> dict[str, movements.Entries]:
     }
 
 
-def _later(currency: str) -> dict[str, movements.Entries]:
+def _later(currency: str) -> dict[str, Entries]:
     m = movements
     c = {"currency": currency}
     rail = {"rail_account": "simulated"}
@@ -112,7 +113,7 @@ def _later(currency: str) -> dict[str, movements.Entries]:
     }
 
 
-def as_text(entries: movements.Entries) -> list[str]:
+def as_text(entries: Entries) -> list[str]:
     """Sorted `book account amount`, in hundredths of whatever the minor unit is."""
     return sorted(
         f"{entry.book} {line.account.kind.rpartition('.')[2]} {line.amount_minor}"

@@ -14,7 +14,7 @@ from escrow import movements_chargeback as back
 from escrow import movements_hourly as hours
 from escrow import movements_more as more
 from escrow import movements_retainer as retainer
-from escrow.movements import Entries
+from ledger.entries import Entries
 from tests.escrow.test_movements import check_entries
 
 SLOT, CLIENT, PAYEE, REFUND = (UUID(int=n) for n in range(2, 6))

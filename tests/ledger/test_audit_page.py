@@ -182,8 +182,8 @@ def one_person(visit: Visit) -> None:
         "period.reopening_asked": 1,
         "journal.prepared": 1,
     }
-    kinds = {row["event_kind"] for row in visit.ask(6)}
-    assert kinds == {"party.created", "party.changed", "claim.rules_set"}
+    of_all = {row["event_kind"] for row in visit.ask(6)}
+    assert of_all == {"party.created", "party.changed", "claim.rules_set"}
 
 
 def whose_hands(visit: Visit) -> None:
