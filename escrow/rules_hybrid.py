@@ -108,6 +108,8 @@ def check_price(term: Term, retainer: Retainer | None, price: Price) -> None:
     )
     if not fits:
         raise BadPrice(why=f"a price of {terms.kind.value} is asked for")
+    if price.amount_minor > MAX_MINOR - terms.roll_cap_minor:
+        raise BadPrice(why="with what may roll into a period it is too much")
     if price == Price(terms.amount_minor, terms.hourly_minor, terms.quota):
         raise BadPrice(why="it is the present one")
 

@@ -104,12 +104,13 @@ def check_retainer_terms(terms: RetainerTerms) -> None:
     is_hours = terms.kind is RetainerKind.HOURS_DRAWDOWN
     is_quota = terms.kind is RetainerKind.DELIVERABLE_QUOTA
     rolls = terms.unused is Unused.ROLL
+    largest = MAX_MINOR - terms.amount_minor  # what a period holds with all that rolls into it
     checks = {
         "zone": is_zone(terms.zone),
         "anchor_on": 2000 <= terms.anchor_on.year < 2200,
         "rest": terms.rest is not Unused.ROLL,
         "unused": not rolls or terms.kind is not RetainerKind.ACCESS_FEE,
-        "roll_cap": (0 < terms.roll_cap_minor <= MAX_MINOR) if rolls else not terms.roll_cap_minor,
+        "roll_cap": (0 < terms.roll_cap_minor <= largest) if rolls else not terms.roll_cap_minor,
         "roll_periods": 1 <= terms.roll_periods <= 120,
         "hourly": (0 < terms.hourly_minor <= MAX_MINOR) if is_hours else not terms.hourly_minor,
         "quota": (0 < terms.quota <= 10_000) if is_quota else not terms.quota,

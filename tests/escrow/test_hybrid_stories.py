@@ -1,5 +1,6 @@
 """One contract with a milestone, hours and a retainer: side by side, and ended to zero."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -11,8 +12,9 @@ from escrow.commands import ProposeAmendment, SignAmendment
 from escrow.commands_hourly import ChangeHours
 from escrow.model import Role, Terms
 from escrow.model_hybrid import OfferState, Price, TermAction, TermAmendment
-from escrow.model_retainer import Every, RetainerKind, RetainerTerms
+from escrow.model_retainer import Every, RetainerKind, RetainerTerms, Unused
 from kernel.ids import new_id
+from kernel.money import MAX_MINOR
 from tests.escrow.stage import check_balances, prove_books
 from tests.escrow.stage_hybrid import Trio
 from tests.escrow.stage_retainer import Lease
@@ -235,6 +237,17 @@ def test_a_price_counts_from_the_next_period(connection: Connection) -> None:
     ]
     assert amounts == [310_000, 400_000, 500_000, 0]
     books(made, "escrow 5000.00")
+
+
+def test_a_price_leaves_room_for_what_rolls(connection: Connection) -> None:
+    """With the cap it is still an amount that a slot can hold."""
+    made = trio(connection, replace(HOURS, unused=Unused.ROLL, roll_cap_minor=100_000))
+    largest = MAX_MINOR - 100_000
+
+    refused = made.amend(made.retainer_id, made.stage.payee, Price(largest + 1, 10_000))
+
+    assert refused.code == "term.bad_price"
+    assert made.amend(made.retainer_id, made.stage.payee, Price(largest, 10_000)).is_done
 
 
 def test_a_retainer_that_nobody_accepted_has_no_price_to_change(connection: Connection) -> None:

@@ -13,6 +13,7 @@ from escrow.model_retainer import Draw, Every, OnPause, Overage, RetainerKind, R
 from escrow.refusals_retainer import BadRetainer
 from escrow.rules_retainer_terms import check_retainer_terms
 from kernel.ids import new_id
+from kernel.money import MAX_MINOR
 from rails.model import RailOutcome
 from tests.escrow.stage import check_balances, prove_books
 from tests.escrow.stage_retainer import Lease
@@ -320,3 +321,13 @@ def test_hours_are_whole_past_and_within_their_period(connection: Connection) ->
         )
         (refused,) = service_retainer.draw_down(connection, [command], at=now)
         assert refused.code == "retainer.bad_drawdown"
+
+
+def test_a_period_has_room_for_what_rolls_into_it() -> None:
+    """Its amount and the cap together are an amount that a slot can hold."""
+    largest = MAX_MINOR - 100_000
+    rolling = replace(HOURS, unused=Unused.ROLL, roll_cap_minor=100_000)
+    check_retainer_terms(replace(rolling, amount_minor=largest))
+
+    with pytest.raises(BadRetainer, match="roll_cap"):
+        check_retainer_terms(replace(rolling, amount_minor=largest + 1))
