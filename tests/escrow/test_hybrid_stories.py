@@ -152,6 +152,22 @@ def test_a_pause_stops_hours_and_openings_but_no_review(connection: Connection) 
     assert [each.state for each in made.periods] == ["settled", "active", "scheduled"]
 
 
+def test_what_was_worked_before_a_pause_is_drawn_in_it(connection: Connection) -> None:
+    """The period ends while the contract rests; the payee has shown his hours by then."""
+    made = trio(connection, HOURS)
+    made.until(date(2026, 3, 7))
+    assert made.stage.on_contract("pause", made.stage.client).is_done
+    made.until(date(2026, 4, 4))
+    assert made.log((at(6, 8), at(6, 9))).code == "escrow.contract_not_running"
+
+    assert made.draw((at(6, 8), at(6, 18))).is_done
+    assert made.approve_drawdown().is_done
+
+    made.until(date(2026, 4, 6))
+    assert [each.state for each in made.periods] == ["settled", "scheduled"]
+    books(made, "earned available 0.00 · earned pending 900.00")
+
+
 def test_no_hour_is_billed_by_two_terms(connection: Connection) -> None:
     """What was logged is not drawn, what was drawn is not logged; a rejected draw is free again."""
     made = trio(connection, HOURS)
