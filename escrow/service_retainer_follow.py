@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -31,21 +32,27 @@ _COMMAND = Command(actor=SYSTEM)
 def follow_slots(
     connection: Connection, moves: Sequence[tuple[Slot, Slot]], *, at: datetime
 ) -> None:
-    """Move the periods of slots that moved by themselves; the slots are locked."""
+    """Move the periods of slots that moved by themselves; the slots are locked.
+
+    While a period of the retainer is paused no other begins: the end of the pause sets its clock.
+    """
     changed = {new.id: new for old, new in moves if new.state is not old.state}
     if not changed:
         return
     steps: list[Moves] = []
     begun: list[Period] = []
     followed: list[Period] = []
-    for period in store_retainer.lock_periods(connection, list(changed)):
+    locked = store_retainer.lock_periods(connection, list(changed))
+    paused = _paused_retainers(connection, locked)
+    for period in locked:
         trigger = _trigger(period, changed[period.id])
         if trigger is None:
             continue
-        after, step_of_it = _follow(period, trigger, at)
+        is_paused = period.retainer_id in paused
+        after, step_of_it = _follow(period, trigger, at, may_begin=not is_paused)
         steps.append(step_of_it)
         followed.append(period)
-        if after.state is PeriodState.FUNDED and at >= period.starts_at:
+        if after.state is PeriodState.FUNDED and at >= period.starts_at and not is_paused:
             begun.append(after)
     for drawdown in store_retainer.find_over(connection, list(changed)):
         steps += _follow_over(connection, drawdown, changed[drawdown.slot_id or drawdown.id], at)
@@ -54,13 +61,22 @@ def follow_slots(
     _wake_neighbours(connection, followed, at)
 
 
-def _follow(period: Period, trigger: Trigger, at: datetime) -> tuple[Period, Moves]:
+def _paused_retainers(connection: Connection, periods: Sequence[Period]) -> set[UUID]:
+    """The retainers of these periods that stand still."""
+    ids = sorted({each.retainer_id for each in periods})
+    known = store_retainer.list_all_periods(connection, ids) if ids else []
+    return {each.retainer_id for each in known if each.state is PeriodState.PAUSED}
+
+
+def _follow(
+    period: Period, trigger: Trigger, at: datetime, *, may_begin: bool
+) -> tuple[Period, Moves]:
     row, _ = step(PERIODS, period.state, trigger, (Role.SYSTEM,))
     after = to_state(period, row)
     subject = period_subject(period)
     draft = event(_COMMAND, at, kind=f"period.{after.state.value}", subject=subject)
     alarms: tuple[Alarm, ...] = ()
-    if after.state is PeriodState.FUNDED and at < period.starts_at:
+    if after.state is PeriodState.FUNDED and at < period.starts_at and may_begin:
         alarms = (Alarm(subject, Timer.PERIOD_START, period.starts_at, period.number),)
     return after, Moves(
         plan=Plan(drafts=(draft,), alarms=alarms, cancelled=stops(period, row)),

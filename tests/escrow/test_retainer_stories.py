@@ -1,13 +1,15 @@
 """Stories of retainers: charged ahead, drawn, settled by policy, cancelled to the cent."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
+import pytest
 from sqlalchemy import Connection
 
 from escrow import service
 from escrow.commands import Fund
 from escrow.model import Terms
-from escrow.model_retainer import Every, RetainerKind, RetainerTerms, Unused
+from escrow.model_retainer import Every, OnPause, RetainerKind, RetainerTerms, Unused
 from escrow.timers import HANDLERS
 from kernel import timers
 from kernel.ids import new_id
@@ -458,4 +460,29 @@ def test_what_the_client_has_begun_to_pay_is_waited_for_though_it_is_over(
     assert lease.pay() == 1
     lease.until(date(2026, 10, 2))
     assert lease.states() == "settled settled settled cancelled active scheduled"
+    books(lease, "escrow 3000.00")
+
+
+@pytest.mark.parametrize("on_pause", OnPause)
+@pytest.mark.parametrize("paid_on", [date(2026, 4, 29), date(2026, 5, 10)])
+def test_a_period_that_is_paid_in_a_pause_begins_after_it(
+    connection: Connection, on_pause: OnPause, paid_on: date
+) -> None:
+    """May's charge failed, April was paused, the client pays May: it waits for the pause's end."""
+    lease = Lease(connection, replace(FEE, on_pause=on_pause)).agreed()
+    lease.until(date(2026, 4, 27))
+    lease.until(date(2026, 4, 28), pays=False)
+    assert lease.pause(lease.stage.client).is_done
+    assert lease.pause(lease.stage.payee).is_done
+    lease.until(paid_on)
+    pay_ahead(lease, 2)
+    lease.until(date(2026, 5, 20))
+    assert lease.states() == "paused funded scheduled"
+    assert lease.resume(lease.stage.client).is_done
+
+    lease.until(date(2026, 5, 24))
+
+    assert lease.states() == "settled active scheduled"
+    books(lease, "escrow 3000.00")
+    lease.until(date(2026, 8, 28))
     books(lease, "escrow 3000.00")
