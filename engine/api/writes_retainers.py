@@ -1,5 +1,7 @@
 """The commands on retainers: offer, accept, cancel, pause, draw, approve; and on terms: amend."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -263,43 +265,44 @@ def _amendment(given: Given[StepBody]) -> Command:
     )
 
 
-def _on_retainer(verb: str, summary: str, *, scope: Scope = Scope.CONTRACTS_WRITE) -> Write[Any]:
-    return Write(
-        path=f"/v1/retainers/{{retainer_id}}/{verb}",
-        service=f"escrow.{verb}_retainer",
-        scope=scope,
-        body=StepBody,
-        command=_step,
-        answer=RetainerActed,
-        summary=summary,
-        subject=RETAINER,
-    )
+@dataclass(frozen=True, slots=True)
+class _Acts:
+    """The plain verbs of one kind of subject: where they stand, what they take and answer."""
+
+    path: str
+    service: str
+    command: Callable[[Given[StepBody]], Command]
+    answer: type[Any]
+    subject: Subject
+
+    def __call__(
+        self, verb: str, summary: str, *, scope: Scope = Scope.CONTRACTS_WRITE
+    ) -> Write[Any]:
+        return Write(
+            path=f"{self.path}/{verb}",
+            service=f"escrow.{verb}_{self.service}",
+            scope=scope,
+            body=StepBody,
+            command=self.command,
+            answer=self.answer,
+            summary=summary,
+            subject=self.subject,
+        )
 
 
-def _on_drawdown(verb: str, summary: str, *, scope: Scope = Scope.CONTRACTS_WRITE) -> Write[Any]:
-    return Write(
-        path=f"/v1/drawdowns/{{drawdown_id}}/{verb}",
-        service=f"escrow.{verb}_drawdown",
-        scope=scope,
-        body=StepBody,
-        command=_drawdown,
-        answer=DrawdownActed,
-        summary=summary,
-        subject=DRAWDOWN,
-    )
-
-
-def _on_amendment(verb: str, summary: str, *, scope: Scope = Scope.CONTRACTS_WRITE) -> Write[Any]:
-    return Write(
-        path=f"/v1/term_amendments/{{amendment_id}}/{verb}",
-        service=f"escrow.{verb}_term_amendment",
-        scope=scope,
-        body=StepBody,
-        command=_amendment,
-        answer=TermAmendmentActed,
-        summary=summary,
-        subject=TERM_AMENDMENT,
-    )
+_on_retainer: Final = _Acts(
+    "/v1/retainers/{retainer_id}", "retainer", _step, RetainerActed, RETAINER
+)
+_on_drawdown: Final = _Acts(
+    "/v1/drawdowns/{drawdown_id}", "drawdown", _drawdown, DrawdownActed, DRAWDOWN
+)
+_on_amendment: Final = _Acts(
+    "/v1/term_amendments/{amendment_id}",
+    "term_amendment",
+    _amendment,
+    TermAmendmentActed,
+    TERM_AMENDMENT,
+)
 
 
 _OFFERS: Final[tuple[Write[Any], ...]] = (
