@@ -1,17 +1,22 @@
 """A consumer of the log is killed again and again while writers hold transactions open.
 
-Statement 12 of the ledger asks for 100 kills with transactions open up to 30 seconds. The test
-runs a tenth of the kills; `python -m tests.statements.killed_consumers` runs it in full on a server
+Statement 12 of the ledger asks for 100 kills with transactions open up to 30 seconds. Every second
+life ends at some instant, the others by the consumer's own hand with events that its place does not
+cover yet: what they had is delivered again for certain. The first transaction of each holder stays
+open until a younger event is sealed, so that its own comes late for certain. The test runs a tenth
+of the kills; `python -m tests.statements.killed_consumers` runs it in full on a server
 of its own.
 """
 
 import argparse
 import random
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -28,6 +33,7 @@ from engine.api.doors import TenantDoors
 from kernel import keys
 from kernel.database import connect, snapshot, transaction
 from kernel.embedded import EmbeddedServer
+from ledger.model import Posted
 from ledger.service import post
 from tests.fixtures.databases import TENANT, TestDatabase, cloned_database
 from tests.ledger.drafts import fund, move, wallet
@@ -41,8 +47,10 @@ CONSUMER: Final = Path(__file__).with_name("consumer.py")
 PATIENCE_S: Final = 120
 _QUICK_S: Final = 0.02
 _LIFE_S: Final = (0.3, 0.8)
+_LIFE_EVENTS: Final = (1, 50)
 
 _COMMITTED: Final = "SELECT id FROM event ORDER BY id"
+_HIGHEST: Final = "SELECT max(event_id) FROM seal"
 _SEALED: Final = "SELECT journal_no, event_id FROM seal ORDER BY journal_no"
 
 
@@ -62,26 +70,47 @@ class Seen:
     wrong: tuple[str, ...]
 
 
+class _Log:
+    """What the writers and the sealer know of each other."""
+
+    def __init__(self) -> None:
+        self.is_over = threading.Event()
+        self.highest_id = 0
+        self.overtaken = threading.Semaphore(0)
+        """One for each holder whose first transaction was committed after a younger one's seal."""
+
+    def await_younger(self, event_id: int) -> None:
+        """Come back when an event with a higher id is sealed, or all is over."""
+        give_up_at = time.monotonic() + PATIENCE_S
+        while self.highest_id <= event_id and not self.is_over.wait(_QUICK_S):
+            assert time.monotonic() < give_up_at, "nothing younger is sealed"
+
+
 def run(database: TestDatabase, folder: Path, *, kills: int, hold_s: float) -> Seen:
     """Kill the consumer so many times, then let it read to the end, and look at what it saw."""
     engine = connect(database.app_url, pool_size=WRITERS + 4)
     with transaction(engine, TENANT) as connection:
         post(connection, [fund(1_000_000, wallet(f"w{each}")) for each in range(WRITERS)])
-    is_over = threading.Event()
+    log = _Log()
     with served(engine) as (port, secret), ThreadPoolExecutor(WRITERS + 1) as pool:
         command = [sys.executable, "-S", str(CONSUMER), str(port), secret, str(folder)]
         try:
-            work = [pool.submit(_write, engine, each, hold_s, is_over) for each in range(WRITERS)]
-            work.append(pool.submit(_seal, engine, is_over))
+            work = [pool.submit(_write, engine, each, hold_s, log) for each in range(WRITERS)]
+            work.append(pool.submit(_seal, engine, log))
             chance = random.Random(kills)
-            for _ in range(kills):
-                _live_and_die(command, chance.uniform(*_LIFE_S))
+            for life in range(kills):
+                if life % 2:
+                    _live_and_die(command, chance.uniform(*_LIFE_S))
+                else:
+                    _live_until(command, chance.randint(*_LIFE_EVENTS))
+            for _ in range(HOLDERS):
+                assert log.overtaken.acquire(timeout=PATIENCE_S), "nobody came late"
         finally:
-            is_over.set()
+            log.is_over.set()
         for each in work:
             each.result()
         size = seal_everything(engine, TENANT).size
-        subprocess.run([*command, str(size)], check=True, timeout=PATIENCE_S)
+        subprocess.run([*command, str(size), "0"], check=True, timeout=PATIENCE_S)
     with snapshot(engine, TENANT) as connection:
         committed = {row[0] for row in connection.exec_driver_sql(_COMMITTED)}
         sealed = {row[0]: row[1] for row in connection.exec_driver_sql(_SEALED)}
@@ -104,10 +133,11 @@ def look(delivered: str, committed: set[int], sealed: dict[int, int]) -> Seen:
             wrong.append(f"after {last} came {number}")
         if number > len(seen) + 1:
             wrong.append(f"{number} came before {len(seen) + 1}")
+        is_new = number not in seen
         if seen.setdefault(number, event_id) != event_id:
             wrong.append(f"{number} was {seen[number]} and is {event_id}")
-        again += number < len(seen)
-        late += number == len(seen) and event_id < highest_id
+        again += not is_new
+        late += is_new and event_id < highest_id
         highest_id, last = max(highest_id, event_id), number
     if set(seen.values()) != committed:
         wrong.append(f"{len(committed - set(seen.values()))} committed events were not seen")
@@ -137,27 +167,44 @@ def served(engine: Engine) -> Iterator[tuple[int, str]]:
 
 def _live_and_die(command: list[str], life_s: float) -> None:
     """One life of the consumer, ended by SIGKILL wherever it is."""
-    with subprocess.Popen(command) as victim:
+    with subprocess.Popen([*command, "0", "0"]) as victim:
         with suppress(subprocess.TimeoutExpired):
             raise AssertionError(f"the consumer ended by itself: {victim.wait(life_s)}")
         victim.kill()
 
 
-def _write(engine: Engine, number: int, hold_s: float, is_over: threading.Event) -> None:
+def _live_until(command: list[str], events: int) -> None:
+    """One life of the consumer, which kills itself when so many events are delivered to it."""
+    ended = subprocess.run([*command, "0", str(events)], check=False, timeout=PATIENCE_S)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def _write(engine: Engine, number: int, hold_s: float, log: _Log) -> None:
     """Post to accounts of one's own; a holder's commit comes any time up to `hold_s` later."""
     chance = random.Random(number)
     source, target = wallet(f"w{number}"), wallet(f"v{number}")
-    while not is_over.is_set():
+    is_holder, turn = number < HOLDERS, 0
+    while not log.is_over.is_set():
         with transaction(engine, TENANT) as connection:
-            post(connection, [move(1, source, target) for _ in range(chance.randint(1, 3))])
-            if number < HOLDERS:
-                is_over.wait(chance.uniform(0, hold_s))
-        is_over.wait(_QUICK_S)
+            moves = [move(1, source, target) for _ in range(chance.randint(1, 3))]
+            first, *_ = post(connection, moves)
+            assert isinstance(first, Posted)
+            if is_holder and turn == 0:
+                log.await_younger(first.event_id)
+            elif is_holder:
+                log.is_over.wait(chance.uniform(0, hold_s))
+        if is_holder and turn == 0:
+            log.overtaken.release()
+        turn += 1
+        log.is_over.wait(_QUICK_S)
 
 
-def _seal(engine: Engine, is_over: threading.Event) -> None:
-    while not is_over.wait(_QUICK_S):
+def _seal(engine: Engine, log: _Log) -> None:
+    while not log.is_over.wait(_QUICK_S):
         seal_now(engine, TENANT)
+        with snapshot(engine, TENANT) as connection:
+            highest = connection.exec_driver_sql(_HIGHEST).scalar_one()
+        log.highest_id = max(log.highest_id, int(highest or 0))
 
 
 if __name__ == "__main__":

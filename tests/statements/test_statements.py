@@ -134,9 +134,9 @@ def test_a_killed_consumer_misses_nothing_and_nothing_comes_before_its_place(
     seen = killed_consumers.run(own_database, tmp_path, kills=10, hold_s=2)
 
     assert seen.wrong == ()
-    assert seen.lives > 1
-    assert seen.again > 0
-    assert seen.late > 0
+    assert seen.lives > 5
+    assert seen.again >= 5
+    assert seen.late >= killed_consumers.HOLDERS
 
 
 def test_a_fee_in_three_parts_is_exact() -> None:
