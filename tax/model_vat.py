@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from uuid import UUID
 
 
 class Service(StrEnum):
@@ -10,6 +11,17 @@ class Service(StrEnum):
 
     ELECTRONIC = "electronic"
     INTERMEDIATION = "intermediation"
+
+
+class WhenUnsure(StrEnum):
+    """What is charged where the table does not decide: a release never waits for it.
+
+    `DOMESTIC` is the rate of the supplier's country; `LIKELIEST` that of the country which most of
+    the evidence speaks for, be it a single piece, and the supplier's where there is none.
+    """
+
+    DOMESTIC = "domestic"
+    LIKELIEST = "likeliest"
 
 
 class Treatment(StrEnum):
@@ -25,7 +37,8 @@ class Treatment(StrEnum):
 class Check:
     """That a tax number was held against its register, and what the register said.
 
-    `reference` is the register's own number of the consultation.
+    `reference` is the register's own number of the consultation. `number` is empty where it was
+    not opened; `until` is when the check is too old to count, None for never.
     """
 
     number: str
@@ -33,10 +46,12 @@ class Check:
     is_valid: bool
     checked_at: datetime
     reference: str
+    until: datetime | None = None
+    id: UUID | None = None
 
     def holds(self, at: datetime) -> bool:
-        """Whether it counts for a fee of this instant: valid, and known by then."""
-        return self.is_valid and self.checked_at <= at
+        """Whether it counts for a fee of this instant: valid, known by then, and not too old."""
+        return self.is_valid and self.checked_at <= at and (self.until is None or at < self.until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,29 @@ from types import MappingProxyType
 from typing import Final
 
 from kernel.errors import Refusal
-from tax.model_vat import Check, Decision, Evidence, Service, Supply, Treatment
+from tax.model_vat import (
+    Check,
+    Decision,
+    Evidence,
+    Service,
+    Supply,
+    Treatment,
+    WhenUnsure,
+)
 
 EU: Final = frozenset(
     "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE".split()
 )
 LEVYING: Final = frozenset({"GB", "AU", "IN"})
 """Countries outside the EU whose tax falls on a foreign platform's fee to consumers there."""
+
+TERRITORIES: Final[Mapping[str, str]] = MappingProxyType(
+    {"EL": "GR", "XI": "GB", "IM": "GB", "MC": "FR"}
+)
+"""Where services are taxed as in another country, and how registers write some countries.
+
+Northern Ireland is in the EU for goods alone. Source: Directive 2006/112/EC, Art. 7; VIES.
+"""
 
 ENOUGH_EVIDENCE: Final = 2
 
@@ -88,7 +104,8 @@ def place(evidence: Iterable[Evidence]) -> str:
     """
     pieces: dict[str, set[str]] = {}
     for each in evidence:
-        pieces.setdefault(each.country, set()).add(each.kind)
+        country = TERRITORIES.get(each.country, each.country)
+        pieces.setdefault(country, set()).add(each.kind)
     by_weight = sorted(((len(kinds), country) for country, kinds in pieces.items()), reverse=True)
     if not by_weight or by_weight[0][0] < ENOUGH_EVIDENCE:
         raise NotEnoughEvidence(found=sorted(pieces))
@@ -112,6 +129,34 @@ def decide(supply: Supply) -> Decision:
     return Decision(Treatment.OUTSIDE_SCOPE, buyer, 0, "outside_scope", "outside", None)
 
 
+def decide_or_charge(supply: Supply, when_unsure: WhenUnsure) -> Decision:
+    """The tax on one fee, whatever is known: what the table does not decide is charged.
+
+    Charged too much, it is credited when the evidence comes; charged too little, it would be ours
+    to pay, so that a country that levies a tax goes before one that does not. `rule` names why
+    the table did not decide.
+    """
+    try:
+        return decide(supply)
+    except Refusal as refusal:
+        rule = refusal.code.removeprefix("vat.")
+    home = supply.supplier_country
+    guess = likeliest(supply.evidence) or home
+    for country in (guess, home) if when_unsure is WhenUnsure.LIKELIEST else (home, guess):
+        if country in RATES:
+            same = Treatment.DOMESTIC if country == home else Treatment.DESTINATION
+            return _charged(supply, country, same, rule)
+    return Decision(Treatment.OUTSIDE_SCOPE, home, 0, "outside_scope", rule, None)
+
+
+def likeliest(evidence: Iterable[Evidence]) -> str | None:
+    """The country that most kinds of evidence speak for, the first by name of equals."""
+    kinds: dict[str, set[str]] = {}
+    for each in evidence:
+        kinds.setdefault(TERRITORIES.get(each.country, each.country), set()).add(each.kind)
+    return min(kinds, key=lambda country: (-len(kinds[country]), country), default=None)
+
+
 def _in_the_eu(supply: Supply, buyer: str, check: Check | None) -> Decision:
     rule = "other_member_state" if supply.supplier_country in EU else "supplier_outside_eu"
     if check is not None:
@@ -129,6 +174,8 @@ def _charged(supply: Supply, country: str, treatment: Treatment, rule: str) -> D
 def _valid(supply: Supply, buyer: str) -> Check | None:
     """The check that counts: of a number of the buyer's own country, made by then."""
     check = supply.check
-    if check is None or check.country != buyer or not check.holds(supply.at):
+    if check is None or not check.holds(supply.at):
+        return None
+    if TERRITORIES.get(check.country, check.country) != buyer:
         return None
     return check
