@@ -17,7 +17,7 @@ RETRIED: Final = frozenset({"unavailable", "request.outcome_unknown", "internal"
 """Codes that leave open what became of a request; the same key tells."""
 
 BROKEN: Final = "internal"
-_TIMEOUT_S: Final = 40
+_TIMEOUT_S: Final = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +141,17 @@ class Count:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.by_step: Counter[str] = Counter()
+        self.payouts = 0
 
     def add(self, step: str) -> None:
         """One more."""
         with self._lock:
             self.by_step[step] += 1
+
+    def add_payout(self) -> None:
+        """One of the answers says that a payout was taken on."""
+        with self._lock:
+            self.payouts += 1
 
     @property
     def total(self) -> int:

@@ -23,7 +23,7 @@ from tests.fixtures.sources import ROOT
 
 CLIENTS: Final = ("a", "b")
 DATABASE: Final = "books"
-PATIENCE_S: Final = 120
+PATIENCE_S: Final = 600
 # Answers that every client has to get before the blow, and again after it.
 ENOUGH: Final = 60
 

@@ -86,7 +86,7 @@ class Load:
 
     def wait_for_payouts(self) -> None:
         """Until some deals have come to their end."""
-        self._wait_until(lambda: self.count.by_step["payout"] >= PAYOUTS)
+        self._wait_until(lambda: self.count.payouts >= PAYOUTS)
 
     def _wait_until(self, is_reached: Callable[[], bool]) -> None:
         give_up_at = time.monotonic() + PATIENCE_S

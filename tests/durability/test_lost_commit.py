@@ -24,7 +24,7 @@ from tests.fixtures.databases import TestDatabase
 from tests.ledger.drafts import fund, prove_clean, wallet
 
 ANN: Final = wallet("ann")
-PATIENCE_S: Final = 30
+PATIENCE_S: Final = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
