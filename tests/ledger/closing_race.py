@@ -128,7 +128,7 @@ def run_round(engine: Engine, tenant: Tenant, number: int, *, seed: int) -> Coun
     def wrote() -> bool:
         with transaction(engine, tenant) as connection:
             found = connection.exec_driver_sql("SELECT count(*) FROM batch").scalar_one()
-        return int(found) > before + 20
+        return int(found) > before + 20 + 3 * FINANCE * JOURNALS
 
     with transaction(engine, tenant) as connection:
         before = int(connection.exec_driver_sql("SELECT count(*) FROM batch").scalar_one())
