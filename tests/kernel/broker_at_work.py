@@ -13,7 +13,7 @@ from kernel import jobs
 from kernel.database import Tenant, transaction
 from tests.fixtures.databases import TestDatabase
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def working(broker: dramatiq.Broker, *, threads: int = 2) -> Iterator[None]:
     try:
         yield
     finally:
-        worker.stop(timeout=10_000)
+        worker.stop(timeout=120_000)
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
@@ -65,7 +66,7 @@ def test_an_actor_works_for_the_tenant_whose_job_it_is(
         jobs.add(connection, [look.message()])
     with working(ours):
         ours.ring(tenant)
-        ours.join("default", timeout=10_000)
+        ours.join("default", timeout=120_000)
 
     assert seen == [tenant]
     with pytest.raises(Broken):
@@ -83,7 +84,7 @@ def test_a_job_of_an_unknown_actor_and_an_unreadable_one_go_to_the_dead(
         connection.exec_driver_sql("UPDATE job SET body = '{' WHERE id = (SELECT max(id) FROM job)")
 
     with working(ours):
-        ours.join("default", timeout=10_000)
+        ours.join("default", timeout=120_000)
 
     dead = sorted(dead_of(own_engine, tenant))
     assert dead == ["ActorNotFound: nobody", "the message cannot be read"]
@@ -108,7 +109,7 @@ def test_a_lost_job_that_was_started_too_often_goes_to_the_dead(
         )
 
     with working(ours):
-        ours.join("default", timeout=10_000)
+        ours.join("default", timeout=120_000)
 
     assert runs == [2]
     assert len(dead_of(own_engine, tenant)) == 1
@@ -117,10 +118,10 @@ def test_a_lost_job_that_was_started_too_often_goes_to_the_dead(
 def test_a_long_job_keeps_its_lease(own_engine: Engine, tenant: Tenant) -> None:
     """While a job runs longer than its lease, no other worker may take it."""
     broker = TableBroker()
-    broker.open(own_engine, lambda: [tenant], lease_for=timedelta(seconds=0.3))
+    broker.open(own_engine, lambda: [tenant], lease_for=timedelta(seconds=2))
     started, finish = threading.Event(), threading.Event()
 
-    @actor(queue="default", retries=0, time_limit_s=30, broker=broker)
+    @actor(queue="default", retries=0, time_limit_s=300, broker=broker)
     def linger() -> None:
         started.set()
         finish.wait(DEADLINE_S)
@@ -129,17 +130,29 @@ def test_a_long_job_keeps_its_lease(own_engine: Engine, tenant: Tenant) -> None:
         linger.send()
         assert started.wait(DEADLINE_S)
         (first,) = leases_of(own_engine, tenant)
-        until(lambda: leases_of(own_engine, tenant)[0] > first)
-        with transaction(own_engine, tenant) as connection:
-            taken = jobs.claim(
-                connection,
-                queue="default",
-                worker=uuid4(),
-                limit=1,
-                lease_for=timedelta(seconds=1),
-            )
+        taken: list[jobs.Claimed] = []
+
+        def try_under_a_new_lease() -> bool:
+            with transaction(own_engine, tenant) as connection:
+                is_leased = connection.exec_driver_sql(
+                    "SELECT run_at > greatest(now(), %s) FROM job", (first,)
+                ).scalar_one()
+                if is_leased:
+                    lease_for = timedelta(seconds=1)
+                    taken.extend(
+                        jobs.claim(
+                            connection,
+                            queue="default",
+                            worker=uuid4(),
+                            limit=1,
+                            lease_for=lease_for,
+                        )
+                    )
+            return bool(is_leased)
+
+        until(try_under_a_new_lease)
         finish.set()
-        broker.join("default", timeout=10_000)
+        broker.join("default", timeout=120_000)
     broker.close()
 
     assert taken == []
@@ -151,7 +164,7 @@ def test_a_stopped_worker_gives_back_what_it_did_not_begin(
     """After a clean stop every job is either done or free, without waiting for a lease."""
     started, finish = threading.Event(), threading.Event()
 
-    @actor(queue="default", retries=0, time_limit_s=30, broker=ours)
+    @actor(queue="default", retries=0, time_limit_s=300, broker=ours)
     def linger() -> None:
         started.set()
         finish.wait(DEADLINE_S)
@@ -196,7 +209,7 @@ def test_lost_connections_only_delay(
     """When the server ends all our sessions, the worker comes back and finishes every job."""
     seen: list[int] = []
 
-    @actor(queue="default", retries=5, time_limit_s=30, broker=ours)
+    @actor(queue="default", retries=5, time_limit_s=300, broker=ours)
     def note(number: int) -> None:
         seen.append(number)
 
@@ -230,14 +243,16 @@ def test_many_rings_become_few_notifications(own_engine: Engine, tenant: Tenant)
     assert listener.is_listening.wait(DEADLINE_S)
     bell = Doorbell(own_engine)
 
+    began_at = time.monotonic()
     for _ in range(1_000):
         bell.ring(tenant)
     bell.close()
+    rang_for_s = time.monotonic() - began_at
     until(lambda: bool(heard))
     listener.close()
 
     assert set(heard) == {tenant}
-    assert len(heard) < 100
+    assert len(heard) <= 2 + rang_for_s / 0.01
 
 
 def _second_tenant(database: TestDatabase) -> Tenant:

@@ -100,7 +100,7 @@ def test_the_last_process_out_stops_the_server(data_dir: Path) -> None:
         other = another_process(data_dir)
     assert server.is_up()
 
-    other.communicate("leave\n", timeout=30)
+    other.communicate("leave\n", timeout=120)
 
     assert not server.is_up()
     assert not postmaster.is_alive()
