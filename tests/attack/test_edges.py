@@ -48,9 +48,9 @@ def test_twins_in_two_processes_are_told_who_was_first(own_engine: Engine, tenan
     with structlog.testing.capture_logs() as logs, ThreadPoolExecutor(1) as pool:
         with transaction(own_engine, tenant) as first:
             first.exec_driver_sql(INSERT, (new_id(), "twin-of-mine"))
-            second = pool.submit(lambda: door.submit("parties.create", late).result(30))
+            second = pool.submit(lambda: door.submit("parties.create", late).result(120))
             wait_until_blocked(own_engine)
-        outcome = second.result(timeout=30)
+        outcome = second.result(timeout=120)
     door.close()
 
     assert outcome.code == "party.exists"

@@ -62,7 +62,7 @@ def test_a_payout_is_taken_back_while_the_day_is_settled(
             _owe_each_other(mine, 1_00)
             cancel = submitting(wish.payout_id, actor=OPERATOR)
             (outcome,) = service.cancel(mine, [cancel], at=NOON)
-        round_of_worker.result(timeout=30)
+        round_of_worker.result(timeout=120)
 
     assert outcome.is_done
     with transaction(own_engine, tenant) as connection:

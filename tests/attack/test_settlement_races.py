@@ -73,7 +73,7 @@ def _while_reading(
             second = pool.submit(_settle, engine, tenant)
             wait_until_blocked(engine)
             act(first)
-        second.result(timeout=30)
+        second.result(timeout=120)
 
 
 def _settle(engine: Engine, tenant: Tenant) -> None:
@@ -122,7 +122,7 @@ def test_two_payout_runs_at_once_do_not_spend_the_bank_twice(
             (mine,) = service.submit(first, [submitting(wishes[0].payout_id)], at=NOON)
             other = pool.submit(_submit, own_engine, tenant, wishes[1].payout_id)
             wait_until_blocked(own_engine)
-        code = other.result(timeout=30)
+        code = other.result(timeout=120)
 
     assert mine.is_done
     assert code == "payouts.bank_short"

@@ -27,7 +27,7 @@ from ledger.service import balances, post
 from tests.ledger.drafts import fund, move, prove_clean, wallet
 
 ANN, BEN = wallet("ann"), wallet("ben")
-PATIENCE_S: Final = 30
+PATIENCE_S: Final = 120
 PRINCIPAL: Final = UUID(int=21)
 
 

@@ -36,11 +36,11 @@ def race(engine: Engine, tenant: Tenant, bank: Bank, *acts: Act) -> list[str]:
     def run(act: Act) -> str:
         with transaction(engine, tenant) as connection:
             mine = on(bank, connection)
-            start.wait(timeout=10)
+            start.wait(timeout=120)
             return act(mine).code
 
     with ThreadPoolExecutor(len(acts)) as pool:
-        return [each.result(timeout=30) for each in [pool.submit(run, act) for act in acts]]
+        return [each.result(timeout=120) for each in [pool.submit(run, act) for act in acts]]
 
 
 def prepared(engine: Engine, tenant: Tenant, make: Callable[[Connection], Stage]) -> Bank:

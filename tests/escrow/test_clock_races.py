@@ -66,7 +66,7 @@ def test_an_approval_that_waits_for_a_clock_ends_it(
             assert act(scanner) == 1
             command = pool.submit(approving)
             wait_until_blocked(own_engine)
-        code = command.result(timeout=30)
+        code = command.result(timeout=120)
 
     assert code == "done"
     with transaction(own_engine, tenant) as connection:

@@ -70,7 +70,7 @@ def test_e1_a_dispute_that_came_before_the_timer_wins(
     doors = GroupCommit(own_engine, tenant, DOORS)
 
     fired = scanner(own_engine, tenant).fire_due(tenant)
-    outcome = doors.submit("escrow.open_dispute", opening(court)).result(timeout=30)
+    outcome = doors.submit("escrow.open_dispute", opening(court)).result(timeout=120)
 
     assert (fired["escrow.auto_release"], outcome.code) == (0, "done")
     with transaction(own_engine, tenant) as connection:
@@ -88,7 +88,7 @@ def test_e1_a_dispute_that_came_after_the_timer_is_a_claim(
     assert scanner(own_engine, tenant).fire_due(tenant)["escrow.auto_release"] == 1
     doors = GroupCommit(own_engine, tenant, DOORS)
 
-    outcome = doors.submit("escrow.open_dispute", opening(court)).result(timeout=30)
+    outcome = doors.submit("escrow.open_dispute", opening(court)).result(timeout=120)
 
     doors.close()
     assert outcome.facts["reserved"] == {"amount": "90.00", "currency": "EUR"}
@@ -103,17 +103,17 @@ def test_e1_the_row_lock_decides(own_engine: Engine, tenant: Tenant, turn: int) 
     start = Barrier(2)
 
     def ring() -> int:
-        start.wait(timeout=10)
+        start.wait(timeout=120)
         return scanner(own_engine, tenant).fire_due(tenant)["escrow.auto_release"]
 
     def dispute() -> Outcome:
-        start.wait(timeout=10)
-        return doors.submit("escrow.open_dispute", opening(court)).result(timeout=30)
+        start.wait(timeout=120)
+        return doors.submit("escrow.open_dispute", opening(court)).result(timeout=120)
 
     racers: list[Callable[[], object]] = [ring, dispute]
     with ThreadPoolExecutor(2) as pool:
         order = racers if turn % 2 else racers[::-1]
-        results = [each.result(timeout=60) for each in [pool.submit(act) for act in order]]
+        results = [each.result(timeout=120) for each in [pool.submit(act) for act in order]]
     fired, outcome = results if turn % 2 else results[::-1]
 
     doors.close()

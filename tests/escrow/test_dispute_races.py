@@ -28,11 +28,11 @@ def race(engine: Engine, tenant: Tenant, court: Court, *acts: Act) -> list[str]:
     def run(act: Act) -> str:
         with transaction(engine, tenant) as connection:
             mine = replace(court, stage=on(court.stage, connection))
-            start.wait(timeout=10)
+            start.wait(timeout=120)
             return act(mine).code
 
     with ThreadPoolExecutor(len(acts)) as pool:
-        return [each.result(timeout=30) for each in [pool.submit(run, act) for act in acts]]
+        return [each.result(timeout=120) for each in [pool.submit(run, act) for act in acts]]
 
 
 def on(stage: Stage, connection: Connection) -> Stage:

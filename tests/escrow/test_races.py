@@ -26,11 +26,11 @@ def race(engine: Engine, tenant: Tenant, *acts: Act) -> list[object]:
 
     def run(act: Act) -> object:
         with transaction(engine, tenant) as connection:
-            start.wait(timeout=10)
+            start.wait(timeout=120)
             return act(connection)
 
     with ThreadPoolExecutor(len(acts)) as pool:
-        return [each.result(timeout=30) for each in [pool.submit(run, act) for act in acts]]
+        return [each.result(timeout=120) for each in [pool.submit(run, act) for act in acts]]
 
 
 @pytest.fixture

@@ -58,11 +58,11 @@ def race(engine: Engine, tenant: Tenant, lease: Lease, *acts: Act) -> list[str]:
     def run(act: Act) -> str:
         with transaction(engine, tenant) as connection:
             mine = on(lease, connection)
-            start.wait(timeout=10)
+            start.wait(timeout=120)
             return act(mine)
 
     with ThreadPoolExecutor(len(acts)) as pool:
-        return [each.result(timeout=30) for each in [pool.submit(run, act) for act in acts]]
+        return [each.result(timeout=120) for each in [pool.submit(run, act) for act in acts]]
 
 
 def seen(engine: Engine, tenant: Tenant, lease: Lease) -> tuple[str, str, int]:
@@ -190,12 +190,12 @@ def test_one_hour_against_two_terms(own_engine: Engine, tenant: Tenant, turn: in
         with transaction(own_engine, tenant) as connection:
             mine = object.__new__(Trio)
             mine.__dict__.update(made.__dict__, connection=connection)
-            start.wait(timeout=10)
+            start.wait(timeout=120)
             return getattr(mine, verb)(hours).code  # type: ignore[no-any-return]
 
     verbs = ["log", "draw"] if turn else ["draw", "log"]
     with ThreadPoolExecutor(2) as pool:
-        said = [each.result(timeout=30) for each in [pool.submit(run, verb) for verb in verbs]]
+        said = [each.result(timeout=120) for each in [pool.submit(run, verb) for verb in verbs]]
 
     assert sorted(said) == ["done", "escrow.hours_overlap"]
     with transaction(own_engine, tenant) as connection:

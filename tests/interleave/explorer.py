@@ -19,7 +19,7 @@ from tests.interleave.stepping import Act, Failure, Player
 from tests.interleave.stillness import Stillness
 
 _QUICK_S: Final = 0.004
-_PATIENCE_S: Final = 20.0
+_PATIENCE_S: Final = 120.0
 
 _WAITS_FOR: Final = "SELECT %s = ANY (pg_blocking_pids(%s))"
 

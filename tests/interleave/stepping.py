@@ -23,7 +23,7 @@ Act = Callable[[Connection], object]
 
 COMMIT: Final = "COMMIT"
 
-_PATIENCE_S: Final = 30.0
+_PATIENCE_S: Final = 120.0
 
 _ANSWERS: Final = (
     *(SQLAlchemyError, Broken, Refusal, AssertionError),

@@ -37,7 +37,7 @@ ANN, BEN = wallet("ann"), wallet("ben")
 AT: Final = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LATE: Final = AT + timedelta(days=8)
 EXPIRES: Final = AT + timedelta(days=7)
-PATIENCE_S: Final = 60
+PATIENCE_S: Final = 240
 
 Act = Callable[[Connection], str]
 

@@ -55,7 +55,7 @@ def test_who_is_caught_by_a_soft_close_is_refused_by_name(
 
     group = GroupCommit(own_engine, tenant, {"post": Door(service, lambda _: ())})
     command = PostDraft(actor=SYSTEM, draft=fund(5, wallet("ann"), at=IN_MARCH))
-    outcome = group.submit("post", command).result(timeout=20)
+    outcome = group.submit("post", command).result(timeout=120)
     group.close()
 
     assert (outcome.code, tries) == ("ledger.period_not_open", [1, 1])

@@ -269,7 +269,7 @@ def test_two_connections_open_the_same_accounts(own_engine: Engine, tenant: Tena
         for turn in range(10):
             names = [wallet(f"{turn}-{n}") for n in range(20)]
             names = names[number:] + names[:number]
-            start.wait(30)
+            start.wait(120)
             with transaction(own_engine, tenant) as connection:
                 at = NOON + timedelta(days=31 * turn)
                 assert set(codes(post(connection, [fund(1, name, at=at) for name in names]))) == {

@@ -131,7 +131,7 @@ def test_a_refusal_stays_a_refusal_under_its_key(own_engine: Engine, tenant: Ten
 
     def ask(name: str) -> Outcome:
         key = IdempotencyKey(principal, name, sha256(b"the same request").digest())
-        return group.submit("reservations.make", command, key=key).result(30)
+        return group.submit("reservations.make", command, key=key).result(120)
 
     first = ask("old")
     with transaction(own_engine, tenant) as connection:
@@ -152,7 +152,7 @@ def test_a_crowd_through_the_group_commit(own_engine: Engine, tenant: Tenant) ->
     group = GroupCommit(own_engine, tenant, DOORS)
 
     waiting = [group.submit("reservations.make", one()) for _ in range(200)]
-    codes = Counter(each.result(30).code for each in waiting)
+    codes = Counter(each.result(120).code for each in waiting)
     group.close()
 
     assert codes == {"done": 100, "ledger.insufficient_funds": 100}

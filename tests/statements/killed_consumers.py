@@ -161,7 +161,7 @@ def served(engine: Engine) -> Iterator[tuple[int, str]]:
         yield int(listening.getsockname()[1]), made.secret
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=120)
         doors.close()
 
 

@@ -31,7 +31,7 @@ from tests.ledger.drafts import draft, entry, fund, wallet
 WRITERS: Final = 16
 EACH: Final = 1_000
 HOT: Final = account("custody.suspense", "EUR")
-PATIENCE_S: Final = 60
+PATIENCE_S: Final = 240
 
 _STEPPED_BACK: Final = """
 CREATE OR REPLACE FUNCTION clock_now() RETURNS timestamptz LANGUAGE sql VOLATILE

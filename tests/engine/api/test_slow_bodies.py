@@ -32,12 +32,12 @@ def port(api: Api) -> Iterator[int]:
     thread.start()
     yield int(listening.getsockname()[1])
     server.should_exit = True
-    thread.join(timeout=10)
+    thread.join(timeout=120)
     doors.close()
 
 
 def _connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
+    return socket.create_connection(("127.0.0.1", port), timeout=120)
 
 
 def _head(api: Api, *headers: str) -> bytes:
