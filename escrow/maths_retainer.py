@@ -4,13 +4,13 @@ A period is counted from the original anchor, never from the one before: 31 Janu
 by 29 February 2028 and by 31 March.
 """
 
-from calendar import monthrange
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from escrow.model_retainer import Every, RetainerTerms
+from kernel.dates import months_later
 
 _DAYS: Final = {Every.WEEK: 7, Every.TWO_WEEKS: 14}
 _MONTHS: Final = {Every.MONTH: 1, Every.QUARTER: 3}
@@ -46,9 +46,7 @@ def start_on(anchor_on: date, every: Every, number: int) -> date:
     steps = number - 1
     if every in _DAYS:
         return anchor_on + timedelta(days=_DAYS[every] * steps)
-    months = anchor_on.month - 1 + _MONTHS[every] * steps
-    year, month = anchor_on.year + months // 12, months % 12 + 1
-    return date(year, month, min(anchor_on.day, monthrange(year, month)[1]))
+    return months_later(anchor_on, _MONTHS[every] * steps)
 
 
 def span(terms: RetainerTerms, number: int, *, shift_days: int = 0) -> Span:
