@@ -13,7 +13,7 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'
 
 def wait_until_blocked(engine: Engine) -> None:
     """Return once some transaction of this database waits for another's lock."""
-    for _ in range(500):
+    for _ in range(12_000):
         with engine.connect() as connection:
             if connection.exec_driver_sql(_BLOCKED).scalar_one():
                 return
