@@ -36,6 +36,7 @@ from engine.replay.tenants import free_name, open_tenant
     show_default=True,
     help="Percent of the usable postings, drawn by the seed.",
 )
+@click.option("--in-dollars", is_flag=True, help="All contracts in USD, wherever the client is.")
 @click.option(
     "--tenant",
     "tenant_name",
@@ -52,18 +53,25 @@ def command(
     contracts: int | None,
     share: float,
     tenant_name: str | None,
+    in_dollars: bool,
     as_json: bool,
 ) -> None:
     """Turn job postings into contracts, live through their days, and prove the books.
 
-    Fixed budgets become milestones, rates become hours, retainers, or either beside milestones. A
+    Fixed budgets become milestones, rates become hours, retainers, or either beside milestones.
+    Clients pay in their country's currency, at the central bank's rate of the posting's day. A
     file is lived through for six months, or for thirty days after its last posting if that is
     longer; a made-up month has thirty days. Balances and client money are checked at every
     midnight. The same postings and seed give the same figures. Exit 1 if the books or the client
     money are not clean.
     """
     options = Options(
-        jobs=jobs, seed=seed, days=days, contracts=contracts, share_bps=round(share * 100)
+        jobs=jobs,
+        seed=seed,
+        days=days,
+        contracts=contracts,
+        share_bps=round(share * 100),
+        in_dollars=in_dollars,
     )
     intake = take_in(options)
     with database() as opened, stop_on_interrupt() as stop:

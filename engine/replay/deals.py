@@ -10,8 +10,9 @@ from typing import Final
 from uuid import UUID
 
 from engine.replay.behaviour import ContractConduct, SlotConduct, conduct_of, slot_conduct
+from engine.replay.currencies import DOLLARS, Local
 from engine.replay.dice import Dice
-from engine.replay.postings import CURRENCY, Kind, Posting
+from engine.replay.postings import Kind, Posting
 from engine.replay.terms import (
     WITH_HOURS,
     WITH_MILESTONES,
@@ -28,7 +29,7 @@ from kernel.money import allocate
 
 MOST_MILESTONES: Final = 4
 LEAST_MINOR: Final = 500
-"""No milestone is below this; a smaller budget is one milestone."""
+"""No milestone is below this, in cents of a dollar; a smaller budget is one milestone."""
 
 _ONE_MORE_FROM_MINOR: Final = (5_000, 20_000, 100_000)
 PARTIES_SINCE: Final = datetime(2020, 1, 1, tzinfo=UTC)
@@ -83,15 +84,20 @@ def milestone_count(budget_minor: int, duration: str) -> int:
     return min(1 + steps + longer, MOST_MILESTONES, max(1, budget_minor // LEAST_MINOR))
 
 
-def milestone_amounts(dice: Dice, *, budget_minor: int, duration: str) -> list[int]:
-    """The budget split in uneven parts that sum to it."""
+def milestone_amounts(
+    dice: Dice, *, budget_minor: int, duration: str, local: Local = DOLLARS
+) -> list[int]:
+    """The budget (in cents of a dollar) in the client's currency, in uneven parts that sum to it.
+
+    There are as many milestones whatever the currency.
+    """
     count = milestone_count(budget_minor, duration)
     weights = [dice.between(f"weight{no}", lowest=7, highest=13) for no in range(count)]
-    return allocate(budget_minor, weights)
+    return allocate(local.of(budget_minor), weights)
 
 
-def deal_of(seed: int, posting: Posting, *, payee_count: int) -> Deal:
-    """The deal that comes of a posting with a fixed budget or a rate.
+def deal_of(seed: int, posting: Posting, *, payee_count: int, local: Local = DOLLARS) -> Deal:
+    """The deal that comes of a posting with a fixed budget or a rate, in the client's currency.
 
     Some freelancers of the pool get far more work than others, as everywhere.
     """
@@ -99,7 +105,7 @@ def deal_of(seed: int, posting: Posting, *, payee_count: int) -> Deal:
     form = Form.MILESTONES if posting.kind is Kind.FIXED_BUDGET else form_of(dice)
     budget = posting.budget_minor if form is Form.MILESTONES else budget_beside(dice, posting)
     assert budget is not None
-    amounts = milestone_amounts(dice, budget_minor=budget, duration=posting.duration)
+    amounts = milestone_amounts(dice, budget_minor=budget, duration=posting.duration, local=local)
     payee_no = dice.below("payee_a", payee_count) * dice.below("payee_b", payee_count)
     payee_no //= payee_count
     return Deal(
@@ -109,12 +115,12 @@ def deal_of(seed: int, posting: Posting, *, payee_count: int) -> Deal:
         client_id=party_id(seed, posting.client),
         payee_id=party_id(seed, payee_name(payee_no)),
         payee_no=payee_no,
-        currency=CURRENCY,
+        currency=local.currency,
         slots=_slots(dice, posting, amounts) if form in WITH_MILESTONES else (),
         conduct=conduct_of(dice),
         form=form,
-        hours=hours_plan(dice, posting) if form in WITH_HOURS else None,
-        retainer=retainer_plan(dice, posting) if form in WITH_RETAINER else None,
+        hours=hours_plan(dice, posting, local) if form in WITH_HOURS else None,
+        retainer=retainer_plan(dice, posting, local) if form in WITH_RETAINER else None,
     )
 
 

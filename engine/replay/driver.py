@@ -22,24 +22,17 @@ from engine.replay.hours import Hours
 from engine.replay.lines import Lines
 from engine.replay.midnight import Midnights
 from engine.replay.people import People
-from engine.replay.postings import CURRENCY
 from engine.replay.quarrels import Quarrels
 from engine.replay.retainers import Retainers
 from engine.replay.script import Script
 from engine.replay.stage import Stage, Stopped
 from engine.replay.store import list_states
+from engine.replay.treasury import Treasury
 from escrow.model import SlotState
 from kernel import clock
 from kernel.database import transaction
-from kernel.principals import SYSTEM
-from payouts import methods, settlement
-from payouts.commands import OpenCapital, SetFee
-
-PAYOUT_FEE_MINOR: Final = 100
-CAPITAL_BPS: Final = 1_000
-"""The owner's capital for each replay, as a share of all budgets: rails take their fees first."""
-
-LEAST_CAPITAL_MINOR: Final = 1_000_000
+from payouts import settlement
+from rails.rates.model import Source
 
 NOON: Final = timedelta(hours=12)
 EVENING: Final = timedelta(hours=20)
@@ -61,6 +54,8 @@ class Replay:
     starts_on: datetime
     days: int
     by_day: dict[int, list[Deal]]
+    source: Source | None = None
+    treasury: Treasury = field(init=False)
     people: People = field(init=False)
     script: Script = field(default_factory=Script)
     hours: Hours = field(init=False)
@@ -74,6 +69,7 @@ class Replay:
 
     def __post_init__(self) -> None:
         """Nobody is known yet."""
+        self.treasury = Treasury(self.source)
         self.people = People(self.seed)
         self.hours = Hours(self.script.endings)
         self.retainers = Retainers(self.script.endings)
@@ -105,24 +101,9 @@ class Replay:
         """Make the tenant a sandbox at midnight of the first day, and pay the capital in."""
         with transaction(self.stage.engine, self.stage.tenant) as connection:
             clock.make_sandbox(connection, at=self.starts_on)
-        budgets = sum(deal.worth_minor for deals in self.by_day.values() for deal in deals)
-        capital = max(LEAST_CAPITAL_MINOR, budgets * CAPITAL_BPS // 10_000)
-        self.stage.serve(
-            settlement.open_capital,
-            [OpenCapital(actor=SYSTEM, currency=CURRENCY, amount_minor=capital)],
-        )
-        self.stage.serve(
-            methods.set_fees,
-            [
-                SetFee(
-                    actor=SYSTEM,
-                    currency=CURRENCY,
-                    fee_minor=PAYOUT_FEE_MINOR,
-                    valid_from=self.starts_on,
-                )
-            ],
-        )
-        self.give_backs.open(self.stage, CURRENCY)
+        deals = [deal for deals in self.by_day.values() for deal in deals]
+        self.treasury.open(self.stage, deals, self.starts_on)
+        self.give_backs.open(self.stage, self.treasury.currencies)
         self.stage.hear_rail()
 
     def _live(self, day: int) -> None:
@@ -146,7 +127,7 @@ class Replay:
         if evening.weekday() == MONDAY:
             self.stage.fire_timers()
         self.hours.evening(self.stage, day, evening)
-        self.people.pay_out(self.stage, day, evening, CURRENCY)
+        self.people.pay_out(self.stage, day, evening, self.treasury.least_payouts)
         self._end(day)
 
     def _welcome(self, day: int) -> None:

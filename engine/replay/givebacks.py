@@ -42,7 +42,7 @@ class GiveBacks:
 
     _days: dict[int, list[_GiveBack]] = field(default_factory=lambda: defaultdict(list))
 
-    def open(self, stage: Stage, currency: str) -> None:
+    def open(self, stage: Stage, currencies: Iterable[str]) -> None:
         """The platform fronts refunds, and claims what it fronted from the payees."""
         stage.serve(
             claims.set_claim_rules,
@@ -53,6 +53,7 @@ class GiveBacks:
                     fronts_refunds=True,
                     recovery_bps=RECOVERY_BPS,
                 )
+                for currency in currencies
             ],
         )
 

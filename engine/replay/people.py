@@ -1,9 +1,8 @@
 """The parties of a replay, made when a posting first names them, and paid every week."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from engine.replay.acts import OPERATOR
@@ -22,9 +21,6 @@ from ledger.parties import ChangeParty, CreateParty
 from payouts import methods
 from payouts import service as payouts
 from payouts.commands import AddMethod, RequestPayout, Resume
-
-LEAST_PAYOUT_MINOR: Final = 2_000
-"""Freelancers leave less than this with us until more has come together."""
 
 
 @dataclass(slots=True)
@@ -99,17 +95,18 @@ class People:
         self._known |= fresh.keys()
         self.payees |= payees
 
-    def pay_out(self, stage: Stage, day: int, at: datetime, currency: str) -> None:
+    def pay_out(self, stage: Stage, day: int, at: datetime, least: Mapping[str, int]) -> None:
         """Ask for the payouts of those whose weekday it is, and submit what the bank can cover.
 
+        `least` is what must have come together in each currency before it is asked for.
         Who is refused because a payout failed names a new method, and the operator lets the
         payouts go on; the next try is a week later.
         """
         with transaction(stage.engine, stage.tenant) as connection:
-            rich = list_available(connection, currency, least_minor=LEAST_PAYOUT_MINOR)
+            rich = list_available(connection, least)
         asked = [
-            (self.payees[payee_id], amount)
-            for payee_id, amount in rich
+            (self.payees[payee_id], currency, amount)
+            for payee_id, currency, amount in rich
             if payee_id in self.payees and self.payees[payee_id].weekday == at.weekday()
         ]
         outcomes = stage.serve(
@@ -117,21 +114,21 @@ class People:
             [
                 RequestPayout(
                     actor=payee.actor,
-                    payout_id=payee.dice.new_id(f"payout{day}", at),
+                    payout_id=payee.dice.new_id(f"payout{day}|{currency}", at),
                     payee_id=payee.id,
                     method_id=payee.method_id,
                     amount_minor=amount,
                     currency=currency,
                 )
-                for payee, amount in asked
+                for payee, currency, amount in asked
             ],
         )
-        stuck = [
-            payee
-            for (payee, _), outcome in zip(asked, outcomes, strict=True)
+        stuck = {
+            payee.id: payee
+            for (payee, _, _), outcome in zip(asked, outcomes, strict=True)
             if outcome.code in {"payouts.paused", "payouts.method_disabled"}
-        ]
-        self._mend(stage, stuck)
+        }
+        self._mend(stage, list(stuck.values()))
         stage.call(payouts.submit_due)
 
     def _mend(self, stage: Stage, stuck: list[Payee]) -> None:

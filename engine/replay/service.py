@@ -17,6 +17,7 @@ from engine.proofs import check_books
 from engine.replay import store, store_bank, store_outcome
 from engine.replay.bank import BANK_WAYS
 from engine.replay.behaviour import RATES
+from engine.replay.currencies import currency_of, local_of
 from engine.replay.deals import Deal, deal_of
 from engine.replay.dice import Dice
 from engine.replay.driver import OnDay, Replay, group_by_day
@@ -36,6 +37,8 @@ from kernel.money import format_minor
 from kernel.principals import SYSTEM
 from ledger.model import Draft
 from ledger.service import post
+from rails.rates.ecb import packaged
+from rails.rates.model import Source
 from reconciliation.model import OpenItem
 from reconciliation.open_items import open_items
 
@@ -83,6 +86,7 @@ class Options:
     """What a replay is asked for. `jobs` None: postings are made up from the seed.
 
     `share_bps`: of the usable postings only this share is taken, drawn by seed and posting.
+    `in_dollars`: every contract is, whatever its client's country.
     """
 
     jobs: Path | None = None
@@ -90,13 +94,18 @@ class Options:
     days: int | None = None
     contracts: int | None = None
     share_bps: int = 10_000
+    in_dollars: bool = False
 
 
 @dataclass(slots=True)
 class Intake:
-    """What became of the rows: deals, and those passed over by reason."""
+    """What became of the rows: deals, and those passed over by reason.
+
+    `source` has the rates of exchange; without it all deals are in dollars.
+    """
 
     deals: list[Deal] = field(default_factory=list)
+    source: Source | None = None
     skipped: Counter[str] = field(default_factory=Counter)
     unreadable: list[dict[str, str | int]] = field(default_factory=list)
 
@@ -155,7 +164,14 @@ def _play(
     starts_on, by_day = group_by_day(intake.deals)
     days = options.days or _default_days(options, by_day)
     stage = Stage.of(engine, tenant, stop)
-    run = Replay(stage=stage, seed=options.seed, starts_on=starts_on, days=days, by_day=by_day)
+    run = Replay(
+        stage=stage,
+        seed=options.seed,
+        starts_on=starts_on,
+        days=days,
+        by_day=by_day,
+        source=intake.source,
+    )
     on_start(days)
     started = time.monotonic()
     is_complete = run.run(on_day)
@@ -202,7 +218,16 @@ def _sort_out(rows: Iterable[Posting | Unreadable], options: Options) -> Intake:
     if not postings:
         raise NothingToReplay(skipped=dict(intake.skipped))
     payee_count = max(10, len(postings) * 6 // 10)
-    intake.deals = [deal_of(options.seed, each, payee_count=payee_count) for each in postings]
+    intake.source = None if options.in_dollars else packaged()
+    intake.deals = [
+        deal_of(
+            options.seed,
+            each,
+            payee_count=payee_count,
+            local=local_of(intake.source, currency_of(each.country), each.posted_at.date()),
+        )
+        for each in postings
+    ]
     return intake
 
 

@@ -1,6 +1,6 @@
 """What a replay reads beside the services: states that it waits for, balances, and its figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -13,10 +13,13 @@ REPORTED: Final = "replay.reported"
 _LIST_STATES: Final = "SELECT id, state FROM slot WHERE id = ANY (%s) ORDER BY id"
 
 _LIST_AVAILABLE: Final = """
-SELECT subject::uuid, -balance_minor FROM account
-WHERE kind = 'custody.earned_available' AND currency = %s AND -balance_minor >= %s
-    AND subject NOT LIKE '%%:reserved'
-ORDER BY subject
+SELECT a.subject::uuid, a.currency, -a.balance_minor
+FROM account a
+JOIN unnest(%s::text[], %s::bigint[]) AS least (currency, amount_minor)
+    ON least.currency = a.currency
+WHERE a.kind = 'custody.earned_available' AND -a.balance_minor >= least.amount_minor
+    AND a.subject NOT LIKE '%%:reserved'
+ORDER BY a.subject, a.currency
 """
 
 _SUM_SLOTS: Final = """
@@ -100,12 +103,10 @@ def list_states(connection: Connection, slot_ids: Sequence[UUID]) -> list[tuple[
     return [(row[0], row[1]) for row in rows]
 
 
-def list_available(
-    connection: Connection, currency: str, *, least_minor: int
-) -> list[tuple[UUID, int]]:
-    """Payees with at least so much to withdraw, and how much."""
-    rows = connection.exec_driver_sql(_LIST_AVAILABLE, (currency, least_minor))
-    return [(row[0], row[1]) for row in rows]
+def list_available(connection: Connection, least: Mapping[str, int]) -> list[tuple[UUID, str, int]]:
+    """Payees with at least so much of a currency to withdraw, and how much of it."""
+    rows = connection.exec_driver_sql(_LIST_AVAILABLE, (list(least), list(least.values())))
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def get_sums(connection: Connection) -> Sums:

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from engine.replay.behaviour import RATES, Rates
+from engine.replay.currencies import Local
 from engine.replay.dice import Dice
 from engine.replay.postings import Posting
 from escrow.model_hourly import Collect
@@ -129,14 +130,14 @@ def form_of(dice: Dice, rates: Rates = RATES) -> Form:
     return Form.HOURS
 
 
-def hours_plan(dice: Dice, posting: Posting, rates: Rates = RATES) -> HoursPlan:
-    """The hours of a posting with a rate."""
+def hours_plan(dice: Dice, posting: Posting, local: Local, rates: Rates = RATES) -> HoursPlan:
+    """The hours of a posting with a rate, which is in dollars, as its client pays them."""
     assert posting.rate_minor is not None
     weeks = dice.between("weeks", lowest=_weeks(posting)[0], highest=_weeks(posting)[1])
     raised = dice.happens("raised", rates.rate_raised) and weeks > 2
     return HoursPlan(
         term_id=dice.new_id("hours", posting.posted_at),
-        rate_minor=posting.rate_minor,
+        rate_minor=local.of(posting.rate_minor),
         minutes=_hours(dice, posting) * 60,
         weeks=weeks,
         raised_after=weeks // 2 if raised else None,
@@ -148,7 +149,7 @@ def hours_plan(dice: Dice, posting: Posting, rates: Rates = RATES) -> HoursPlan:
     )
 
 
-def retainer_plan(dice: Dice, posting: Posting, rates: Rates = RATES) -> RetainerPlan:
+def retainer_plan(dice: Dice, posting: Posting, local: Local, rates: Rates = RATES) -> RetainerPlan:
     """The retainer of a posting with a rate: what its hours of a period would cost."""
     assert posting.rate_minor is not None
     weeks = dice.between("weeks", lowest=_weeks(posting)[0], highest=_weeks(posting)[1])
@@ -161,8 +162,8 @@ def retainer_plan(dice: Dice, posting: Posting, rates: Rates = RATES) -> Retaine
         retainer_id=dice.new_id("retainer", posting.posted_at),
         kind=kind,
         every=every,
-        amount_minor=max(LEAST_RETAINER_MINOR, cost // _STEP_MINOR * _STEP_MINOR),
-        hourly_minor=posting.rate_minor if is_hours else 0,
+        amount_minor=local.of(max(LEAST_RETAINER_MINOR, cost // _STEP_MINOR * _STEP_MINOR)),
+        hourly_minor=local.of(posting.rate_minor) if is_hours else 0,
         quota=dice.between("quota", lowest=2, highest=8)
         if kind is RetainerKind.DELIVERABLE_QUOTA
         else 0,

@@ -47,7 +47,7 @@ _NAMES: Final = count(1)
 
 def replay_month(engine: Engine, tenant: Tenant) -> Report:
     """Twenty contracts in eighteen days of January 2026, proven."""
-    options = Options(contracts=20, days=18, seed=5)
+    options = Options(contracts=20, days=18, seed=5, in_dollars=True)
     return play(
         engine,
         tenant,

@@ -217,7 +217,7 @@ def test_what_is_set_aside_is_not_paid_out(api: Api, api_engine: Engine) -> None
     asked = {"method_id": method["method_id"]}
     too_much = own.post("/v1/payouts", asked | {"amount": eur("40.01")})
     with transaction(api_engine, TENANT) as connection:
-        available = dict(list_available(connection, "EUR", least_minor=1))
+        available = {payee: held for payee, _, held in list_available(connection, {"EUR": 1})}
     fits = own.post("/v1/payouts", asked | {"amount": eur("40.00")})
 
     assert (too_much.status, too_much.code) == (409, "ledger.insufficient_funds")

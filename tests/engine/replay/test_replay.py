@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 
 from engine.proofs import check_books
-from engine.replay import bank, givebacks, lines, quarrels
+from engine.replay import bank, givebacks, lines, quarrels, treasury
 from engine.replay.bank import BANK_WAYS
 from engine.replay.behaviour import RATES
 from engine.replay.lines import LINE_WAYS
@@ -110,9 +110,10 @@ def test_a_month_is_replayed_proven_and_the_same_twice(
     assert first.midnights == 25
     assert first.timers_fired > 0
     assert first.is_complete
-    paid_in = cents(first.funded["USD"])
     came_out = [first.released, first.refunded, first.held]
-    assert paid_in == sum(cents(each["USD"]) for each in came_out) > 0
+    for currency, funded in first.funded.items():
+        assert cents(funded) == sum(cents(each[currency]) for each in came_out)
+    assert sum(cents(funded) > 0 for funded in first.funded.values()) >= 8
     assert 0 < cents(first.paid_out["USD"]) < cents(first.released["USD"])
     assert set(first.skipped) == {"no_budget"}
     assert first.digest == second.digest
@@ -129,6 +130,8 @@ def test_trouble_everywhere_leaves_the_books_clean(
     )
     for module in (bank, lines, quarrels, givebacks):
         monkeypatch.setattr(module, "RATES", trouble)
+    # In a small currency one contract is most of the business, and the platform pays it back.
+    monkeypatch.setattr(treasury, "CAPITAL_BPS", 10_000)
 
     report = run(own_engine, tenant, Options(contracts=40, days=75, seed=11))
 
@@ -136,7 +139,7 @@ def test_trouble_everywhere_leaves_the_books_clean(
     assert sum(report.chargebacks.values()) > 5
     assert sum(report.lines_disputed.values()) > 2
     assert cents(report.charged_back["USD"]) > cents(report.reinstated["USD"]) > 0
-    assert cents(report.returned["USD"]) > 0
+    assert any(cents(each) > 0 for each in report.returned.values())
 
 
 @pytest.mark.parametrize("ways", [WAYS, LINE_WAYS, BANK_WAYS])
