@@ -53,3 +53,34 @@ class Quote:
     expires_at: datetime
     state: QuoteState = QuoteState.OPEN
     used_by: UUID | None = None
+
+
+class ConversionKind(StrEnum):
+    """What money changed its currency for."""
+
+    RELEASE = "release"
+    FUNDING = "funding"
+    REFUND = "refund"
+    BALANCE = "balance"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """Money that changed its currency for a customer, and waits for the provider's fill.
+
+    `subject` is what it was for (`release:0190...`). The customer sold `sold_minor` and got
+    `bought_minor`; `margin_minor` is what our margin should come to in the bought currency.
+    """
+
+    id: UUID
+    kind: ConversionKind
+    subject: str
+    party_id: UUID
+    mid: Rate
+    rate: Fraction
+    margin_bps: int
+    sold_minor: int
+    bought_minor: int
+    margin_minor: int
+    at: datetime
+    quote_id: UUID | None = None
