@@ -113,7 +113,7 @@ def test_a_month_is_replayed_proven_and_the_same_twice(
     came_out = [first.released, first.refunded, first.held]
     for currency, funded in first.funded.items():
         assert cents(funded) == sum(cents(each[currency]) for each in came_out)
-    assert sum(cents(funded) > 0 for funded in first.funded.values()) >= 8
+    assert sum(cents(funded) > 0 for funded in first.funded.values()) > 4
     assert 0 < cents(first.paid_out["USD"]) < cents(first.released["USD"])
     assert set(first.skipped) == {"no_budget"}
     assert first.digest == second.digest
