@@ -81,10 +81,16 @@ _KINDS: Final = (
     _kind("platform.deferred_fees", _L, bounded=True),
     _kind("platform.arbitration_fees_held", _L, bounded=True),
     _kind("platform.capital", Nature.EQUITY),
-    _kind("platform.revaluation", Nature.CLEARING, "currency"),
     *(
         _kind(f"platform.revenue.{name}", _R)
-        for name in ("commission", "client_fee", "subscription", "payout_fee", "fx_margin")
+        for name in (
+            "commission",
+            "client_fee",
+            "subscription",
+            "product",
+            "payout_fee",
+            "fx_margin",
+        )
     ),
     *(
         _kind(f"platform.expense.{name}", _X)
