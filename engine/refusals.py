@@ -20,6 +20,7 @@ from engine.refusals_periods import PERIODS
 from engine.refusals_prices import PRICES
 from engine.refusals_retainers import RETAINERS
 from engine.refusals_taken import TAKEN
+from engine.refusals_tax import TAX
 
 
 class Words(NamedTuple):
@@ -376,6 +377,7 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
                 **CLOCKS,
                 **RETAINERS,
                 **PRICES,
+                **TAX,
             }.items()
         },
         **_ESCROW_STATES,

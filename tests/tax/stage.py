@@ -1,16 +1,19 @@
 """A tenant that taxes its fees, and the parties that pay them: what the tests of tax stand on."""
 
-import json
 from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from kernel.ids import new_id
-from ledger import personal
+from kernel.principals import Actor, PrincipalKind
+from tax import service_profile
+from tax.model_profile import Person, RegisterAnswer, SetBuyer, SetSupplier, StoreCheck
+from tax.model_vat import Evidence, Service, WhenUnsure
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS = ("address", "bank", "ip")
+OPERATOR = Actor(new_id(), PrincipalKind.PERSON, is_operator=True)
 
 
 def add_party(connection: Connection, kind: str = "freelancer") -> UUID:
@@ -31,11 +34,19 @@ def set_supplier(
     check_days: int = 90,
     at: datetime = START,
 ) -> None:
-    connection.exec_driver_sql(
-        "INSERT INTO tax_supplier SELECT count(*) + 1, %s, %s, 'Platform Ltd', '1 Quay, Dublin',"
-        " %s, %s, %s, %s, %s, %s FROM tax_supplier",
-        (at, country, json.dumps({country: "1"}), service, when_unsure, check_days, new_id(), at),
+    command = SetSupplier(
+        actor=OPERATOR,
+        country=country,
+        name="Platform Ltd",
+        address="1 Quay\nDublin 1",
+        tax_numbers={"IE": "IE6433435F"} if country == "IE" else {},
+        service=Service(service),
+        when_unsure=WhenUnsure(when_unsure),
+        check_days=check_days,
+        in_force_from=at,
     )
+    outcome = service_profile.set_supplier(connection, [command], at=at)[0]
+    assert outcome.is_done, outcome
 
 
 def add_buyer(
@@ -45,38 +56,32 @@ def add_buyer(
     *,
     pieces: int = 2,
     number: str = "",
+    name: str = "Ada Byron",
+    address: str = "1 Road\nSomewhere",
     at: datetime = START,
 ) -> None:
-    key = personal.get_keys(connection, [party_id], at=at)[party_id]
-    evidence = [{"kind": kind, "country": country} for kind in KINDS[:pieces]]
-    connection.exec_driver_sql(
-        "INSERT INTO tax_buyer SELECT %s, count(*) + 1, %s, %s, %s, %s, %s, %s, %s, %s"
-        " FROM tax_buyer WHERE party_id = %s",
-        (
-            *(party_id, at, json.dumps(evidence), bool(number)),
-            *(country if number else None, key.print_of(number) if number else None),
-            *(key.seal("{}", bound_to=f"tax_buyer:{party_id}"), new_id(), at, party_id),
-        ),
+    command = SetBuyer(
+        actor=OPERATOR,
+        party_id=party_id,
+        evidence=tuple(Evidence(kind, country) for kind in KINDS[:pieces]),
+        is_business=bool(number),
+        tax_country=country if number else None,
+        person=Person(name, address, number),
     )
+    outcome = service_profile.set_buyer(connection, [command], at=at)[0]
+    assert outcome.is_done, outcome
 
 
 def add_check(
     connection: Connection,
     party_id: UUID,
-    country: str,
-    number: str,
     *,
     at: datetime,
     is_valid: bool = True,
+    valid_since: datetime | None = None,
 ) -> UUID:
-    key = personal.get_keys(connection, [party_id], at=at)[party_id]
-    check_id = new_id()
-    connection.exec_driver_sql(
-        "INSERT INTO tax_check VALUES (%s, %s, %s, %s, %s, 'vies', %s, %s, NULL, %s, %s, %s)",
-        (
-            *(check_id, party_id, country, key.print_of(number)),
-            *(key.seal(number, bound_to=f"tax_check:{check_id}"), "W1" if is_valid else ""),
-            *(is_valid, at, new_id(), at),
-        ),
-    )
-    return check_id
+    answer = RegisterAnswer("vies", is_valid, "W1" if is_valid else "", at, valid_since)
+    command = StoreCheck(actor=OPERATOR, party_id=party_id, answer=answer)
+    outcome = service_profile.store_check(connection, [command], at=at)[0]
+    assert outcome.is_done, outcome
+    return UUID(outcome.facts["check_id"])

@@ -31,7 +31,7 @@ def test_a_check_counts_from_its_time_until_it_is_old(connection: Connection) ->
     set_supplier(connection, country="IE", check_days=90)
     party_id = add_party(connection)
     add_buyer(connection, party_id, "DE", number="DE136695976")
-    check_id = add_check(connection, party_id, "DE", "DE136695976", at=AT)
+    check_id = add_check(connection, party_id, at=AT)
 
     assert decided(connection, party_id, AT - DAY) == ("destination", "DE", 1_900)
     assert decided(connection, party_id, AT) == ("reverse_charge", "DE", 0)
@@ -48,8 +48,8 @@ def test_the_newest_check_of_the_number_decides(connection: Connection) -> None:
     set_supplier(connection, country="IE")
     party_id = add_party(connection)
     add_buyer(connection, party_id, "DE", number="DE136695976")
-    add_check(connection, party_id, "DE", "DE136695976", at=AT - 2 * DAY)
-    add_check(connection, party_id, "DE", "DE136695976", at=AT, is_valid=False)
+    add_check(connection, party_id, at=AT - 2 * DAY)
+    add_check(connection, party_id, at=AT, is_valid=False)
 
     assert decided(connection, party_id, AT - DAY)[0] == Treatment.REVERSE_CHARGE
     assert decided(connection, party_id)[0] == Treatment.DESTINATION
@@ -59,9 +59,11 @@ def test_a_check_of_another_number_says_nothing(connection: Connection) -> None:
     """The number that was checked is the one that the buyer has, or it does not count."""
     set_supplier(connection, country="IE")
     party_id = add_party(connection)
-    add_buyer(connection, party_id, "DE", number="DE136695976")
-    add_check(connection, party_id, "DE", "DE811907980", at=AT)
+    add_buyer(connection, party_id, "DE", number="DE136695976", at=AT - 2 * DAY)
+    add_check(connection, party_id, at=AT - 2 * DAY)
+    add_buyer(connection, party_id, "DE", number="DE129273398", at=AT)
 
+    assert decided(connection, party_id, AT - DAY)[0] == Treatment.REVERSE_CHARGE
     assert decided(connection, party_id)[0] == Treatment.DESTINATION
 
 
