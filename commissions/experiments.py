@@ -1,26 +1,33 @@
 """Experiments on fees: who is in which arm, what each arm came to, and when to stop.
 
 The unit is a client-payee pair or a client's organisation, never a payment: whoever is in an arm
-stays in it. Pure; the ledger gives the figures.
+stays in it. Pure; the ledger gives the figures, as sums, so that no unit is held in memory.
 
 Source: domain/escrow.md 3.2 (Experiment). Intervals: Wilson (1927) for shares, Newcombe (1998)
 for their difference, Welch (1947) with the normal quantile for means.
 """
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from kernel.errors import Refusal
 
 WHOLE_BPS: Final = 10_000
+MOST_ARMS: Final = 20
 CONTROL: Final = "control"
+HOLDOUT: Final = "holdout"
+"""Those in no arm: charged as ever, and counted beside the arms."""
+
 _QUANTILE: Final = Decimal("1.959963984540054")
 """Of the normal distribution: 97.5 % lie below it, so 95 % between it and its negative."""
 
 _BUCKETS: Final = 2**64
+MOST_UNITS: Final = 100_000_000
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
 
 
 class BadExperiment(Refusal):
@@ -40,26 +47,58 @@ class Arm(NamedTuple):
 class Experiment:
     """Arms with their shares; who is in none is held out, and charged as ever.
 
-    `stop_after_units` ends it once every arm has so many units.
+    It ends once every arm has `stop_after_units` units, or an arm's share of units with a dispute
+    surely lies more than `harm_bps` basis points above the control's.
     """
 
     name: str
     arms: tuple[Arm, ...]
     stop_after_units: int
+    harm_bps: int = 0
+
+
+class Figures(NamedTuple):
+    """What a mean and its spread are made of: minor units of one currency.
+
+    `squares` is the sum of the squared figures.
+    """
+
+    units: int
+    total_minor: int
+    squares: int
+
+    @classmethod
+    def of(cls, figures: Sequence[int]) -> Self:
+        """The sums of figures that are at hand."""
+        return cls(len(figures), sum(figures), sum(each**2 for each in figures))
+
+
+class Part(NamedTuple):
+    """So many units of those that are asked about."""
+
+    number: int
+    units: int
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the ledger says of one arm: per unit its net revenue, and counts of units.
+    """What the books say of one arm.
 
-    `revenue_minor` has one figure for every unit; `repeated` and `disputed` count the units with
-    a second contract, and with a dispute.
+    `revenue` has, by currency, one figure per unit with a contract in it. `repeated` and
+    `disputed` are the units with a second contract, and with a dispute; `quiet` those that had
+    time for a second contract and made none.
     """
 
     arm: str
-    revenue_minor: Sequence[int]
-    repeated: int
-    disputed: int
+    revenue: Mapping[str, Figures]
+    repeated: Part
+    disputed: Part
+    quiet: Part
+
+    @property
+    def units(self) -> int:
+        """All that joined."""
+        return self.disputed.units
 
 
 class Interval(NamedTuple):
@@ -70,17 +109,23 @@ class Interval(NamedTuple):
     high: Decimal
 
 
+class Compared(NamedTuple):
+    """A figure of an arm, and how far it lies above the control's; None: too few units."""
+
+    figure: Interval | None
+    above_control: Interval | None
+
+
 @dataclass(frozen=True, slots=True)
 class Readout:
-    """One arm beside the control: figures with intervals, differences last."""
+    """One arm beside the control; `revenue` is the mean per unit in minor units, by currency."""
 
     arm: str
     units: int
-    revenue_minor: Interval
-    repeat_share: Interval
-    dispute_share: Interval
-    revenue_above_control_minor: Interval
-    disputes_above_control: Interval
+    revenue: Mapping[str, Compared]
+    repeated: Compared
+    disputed: Compared
+    quiet: Compared
 
 
 def check(experiment: Experiment) -> None:
@@ -88,14 +133,18 @@ def check(experiment: Experiment) -> None:
     names = [arm.name for arm in experiment.arms]
     if CONTROL not in names or len(names) < 2 or len(set(names)) != len(names):
         raise BadExperiment(why="arms")
-    if any(not name or "/" in name for name in (experiment.name, *names)):
+    if len(names) > MOST_ARMS:
+        raise BadExperiment(why="too many arms")
+    if any(not _NAME.fullmatch(name) for name in (experiment.name, *names)) or HOLDOUT in names:
         raise BadExperiment(why="name")
     if any(arm.share_bps <= 0 for arm in experiment.arms):
         raise BadExperiment(why="share")
     if sum(arm.share_bps for arm in experiment.arms) > WHOLE_BPS:
         raise BadExperiment(why="shares come to more than the whole")
-    if experiment.stop_after_units < 1:
+    if not 1 <= experiment.stop_after_units <= MOST_UNITS:
         raise BadExperiment(why="stop_after_units")
+    if not 0 <= experiment.harm_bps <= WHOLE_BPS:
+        raise BadExperiment(why="harm_bps")
 
 
 def assign(experiment: Experiment, unit: str) -> str | None:
@@ -114,34 +163,50 @@ def assign(experiment: Experiment, unit: str) -> str | None:
 
 
 def read_out(tallies: Sequence[Tally]) -> list[Readout]:
-    """Every arm beside the control; refuses `fees.bad_experiment` where an arm has no two units."""
+    """Every arm beside the control; refuses `fees.bad_experiment` where there is none."""
     control = next((each for each in tallies if each.arm == CONTROL), None)
-    if control is None or any(len(each.revenue_minor) < 2 for each in tallies):
-        raise BadExperiment(why="too few units")
+    if control is None:
+        raise BadExperiment(why="no control")
     return [
         Readout(
             arm=each.arm,
-            units=len(each.revenue_minor),
-            revenue_minor=mean(each.revenue_minor),
-            repeat_share=share(count=each.repeated, total=len(each.revenue_minor)),
-            dispute_share=_disputed(each),
-            revenue_above_control_minor=mean_difference(
-                these=each.revenue_minor, those=control.revenue_minor
-            ),
-            disputes_above_control=share_difference(this=_disputed(each), that=_disputed(control)),
+            units=each.units,
+            revenue={
+                currency: _means(this=figures, that=control.revenue.get(currency))
+                for currency, figures in sorted(each.revenue.items())
+            },
+            repeated=_shares(this=each.repeated, that=control.repeated),
+            disputed=_shares(this=each.disputed, that=control.disputed),
+            quiet=_shares(this=each.quiet, that=control.quiet),
         )
         for each in tallies
     ]
 
 
-def _disputed(tally: Tally) -> Interval:
-    return share(count=tally.disputed, total=len(tally.revenue_minor))
+def _shares(*, this: Part, that: Part) -> Compared:
+    if not this.units:
+        return Compared(None, None)
+    found = share(count=this.number, total=this.units)
+    if not that.units:
+        return Compared(found, None)
+    other = share(count=that.number, total=that.units)
+    return Compared(found, share_difference(this=found, that=other))
+
+
+def _means(*, this: Figures, that: Figures | None) -> Compared:
+    if this.units < 2:
+        return Compared(None, None)
+    if that is None or that.units < 2:
+        return Compared(mean(this), None)
+    return Compared(mean(this), mean_difference(these=this, those=that))
 
 
 def stops(experiment: Experiment, readouts: Sequence[Readout]) -> str | None:
     """Why it is over: an arm brings surely more disputes, or every arm has its units; else None."""
+    bound = Decimal(experiment.harm_bps) / WHOLE_BPS
     for each in readouts:
-        if each.arm != CONTROL and each.disputes_above_control.low > 0:
+        gap = each.disputed.above_control
+        if each.arm not in {CONTROL, HOLDOUT} and gap is not None and gap.low > bound:
             return f"disputes:{each.arm}"
     counted = {each.arm: each.units for each in readouts}
     if all(counted.get(arm.name, 0) >= experiment.stop_after_units for arm in experiment.arms):
@@ -149,13 +214,13 @@ def stops(experiment: Experiment, readouts: Sequence[Readout]) -> str | None:
     return None
 
 
-def mean(figures: Sequence[int]) -> Interval:
+def mean(figures: Figures) -> Interval:
     """The mean of at least two figures."""
     middle, error = _mean_and_error(figures)
     return Interval(middle, middle - _QUANTILE * error, middle + _QUANTILE * error)
 
 
-def mean_difference(*, these: Sequence[int], those: Sequence[int]) -> Interval:
+def mean_difference(*, these: Figures, those: Figures) -> Interval:
     """How far the mean of these lies above that of those (Welch)."""
     one, one_error = _mean_and_error(these)
     other, other_error = _mean_and_error(those)
@@ -184,8 +249,9 @@ def _hypotenuse(*sides: Decimal) -> Decimal:
     return sum((side**2 for side in sides), Decimal(0)).sqrt()
 
 
-def _mean_and_error(figures: Sequence[int]) -> tuple[Decimal, Decimal]:
-    count = len(figures)
-    middle = Decimal(sum(figures)) / count
-    spread = sum(((each - middle) ** 2 for each in figures), Decimal(0)) / (count - 1)
-    return middle, (spread / count).sqrt()
+def _mean_and_error(figures: Figures) -> tuple[Decimal, Decimal]:
+    count, total, squares = figures
+    assert count > 1
+    # Whole numbers until here, so that nothing is lost between sums of like size.
+    spread = Decimal(count * squares - total**2) / (count * (count - 1))
+    return Decimal(total) / count, (spread / count).sqrt()
