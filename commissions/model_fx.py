@@ -177,3 +177,13 @@ class Prepared:
     prepared_at: datetime
     approved_by: UUID | None = None
     approved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """What an exchange comes to at a mid rate with a margin, in minor units of both sides."""
+
+    rate: Fraction
+    sold_minor: int
+    bought_minor: int
+    margin_minor: int

@@ -97,3 +97,33 @@ class NotOperator(Refusal):
     """Only the platform does this."""
 
     code = "fx.not_operator"
+
+
+class UnknownParty(Refusal):
+    """There is no such party, or it is not the caller's."""
+
+    code = "fx.unknown_party"
+
+
+class OnHold(Refusal):
+    """A hold blocks this party's money."""
+
+    code = "fx.on_hold"
+
+
+class PartyNotClear(Refusal):
+    """The party is not verified, or is on a list of sanctions."""
+
+    code = "fx.party_not_clear"
+
+
+class NotRevalued(Refusal):
+    """There is no revaluation of this day to take back."""
+
+    code = "fx.not_revalued"
+
+
+class DayNotOver(Refusal):
+    """Balances are revalued at the end of a day that is over."""
+
+    code = "fx.day_not_over"

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from commissions.model_fx import Conversion, ConversionKind, ConversionState, Fill, Pair, Policy
+from commissions.model_fx import Conversion, ConversionKind, ConversionState, Fill, Pair
 from commissions.tables_fx import CONVERSION, FILL
 from kernel.database import driver
 from kernel.errors import Broken
@@ -63,27 +63,17 @@ GROUP BY currency ORDER BY currency
 """
 
 
-def find_mids(
-    connection: Connection, pairs: Collection[Pair], *, on: date
-) -> tuple[Policy | None, dict[Pair, Rate]]:
-    """The newest mid rates of the policy's source by that day, with the policy; one statement.
-
-    The policy holds neither its margins nor its limits. A pair without a rate is missing.
-    """
+def find_mids(connection: Connection, pairs: Collection[Pair], *, on: date) -> dict[Pair, Rate]:
+    """The newest mid rates of the policy's source by that day; a pair without one is missing."""
     asked = sorted(set(pairs))
     sold, bought = [pair[0] for pair in asked], [pair[1] for pair in asked]
     rows = driver(connection).execute(_RATES, {"sold": sold, "bought": bought, "on": on})
-    found: dict[Pair, Rate] = {}
-    policy: Policy | None = None
-    for row in rows:
-        pair = (row[6], row[7])
-        if row[5] is not None:
-            source, margin_bps, lifetime, tolerance_bps, reporting, version = row[:6]
-            policy = Policy(source, margin_bps, lifetime, tolerance_bps, reporting, version=version)
-        if row[8] is not None:
-            rate = rounded(Fraction(row[9]) / Fraction(row[10]))
-            found[pair] = Rate(row[8], *pair, rate, row[11])
-    return policy, found
+    return {
+        (row[0], row[1]): Rate(
+            row[2], row[0], row[1], rounded(Fraction(row[3]) / Fraction(row[4])), row[5]
+        )
+        for row in rows
+    }
 
 
 def add_conversions(connection: Connection, rows: Sequence[Conversion]) -> None:

@@ -14,6 +14,7 @@ from engine.refusals_chargebacks import CHARGEBACKS
 from engine.refusals_claims import CLAIMS
 from engine.refusals_clocks import CLOCKS
 from engine.refusals_disputes import DISPUTES
+from engine.refusals_exchange import EXCHANGE
 from engine.refusals_hourly import HOURLY
 from engine.refusals_log import LOG
 from engine.refusals_periods import PERIODS
@@ -377,6 +378,7 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
                 **CLOCKS,
                 **RETAINERS,
                 **PRICES,
+                **EXCHANGE,
                 **TAX,
             }.items()
         },

@@ -3,24 +3,22 @@
 -- A pair is stored as it was given, or it is made over the euro of rates of one day where the source
 -- is the central bank, whose rates are all for one euro: it is `rate` divided by `per`.
 -- A currency that the bank gave up has no rate after thirty days.
-WITH policy AS (
-    SELECT source, margin_bps, lifetime, tolerance_bps, reporting, version
-    FROM fx_policy
-    WHERE version IS NOT NULL
-    ORDER BY version DESC
-    LIMIT 1
-),
-chosen AS (
-    SELECT coalesce((SELECT source FROM policy), 'ecb') AS source
+WITH chosen AS (
+    SELECT coalesce(
+        (
+            SELECT source
+            FROM fx_policy
+            WHERE version IS NOT NULL
+            ORDER BY version DESC
+            LIMIT 1
+        ),
+        'ecb'
+    ) AS source
 )
-SELECT
-    policy.source, policy.margin_bps, policy.lifetime, policy.tolerance_bps, policy.reporting,
-    policy.version, asked.sold, asked.bought, found.provider, found.rate,
-    found.per, found.as_of
+SELECT asked.sold, asked.bought, found.provider, found.rate, found.per, found.as_of
 FROM unnest(%(sold)s::text[], %(bought)s::text[]) AS asked (sold, bought)
 CROSS JOIN chosen
-LEFT JOIN policy ON true
-LEFT JOIN LATERAL (
+CROSS JOIN LATERAL (
     (
         SELECT r.provider, r.rate, 1::numeric AS per, r.as_of
         FROM fx_rate AS r
@@ -55,4 +53,4 @@ LEFT JOIN LATERAL (
     )
     ORDER BY as_of DESC
     LIMIT 1
-) AS found ON true
+) AS found

@@ -37,6 +37,7 @@ class EcbRates:
     """All days of one file, in their order."""
 
     name = "ecb"
+    base: str | None = EURO
 
     def __init__(self, days: Sequence[tuple[date, Mapping[str, str]]]) -> None:
         """Of days with the rates as they are written; at least one."""

@@ -10,6 +10,7 @@ class FixedRates:
     """Rates that somebody wrote down; each holds from its day until the next of its pair."""
 
     name = "fixed"
+    base: str | None = None
 
     def __init__(self, rates: Iterable[Rate]) -> None:
         """Of rates in any order."""

@@ -27,6 +27,8 @@ class Source(Protocol):
     """One place that rates come from."""
 
     name: str
+    base: str | None
+    """The currency that all its rates are for; None where each pair stands by itself."""
 
     def find(self, *, sold: str, bought: str, on: date) -> Rate | None:
         """The newest rate of this day or of one before it; None if there is none."""
@@ -38,3 +40,10 @@ class Source(Protocol):
 def rounded(rate: Fraction) -> Fraction:
     """A rate at ten decimals, half up."""
     return Fraction(int(rate * 10**PLACES + Fraction(1, 2)), 10**PLACES)
+
+
+def show_rate(rate: Fraction) -> str:
+    """A rate as people read it: ten decimals at most, without the zeros at the end."""
+    digits = str(int(rounded(rate) * 10**PLACES)).rjust(PLACES + 1, "0")
+    whole, parts = digits[:-PLACES], digits[-PLACES:].rstrip("0")
+    return f"{whole}.{parts}" if parts else whole
