@@ -70,13 +70,14 @@ def choose(
     ]
     if not fitting:
         raise NoSchedule(side=side.value, currency=currency)
-    fitting.sort(key=_strength)
-    if len(fitting) > 1 and _strength(fitting[0]) == _strength(fitting[1]):
+    fitting.sort(key=strength)
+    if len(fitting) > 1 and strength(fitting[0]) == strength(fitting[1]):
         raise Broken("two fee schedules tie", ids=[str(each.id) for each in fitting[:2]])
     return Choice(fitting[0], tuple(_trace(fitting)))
 
 
-def _strength(schedule: Schedule) -> tuple[int, int, int, timedelta]:
+def strength(schedule: Schedule) -> tuple[int, int, int, timedelta]:
+    """What decides between schedules that fit, in order: the least is strongest."""
     scope = schedule.scope
     return (
         STRENGTH[scope.level],
@@ -95,11 +96,12 @@ def _trace(fitting: Sequence[Schedule]) -> Iterable[Step]:
             dimensions=each.scope.named,
             priority=each.priority,
             valid_from=each.valid_from,
-            result="won" if each is best else _lost_by(best, each),
+            result="won" if each is best else lost_by(best, each),
         )
 
 
-def _lost_by(best: Schedule, other: Schedule) -> str:
+def lost_by(best: Schedule, other: Schedule) -> str:
+    """By what one schedule loses to another that is stronger."""
     names = ("level", "dimensions", "priority", "newer")
-    pairs = zip(names, _strength(best), _strength(other), strict=True)
+    pairs = zip(names, strength(best), strength(other), strict=True)
     return next(name for name, ours, theirs in pairs if ours != theirs)

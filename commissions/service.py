@@ -1,0 +1,114 @@
+"""What other rooms ask of fee schedules: those that a contract pinned, and those for a new one.
+
+Both are kept in the process: a version never changes, and the book's page has a new name whenever
+something holds or ends.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from threading import Lock
+from typing import Final, Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from commissions import store, store_choice
+from commissions.choosing import Ask, Chosen, Forgone, Page, choose_all, lay_out, promotions_of
+from commissions.model import Schedule
+from kernel.errors import Broken
+
+V = TypeVar("V")
+
+
+class _Kept(Generic[V]):
+    """The values last asked for, by an id that never names another value; safe in threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[UUID, V] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, key: UUID) -> V | None:
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key]
+
+    def keep(self, key: UUID, value: V) -> None:
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+
+
+_SCHEDULES: Final[_Kept[Schedule]] = _Kept(10_000)
+_PAGES: Final[_Kept[Page]] = _Kept(64)
+
+
+def find_schedules(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Schedule]:
+    """Schedules by id, for their prices; Broken if one is unknown, for somebody pinned it.
+
+    Kept in the process: prices of a version never change. When it ends may have been set since.
+    """
+    found: dict[UUID, Schedule] = {}
+    missing = []
+    for schedule_id in set(ids):
+        kept = _SCHEDULES.find(schedule_id)
+        if kept is None:
+            missing.append(schedule_id)
+        else:
+            found[schedule_id] = kept
+    if missing:
+        for version in store.find_versions(connection, missing).values():
+            _SCHEDULES.keep(version.id, version.schedule)
+            found[version.id] = version.schedule
+    for schedule_id in missing:
+        if schedule_id not in found:
+            raise Broken("there is no such fee schedule", id=str(schedule_id))
+    return found
+
+
+def choose_for(connection: Connection, asks: Sequence[Ask], at: datetime) -> list[Chosen]:
+    """What deals get of all that is approved and holds at an instant, in the order given.
+
+    One look at the book for all of them: the page that was committed, or written by this
+    transaction, when it was looked at.
+    """
+    if not asks:
+        return []
+    page = _page(connection)
+    forgone = _forgone(connection, page, asks, at)
+    return [choose_all(page, ask, at, forgone) for ask in asks]
+
+
+def _page(connection: Connection) -> Page:
+    kept = _PAGES.find(store.get_token(connection))
+    if kept is not None:
+        return kept
+    token, versions = store.read_book(connection)
+    page = lay_out(versions)
+    _PAGES.keep(token, page)
+    return page
+
+
+def _forgone(connection: Connection, page: Page, asks: Sequence[Ask], at: datetime) -> Forgone:
+    """What the promotions that are bounded, and for one of these deals, forwent until now."""
+    if not page.promotions:
+        return Forgone()
+    bounded = {
+        version.id
+        for ask in asks
+        for version in promotions_of(page, ask, at)
+        if version.promotion is not None and any(map(_is_bound, version.promotion.limits.values()))
+    }
+    if not bounded:
+        return Forgone()
+    return store_choice.sum_forgone(connection, bounded, {ask.payee_id for ask in asks})
+
+
+def _is_bound(limit: tuple[int | None, ...]) -> bool:
+    """Whether a promotion may not cost what it likes."""
+    return any(bound is not None for bound in limit)
