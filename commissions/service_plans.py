@@ -6,11 +6,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from commissions import store_plans
+
 
 def plans_of(
     connection: Connection, party_ids: Collection[UUID], at: datetime
 ) -> Mapping[UUID, str | None]:
-    """The plan of each party at an instant (`free`, `pro`, ...); None: he has none."""
-    assert connection is not None
-    assert at.tzinfo is not None
-    return dict.fromkeys(party_ids)
+    """The plan of each party at an instant (`pro`, ...); None: he has none.
+
+    One that is past due counts until it lapses, one that was ended until its paid days are over.
+    """
+    if not party_ids:
+        return {}
+    return dict.fromkeys(party_ids) | store_plans.find_plans(connection, party_ids, at)

@@ -17,6 +17,7 @@ from escrow import timers as escrow_timers
 from escrow.service_batch import FUNDING_HANDLER, REFUND_HANDLER
 from escrow.service_chargeback import EVIDENCE_HANDLER, evidence_results
 from escrow.service_chargeback_notices import hear_notices
+from escrow.service_plans_clocks import HANDLERS as PLANS
 from ledger import journals, reservations
 from payouts import service as payouts
 from payouts import settlement
@@ -26,6 +27,7 @@ from rails.model import CHARGEBACK_CHANGED, CHARGEBACK_FUNDS, FUNDS_AVAILABLE, R
 TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
     {
         **escrow_timers.HANDLERS,
+        **PLANS,
         **reservations.HANDLERS,
         **journals.HANDLERS,
         "escrow.max_hold": service_reserve.max_hold(
