@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Integer,
     Interval,
@@ -26,6 +27,7 @@ MINOR: Final = BigInteger()
 COUNT: Final = Integer()
 FLAG: Final = Boolean()
 TIME: Final = DateTime(timezone=True)
+DATE: Final = Date()
 LENGTH: Final = Interval()
 
 

@@ -7,10 +7,12 @@ contract's currency. What a decided command will write is a `Plan`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from commissions.model_fx import Conversion, ConvertAt
 from escrow.model_claim import Claim, Recovery
+from escrow.model_price import FeeLine, Pair
 from escrow.states import (
     AmendmentState,
     ContractState,
@@ -32,10 +34,12 @@ __all__ = [
     "Ask",
     "Contract",
     "ContractState",
+    "ConvertAt",
     "Funding",
     "FundingState",
     "Lot",
     "Method",
+    "Pins",
     "Plan",
     "Purpose",
     "Refund",
@@ -55,8 +59,10 @@ __all__ = [
 class Terms:
     """What the proposer sets and acceptance pins; nobody changes it afterwards.
 
-    Rates are basis points. `dormant_limit_minor`: a dormant slot that holds more than this waits
-    for an operator. `free_change_rounds`: how often the client may ask for changes.
+    Rates are basis points; a fee schedule that fits the deal is stronger than they are. `origin`
+    and `category` are what schedules ask for. `payee_currency`: the payee is paid in another
+    currency than the contract's, converted at `convert_at`. `dormant_limit_minor`: a dormant
+    slot that holds more than this waits for an operator. `free_change_rounds`: how often the client may ask for changes.
     """
 
     commission_bps: int = 1_000
@@ -68,6 +74,28 @@ class Terms:
     dormant_after: timedelta = timedelta(days=90)
     dormant_limit_minor: int = 100_000
     free_change_rounds: int = 3
+    origin: str = "marketplace"
+    category: str | None = None
+    payee_currency: str | None = None
+    convert_at: ConvertAt = ConvertAt.RELEASE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pins:
+    """What the first acceptance chose for the deal, by what was known then.
+
+    Without a schedule the flat rates of the terms hold. `promotion_until`: a promotion holds for
+    releases before it; None: for the contract's life. `fx_margin_bps` is taken off the mid rate.
+    """
+
+    payee_schedule_id: UUID | None = None
+    client_schedule_id: UUID | None = None
+    promotion_schedule_id: UUID | None = None
+    promotion_until: datetime | None = None
+    fx_margin_bps: int = 0
+
+
+NO_PINS: Final = Pins()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +112,7 @@ class Contract:
     terms: Terms
     created_at: datetime
     accepted_at: datetime | None = None
+    pins: Pins = NO_PINS
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +252,9 @@ class Release:
     """Money released to the payee, from a slot or a tip, in its security hold until available.
 
     `taken_gross_minor` is the part that a dispute or a chargeback took out of it, for now or for
-    good, before commission; `taken_net_minor` what it took from the payee.
+    good, before commission; `taken_net_minor` what it took from the payee, in his currency.
+    `tax_minor` is the tax on our commission. `paid_minor` is what the payee gets in
+    `paid_currency`, where that is not the contract's.
     """
 
     id: UUID
@@ -237,16 +268,25 @@ class Release:
     state: ReleaseState = ReleaseState.PENDING
     taken_gross_minor: int = 0
     taken_net_minor: int = 0
+    tax_minor: int = 0
+    paid_currency: str | None = None
+    paid_minor: int | None = None
 
     @property
     def net_minor(self) -> int:
-        """What the payee gets."""
-        return self.gross_minor - self.commission_minor
+        """What is left to the payee, in the contract's currency."""
+        return self.gross_minor - self.commission_minor - self.tax_minor
+
+    @property
+    def purse_currency(self) -> str:
+        """The currency that the payee gets it in."""
+        return self.paid_currency or self.currency
 
     @property
     def free_minor(self) -> int:
-        """What the payee gets of it when its security hold ends."""
-        return self.net_minor - self.taken_net_minor
+        """What the payee gets of it when its security hold ends, in his currency."""
+        gets = self.net_minor if self.paid_minor is None else self.paid_minor
+        return gets - self.taken_net_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +386,8 @@ class Plan:
     claims: tuple[Claim, ...] = ()
     moved_claims: tuple[tuple[Claim, Claim], ...] = ()
     recoveries: tuple[Recovery, ...] = ()
+    billed: tuple[tuple[Pair, FeeLine], ...] = ()
+    conversions: tuple[Conversion, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     cancelled: tuple[tuple[str, str], ...] = ()
     paused: tuple[tuple[str, str], ...] = ()

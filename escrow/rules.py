@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from commissions.model import Tariff
 from escrow.commands import ReleasePart, SlotCommand, Submit
 from escrow.machine import EITHER, Guard, Machine, Timer, Transition, Trigger
 from escrow.model import (
@@ -22,6 +23,7 @@ from escrow.model import (
     Slot,
     Terms,
 )
+from escrow.model_price import Price, Pricing
 from escrow.refusals import (
     AboveLimit,
     AlreadyConfirmed,
@@ -61,6 +63,7 @@ class Deal:
     `held_by` names the open holds of the slot, its contract and its parties. `review_ends_at` is
     when the running auto-release falls due; None if none runs. `in_hold` is what was released
     and may be disputed still, if a dispute asks for it. `is_flagged`: it was called empty.
+    `pricing` holds what a release costs, once it is looked up.
     """
 
     slot: Slot
@@ -74,6 +77,17 @@ class Deal:
     other_has_signed: bool = False
     has_open_dispute: bool = False
     in_hold: Release | None = None
+    pricing: Pricing = field(default_factory=Pricing)
+
+    @property
+    def price(self) -> Price:
+        """What a release costs now; Broken if the use case did not look it up."""
+        return self.pricing.price
+
+    @property
+    def client_tariff(self) -> Tariff:
+        """What the client's payments cost him; Broken if the use case did not look it up."""
+        return self.pricing.client_tariff
 
     @property
     def disputable_minor(self) -> int:

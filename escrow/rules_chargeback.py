@@ -4,7 +4,7 @@ A `Standing` is the payment with all that its money touches, as locked; each ste
 gives the next one, and its plan is the difference to the first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,6 @@ from uuid import UUID
 from escrow.machine import Trigger
 from escrow.machine_chargeback import CHARGEBACKS, DECIDED, GONE, RANK, WORDS, step_of
 from escrow.machine_slot import SLOTS
-from escrow.maths import commission_minor
 from escrow.model import (
     Alarm,
     Contract,
@@ -34,7 +33,10 @@ from escrow.model_chargeback import (
 )
 from escrow.model_claim import Claim
 from escrow.model_dispute import Dispute
+from escrow.model_price import FeeLine, Price, Returned
 from escrow.rules import clocks, step
+from escrow.rules_payout import with_tax_of
+from escrow.rules_price import give_back, with_lines
 from ledger.entries import Entries
 from ledger.model import Draft
 
@@ -45,7 +47,8 @@ class Standing:
 
     `others` are the contested pieces of other chargebacks on the same slots. `recovered_minor`
     is by claim what releases gave to it. `in_other_dispute`: another chargeback of the payment is
-    open. `available_minor` is what the payee may withdraw.
+    open. `available_minor` is what the payee may withdraw. `price` has the fee lines of all slots
+    and tips of the payment, and `billed` are those that the decision adds.
     """
 
     chargeback: Chargeback
@@ -54,6 +57,7 @@ class Standing:
     slots: Mapping[UUID, Slot]
     lots: Mapping[UUID, tuple[Lot, ...]]
     releases: Mapping[UUID, Release]
+    price: Price
     pieces: tuple[Piece, ...] = ()
     reserves: tuple[Reserve, ...] = ()
     others: tuple[Piece, ...] = ()
@@ -67,6 +71,7 @@ class Standing:
     alarms: tuple[Alarm, ...] = ()
     cancelled: tuple[tuple[str, str], ...] = ()
     mooted: tuple[tuple[Dispute, Dispute], ...] = ()
+    billed: tuple[FeeLine, ...] = ()
 
     @property
     def currency(self) -> str:
@@ -195,19 +200,6 @@ def change_piece(standing: Standing, piece: Piece) -> Standing:
     return replace(standing, pieces=pieces)
 
 
-def kept_minor(standing: Standing, piece: Piece) -> int:
-    """What the payee keeps of the piece's slot or tip, before commission, losses taken off."""
-    if piece.slot_id is not None:
-        return standing.slots[piece.slot_id].kept_minor
-    assert piece.release_id is not None
-    lost = sum(
-        each.money_out_minor
-        for each in (*standing.pieces, *standing.others)
-        if each.release_id == piece.release_id and each.is_lost
-    )
-    return standing.releases[piece.release_id].gross_minor - lost
-
-
 def contested_before(standing: Standing, piece: Piece) -> int:
     """What other contested pieces have of the same released money, and would lose first."""
     return sum(
@@ -220,15 +212,40 @@ def contested_before(standing: Standing, piece: Piece) -> int:
     )
 
 
-def net_minor(standing: Standing, piece: Piece, *, kept: int) -> int:
-    """The payee's part of a piece that is away, if he keeps `kept` with it."""
-    money = piece.money_out_minor
-    ours = commission_minor(
-        money,
-        released_before_minor=kept - money,
-        rate_bps=standing.contract.terms.commission_bps,
+def given_back(standing: Standing, piece: Piece, *, after_minor: int = 0) -> Returned:
+    """What of our commission comes back with a piece that is away, after so much else has gone."""
+    price = price_of(standing, piece)
+    if after_minor:
+        first = give_back(price, after_minor, release_id=piece.release_id)
+        price = with_lines(price, first.lines)
+    return give_back(price, piece.money_out_minor, release_id=piece.release_id)
+
+
+def net_minor(standing: Standing, piece: Piece, *, after_minor: int = 0) -> int:
+    """The payee's part of a piece that is away, after so much else of the same has gone."""
+    returned = given_back(standing, piece, after_minor=after_minor)
+    return piece.money_out_minor - returned.ours_minor
+
+
+def price_of(standing: Standing, piece: Piece) -> Price:
+    """The price with the fee lines of the piece's slot, or of its tip, alone."""
+    lines = tuple(
+        line
+        for line in standing.price.lines
+        if (piece.slot_id is not None and line.slot_id == piece.slot_id)
+        or line.release_id == piece.release_id
     )
-    return money - ours
+    return replace(standing.price, lines=lines)
+
+
+def with_fees(standing: Standing, lines: Sequence[FeeLine], entries: Entries) -> Standing:
+    """The standing after fee lines, with the entries of the movement that they belong to."""
+    return replace(
+        standing,
+        price=with_lines(standing.price, lines),
+        billed=(*standing.billed, *lines),
+        entries=standing.entries + with_tax_of(entries, standing.currency, lines),
+    )
 
 
 def is_with_payee(piece: Piece) -> bool:

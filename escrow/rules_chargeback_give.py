@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from escrow.machine import Trigger
 from escrow.machine_claim import CLAIMS
 from escrow.machine_slot import HOLDING
-from escrow.maths import commission_minor
 from escrow.model import ContractState, Lot, Role, Slot, SlotState
 from escrow.model_chargeback import Movement, Piece, Source
 from escrow.model_claim import Claim, ClaimState
+from escrow.model_price import Returned
 from escrow.movements_chargeback import (
     Extra,
     Taken,
@@ -25,9 +25,11 @@ from escrow.rules_chargeback import (
     change_lot,
     change_piece,
     is_with_payee,
-    kept_minor,
     move_slot,
+    price_of,
+    with_fees,
 )
+from escrow.rules_price import move_client_fee, take_again
 from ledger.entries import Entries
 
 
@@ -213,11 +215,7 @@ def _restore(standing: Standing, back: Back, at: datetime) -> Standing:
     if not is_with_payee(piece):
         entries = p21_lose_beyond(currency=standing.currency, amount_minor=-back.total_minor)
         return replace(standing, entries=standing.entries + entries)
-    ours = commission_minor(
-        back.money_minor,
-        released_before_minor=kept_minor(standing, piece) - _own_part(back),
-        rate_bps=standing.contract.terms.commission_bps,
-    )
+    again = take_again(price_of(standing, piece), back.money_minor, release_id=piece.release_id)
     if piece.slot_id is not None:
         assert piece.lot_seq is not None
         returned = standing.slots[piece.slot_id].returned_minor - back.money_minor
@@ -231,17 +229,12 @@ def _restore(standing: Standing, back: Back, at: datetime) -> Standing:
             money_minor=-back.money_minor,
             fee_minor=-back.fee_minor,
         )
-    return _pay_back(standing, back, ours)
+    return _pay_back(standing, back, again)
 
 
-def _own_part(back: Back) -> int:
-    """A tip's kept part counts what came back already; a slot's does not yet."""
-    return back.money_minor if back.piece.slot_id is None else 0
-
-
-def _pay_back(standing: Standing, back: Back, commission: int) -> Standing:
+def _pay_back(standing: Standing, back: Back, again: Returned) -> Standing:
     """First what the payee still owes goes, then what he paid comes back; the rest was ours."""
-    net = back.money_minor - commission
+    net = back.money_minor - again.ours_minor
     piece = next(each for each in standing.pieces if each.piece_no == back.piece.piece_no)
     claims = dict(standing.claims)
     relieved = paid_by_claim = 0
@@ -259,11 +252,13 @@ def _pay_back(standing: Standing, back: Back, commission: int) -> Standing:
         paid_back_minor=paid_back,
         relieved_minor=relieved,
         written_off_minor=net - relieved - paid_back,
-        commission_minor=commission,
+        commission_minor=again.ours_minor,
         client_fee_minor=back.fee_minor,
     )
     piece = replace(piece, paid_back_minor=piece.paid_back_minor + paid_back)
-    return replace(change_piece(standing, piece), claims=claims, entries=standing.entries + entries)
+    client_fee = move_client_fee(price_of(standing, piece), -back.fee_minor)
+    standing = with_fees(standing, (*again.lines, *client_fee), entries)
+    return replace(change_piece(standing, piece), claims=claims)
 
 
 def _relieved(claim: Claim, amount_minor: int) -> Claim:

@@ -219,6 +219,7 @@ def _plan(
         moved_claims=tuple(
             (old, last.claims[key]) for key, old in first.claims.items() if last.claims[key] != old
         ),
+        billed=tuple((last.price.pair, line) for line in last.billed),
         alarms=last.alarms,
         cancelled=last.cancelled,
     )

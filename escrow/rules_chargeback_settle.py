@@ -21,13 +21,16 @@ from escrow.rules_chargeback import (
     change_lot,
     change_piece,
     contested_before,
+    given_back,
     is_with_payee,
-    kept_minor,
     move_slot,
     net_minor,
+    price_of,
+    with_fees,
 )
 from escrow.rules_chargeback_take import withheld
 from escrow.rules_claims import new_claim
+from escrow.rules_price import move_client_fee
 
 NewId = Callable[[], UUID]
 
@@ -77,7 +80,8 @@ def _lose(standing: Standing, piece: Piece, at: datetime, new_id: NewId) -> Stan
 
 def _lose_released(standing: Standing, piece: Piece, at: datetime, new_id: NewId) -> Standing:
     """P21: the reserve pays, the rest is a claim, commission and the client's fee go back."""
-    net = net_minor(standing, piece, kept=kept_minor(standing, piece))
+    returned = given_back(standing, piece)
+    net = piece.money_out_minor - returned.ours_minor
     standing, recovered = _take_reserves(standing, piece, net)
     standing, frozen = _take_set_aside(standing, piece, net - recovered, at)
     recovered += frozen
@@ -99,16 +103,15 @@ def _lose_released(standing: Standing, piece: Piece, at: datetime, new_id: NewId
         currency=standing.currency,
         recovered_minor=recovered,
         claimed_minor=net - recovered,
-        commission_minor=piece.money_out_minor - net,
+        commission_minor=returned.ours_minor,
         client_fee_minor=piece.fee_out_minor,
     )
-    standing = replace(standing, entries=standing.entries + entries)
+    client_fee = move_client_fee(price_of(standing, piece), piece.fee_out_minor)
+    standing = with_fees(standing, (*returned.lines, *client_fee), entries)
     if piece.slot_id is not None:
         assert piece.lot_seq is not None
-        returned = standing.slots[piece.slot_id].returned_minor + piece.money_out_minor
-        standing = move_slot(
-            standing, piece.slot_id, Trigger.BOOK_LOSS, at, returned_minor=returned
-        )
+        gone = standing.slots[piece.slot_id].returned_minor + piece.money_out_minor
+        standing = move_slot(standing, piece.slot_id, Trigger.BOOK_LOSS, at, returned_minor=gone)
         standing = change_lot(
             standing,
             piece.slot_id,
@@ -201,8 +204,7 @@ def _wanted(standing: Standing, piece: Piece) -> int:
     """What a piece still needs reserved: the payee's part of what is away, until it is decided."""
     if not piece.is_contested or not is_with_payee(piece):
         return 0
-    kept = kept_minor(standing, piece) - contested_before(standing, piece)
-    return net_minor(standing, piece, kept=kept)
+    return net_minor(standing, piece, after_minor=contested_before(standing, piece))
 
 
 def _close_slot(standing: Standing, slot_id: UUID, lost: list[Piece], at: datetime) -> Standing:

@@ -17,7 +17,6 @@ from escrow.rules_chargeback import (
     change_lot,
     contested_before,
     is_with_payee,
-    kept_minor,
     move_slot,
     net_minor,
 )
@@ -190,8 +189,8 @@ def _contest(standing: Standing, piece: Piece, at: datetime) -> Standing:
 
 def _reserve(standing: Standing, piece: Piece) -> Standing:
     """Keep of the payee what he got of this money: what is still pending first, then available."""
-    kept = kept_minor(standing, piece) - contested_before(standing, piece)
-    net = left = net_minor(standing, piece, kept=kept)
+    after = contested_before(standing, piece)
+    net = left = net_minor(standing, piece, after_minor=after)
     releases = dict(standing.releases)
     found: list[tuple[UUID | None, int, int]] = []
     for release in _pending(standing, piece):
@@ -218,11 +217,15 @@ def _reserve(standing: Standing, piece: Piece) -> Standing:
 
 
 def _pending(standing: Standing, piece: Piece) -> list[Release]:
-    """The releases in their security hold that this money may be in, newest first."""
+    """The releases in their security hold that this money may be in, newest first.
+
+    What was converted is another currency's, and no part of it.
+    """
     found = [
         each
         for each in standing.releases.values()
         if each.state is ReleaseState.PENDING
+        and each.paid_currency is None
         and (each.id == piece.release_id or (piece.slot_id and each.slot_id == piece.slot_id))
     ]
     return sorted(found, key=lambda each: (each.available_at, each.id), reverse=True)

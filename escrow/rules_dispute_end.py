@@ -7,8 +7,7 @@ from uuid import UUID
 
 from escrow.machine import Timer, Trigger
 from escrow.machine_slot import RESTORES, SLOTS
-from escrow.maths import commission_minor
-from escrow.model import Alarm, Plan, Release, Role, Slot, SlotState
+from escrow.model import Alarm, Plan, Role, Slot, SlotState
 from escrow.model_dispute import Dispute, DisputeCommand, DisputeState
 from escrow.movements_more import p12_thaw, p13_split, p45_arbitration_fee, p45_fee_back
 from escrow.refusals import Held, NotCleared
@@ -25,8 +24,8 @@ from escrow.rules_dispute import (
     other,
 )
 from escrow.rules_dispute_later import Ending, engine_command, put_back, split_later
+from escrow.rules_payout import Payout, pay_out, security_alarm
 from escrow.rules_refund import Back, NewId, refund_detail, refund_facts, send_back
-from escrow.rules_release import new_release, release_facts, security_alarm
 from kernel.commands import Command
 from kernel.money import to_json
 from ledger.entries import Entries
@@ -224,7 +223,7 @@ def _split(case: Case, at: datetime, new_id: NewId) -> Ending:
     rest = slot.held_minor - dispute.claim_minor
     trigger = _split_step(slot, to_payee, rest)
     row, _ = slot_step(SLOTS, case.deal, trigger, engine_command(slot), at)
-    release = _release(case, to_payee, at, new_id())
+    payout = _payout(case, to_payee, at, new_id())
     earned = slot.fee_deferred_minor if to_payee else 0
     released = replace(
         slot,
@@ -248,21 +247,23 @@ def _split(case: Case, at: datetime, new_id: NewId) -> Ending:
     plan = Plan(
         drafts=(),
         moved_slots=((slot, after),),
-        releases=(release,) if release else (),
+        releases=(payout.release,) if payout else (),
+        billed=payout.billed if payout else (),
+        conversions=payout.conversions if payout else (),
         refunds=back.refunds if back else (),
         moved_lots=back.moved_lots if back else (),
         moved_fundings=back.moved_fundings if back else (),
         asks=back.asks if back else (),
-        alarms=(*set_to, *((security_alarm(release),) if release else ())),
+        alarms=(*set_to, *((security_alarm(payout.release),) if payout else ())),
         cancelled=cancelled,
     )
-    facts = (release_facts(release) if release else {}) | (
-        refund_facts(back, slot.currency) if back else {}
-    )
-    detail: dict[str, Any] = {"release_id": str(release.id)} if release else {}
+    facts = (payout.facts if payout else {}) | (refund_facts(back, slot.currency) if back else {})
+    detail: dict[str, Any] = {}
+    if payout:
+        detail = {"release_id": str(payout.release.id), **payout.detail}
     if back:
         detail |= refund_detail(back, by=trigger.value)
-    return Ending(after, _split_entries(case, release, back, earned), plan, facts, detail)
+    return Ending(after, _split_entries(case, payout, back, earned), plan, facts, detail)
 
 
 def _split_step(slot: Slot, to_payee: int, rest: int) -> Trigger:
@@ -272,16 +273,11 @@ def _split_step(slot: Slot, to_payee: int, rest: int) -> Trigger:
     return Trigger.SPLIT_RELEASED if is_released else Trigger.SPLIT_REFUNDED
 
 
-def _release(case: Case, to_payee: int, at: datetime, release_id: UUID) -> Release | None:
+def _payout(case: Case, to_payee: int, at: datetime, release_id: UUID) -> Payout | None:
+    """His share as it is paid; without a rate of exchange today in the contract's currency."""
     if not to_payee:
         return None
-    slot, contract = case.deal.slot, case.deal.contract
-    ours = commission_minor(
-        to_payee,
-        released_before_minor=slot.kept_minor,
-        rate_bps=contract.terms.commission_bps,
-    )
-    return new_release(release_id, contract, slot.id, gross_minor=to_payee, ours_minor=ours, at=at)
+    return pay_out(case.deal, to_payee, release_id=release_id, at=at, strict=False)
 
 
 def _send_back(
@@ -292,21 +288,22 @@ def _send_back(
     return send_back(replace(case.deal, slot=released), case.fundings, to_client, at, new_id)
 
 
-def _split_entries(case: Case, release: Release | None, back: Back | None, earned: int) -> Entries:
+def _split_entries(case: Case, payout: Payout | None, back: Back | None, earned: int) -> Entries:
     contract, refunds = case.deal.contract, back.refunds if back else ()
     sent = {ask.id for ask in back.asks} if back else set()
-    return p13_split(
+    entries = p13_split(
         slot_id=case.deal.slot.id,
         client_id=contract.client_id,
         payee_id=contract.payee_id,
         currency=contract.currency,
-        payee_minor=release.gross_minor if release else 0,
-        commission_minor=release.commission_minor if release else 0,
+        payee_minor=payout.release.gross_minor if payout else 0,
+        commission_minor=payout.charge.ours_minor if payout else 0,
         fee_earned_minor=earned,
         refunds=tuple((each.id, each.total_minor) for each in refunds if each.id in sent),
         to_wallet_minor=sum(each.total_minor for each in refunds if each.id not in sent),
         fee_returned_minor=back.fee_minor if back else 0,
     )
+    return payout.entries(entries) if payout else entries
 
 
 def fees_back(case: Case) -> Entries:

@@ -14,7 +14,9 @@ from escrow.machine_dispute import DISPUTES
 from escrow.machine_slot import SLOTS
 from escrow.model import Method, Plan, Refund, Release, ReleaseState, Role, Slot
 from escrow.model_dispute import Appeal, Dispute, DisputeState, OpenDispute
+from escrow.model_price import Returned
 from escrow.movements_more import p12_put_back, p12_set_aside, p13_split_set_aside
+from escrow.movements_price import as_loss
 from escrow.refusals import ReasonRequired
 from escrow.refusals_dispute import Converted
 from escrow.rules import Deal, roles, slot_step, step
@@ -30,8 +32,10 @@ from escrow.rules_dispute import (
     stage_alarms,
 )
 from escrow.rules_dispute_open import check_opening, claimant_of, new_dispute, opening_facts
+from escrow.rules_payout import with_tax_of
+from escrow.rules_price import NOTHING_BACK, give_back
 from escrow.rules_refund import NewId, ask_of, given, gone
-from escrow.rules_refund_later import commission_back_minor, refunds_of, take_released
+from escrow.rules_refund_later import refunds_of, take_released
 from kernel.commands import Command
 from kernel.money import to_json
 from kernel.principals import SYSTEM
@@ -49,10 +53,14 @@ class Ending(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """What a split of set-aside money gives: his own to the payee, our commission to the client."""
+    """What a split of set-aside money gives: his own to the payee, our commission to the client.
+
+    `fronted_minor` is what the platform adds where less was left to set aside.
+    """
 
     payee_net_minor: int
-    commission_minor: int
+    returned: Returned
+    fronted_minor: int
 
 
 def open_later(deal: Deal, rules: DisputeRules, command: OpenDispute, at: datetime) -> Moves:
@@ -113,9 +121,9 @@ def set_aside_minor(deal: Deal, claimed_minor: int) -> int:
     is converted (edge case 37).
     """
     assert deal.in_hold is not None
-    if deal.in_hold.currency != deal.slot.currency:
-        raise Converted(slot_id=str(deal.slot.id), currency=deal.in_hold.currency)
-    own = claimed_minor - commission_back_minor(deal, claimed_minor)
+    if deal.in_hold.paid_currency is not None:
+        raise Converted(slot_id=str(deal.slot.id), currency=deal.in_hold.paid_currency)
+    own = claimed_minor - give_back(deal.price, claimed_minor).ours_minor
     return min(own, deal.in_hold.free_minor)
 
 
@@ -138,6 +146,7 @@ def split_later(case: Case, at: datetime, new_id: NewId) -> Ending:
         drafts=(),
         moved_slots=((slot, after),),
         moved_releases=((release, _put_back(release, dispute, parts.payee_net_minor)),),
+        billed=tuple((case.deal.price.pair, line) for line in parts.returned.lines),
         refunds=tuple(refunds),
         moved_lots=tuple((part.lot, gone(part)) for part in lots),
         moved_fundings=tuple(
@@ -226,10 +235,10 @@ def _set_aside(deal: Deal, dispute: Dispute, kind: str, command: Command, at: da
 
 
 def _parts(case: Case, to_client: int) -> _Parts:
-    """Both sums are exact; should the payee's part run below zero by a cent, that cent is ours."""
-    ours = commission_back_minor(case.deal, to_client) if to_client else 0
-    net = case.dispute.reserved_minor - (to_client - ours)
-    return _Parts(max(0, net), ours + max(0, -net))
+    """Both sums are exact; what the payee's part would lack the platform fronts."""
+    returned = give_back(case.deal.price, to_client) if to_client else NOTHING_BACK
+    net = case.dispute.reserved_minor - (to_client - returned.ours_minor)
+    return _Parts(max(0, net), returned, max(0, -net))
 
 
 def _put_back(release: Release, dispute: Dispute, net_minor: int) -> Release:
@@ -242,18 +251,23 @@ def _put_back(release: Release, dispute: Dispute, net_minor: int) -> Release:
 
 
 def _entries(case: Case, release: Release, refunds: list[Refund], parts: _Parts) -> Entries:
-    return p13_split_set_aside(
+    entries = p13_split_set_aside(
         client_id=case.deal.contract.client_id,
         payee_id=release.payee_id,
         currency=release.currency,
         reserved_minor=case.dispute.reserved_minor,
         payee_net_minor=parts.payee_net_minor,
-        commission_minor=parts.commission_minor,
+        commission_minor=parts.returned.ours_minor + parts.fronted_minor,
         refunds=tuple(
             (each.id, each.total_minor) for each in refunds if each.method is not Method.WALLET
         ),
         to_wallet_minor=sum(each.total_minor for each in refunds if each.method is Method.WALLET),
         is_available=release.state is ReleaseState.AVAILABLE,
+    )
+    return with_tax_of(
+        as_loss(entries, currency=release.currency, amount_minor=parts.fronted_minor),
+        release.currency,
+        parts.returned.lines,
     )
 
 
@@ -262,7 +276,8 @@ def _facts(case: Case, refunds: list[Refund], parts: _Parts) -> dict[str, Any]:
     return {
         "refund_ids": [str(each.id) for each in refunds],
         "refunded": to_json(case.dispute.client_minor or 0, currency),
-        "commission_returned": to_json(parts.commission_minor, currency),
+        "commission_returned": to_json(parts.returned.commission_minor, currency),
+        "tax_returned": to_json(sum(parts.returned.tax_minor.values()), currency),
         "payee_keeps": to_json(parts.payee_net_minor, currency),
     }
 

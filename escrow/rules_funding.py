@@ -1,14 +1,14 @@
 """Decisions on money coming in: pay for a slot or a tip, and what a rail says became of it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from commissions.model import Tariff
 from escrow.commands import Fund, FundingCommand, Tip
 from escrow.machine import FUNDINGS, Timer, Trigger
 from escrow.machine_slot import SLOTS
-from escrow.maths import commission_minor
 from escrow.model import (
     Alarm,
     Ask,
@@ -19,10 +19,10 @@ from escrow.model import (
     Method,
     Plan,
     Purpose,
-    Release,
     Slot,
     SlotState,
 )
+from escrow.model_price import Price, Pricing
 from escrow.movements import (
     p05_fund_from_wallet,
     p06_credit_wallet,
@@ -41,9 +41,10 @@ from escrow.rules import (
     subject_of,
 )
 from escrow.rules_deal import acted, event, moved, slot_facts
-from escrow.rules_release import new_release, security_alarm
+from escrow.rules_payout import Payout, pay, security_alarm
+from escrow.rules_price import client_fee_minor
 from kernel.commands import Command
-from kernel.money import share_bps, to_json
+from kernel.money import to_json
 from ledger.chart import account
 from ledger.entries import Entries
 from ledger.model import Draft
@@ -65,6 +66,7 @@ class Payment:
     contract: Contract
     slot: Slot | None
     held_by: tuple[str, ...] = ()
+    pricing: Pricing = field(default_factory=Pricing)
 
 
 def funding_facts(funding: Funding, **more: object) -> dict[str, object]:
@@ -93,7 +95,7 @@ def fund(deal: Deal, command: Fund, at: datetime) -> Plan:
         command.rail_account,
         slot.currency,
         slot.unpaid_minor,
-        share_bps(slot.unpaid_minor, deal.contract.terms.client_fee_bps),
+        client_fee_minor(deal.client_tariff, slot.unpaid_minor, before_minor=slot.funded_minor),
         FundingState.CREATED,
         1,
         at,
@@ -125,6 +127,7 @@ def tip(
     *,
     unclear_parties: tuple[UUID, ...],
     held_by: tuple[str, ...],
+    pricing: Pricing,
     command: Tip,
     release_id: UUID,
     at: datetime,
@@ -133,7 +136,7 @@ def tip(
     check_amount(command.amount_minor)
     check_text(command.method_token, field="method_token", longest=LONGEST_TOKEN)
     check_rail_account(command.rail_account)
-    funding = _tip_funding(contract, command, at)
+    funding = _tip_funding(contract, pricing.client_tariff, command, at)
     is_wallet = command.method is Method.WALLET
     trigger = Trigger.FUND_FROM_WALLET if is_wallet else Trigger.CREATE
     row, _ = step(FUNDINGS, None, trigger, roles(command.actor, contract))
@@ -157,17 +160,19 @@ def tip(
         captured_minor=funding.asked_minor,
         release_id=release_id,
     )
-    release = tip_release(paid, contract, release_id, at)
+    payout = tip_payout(paid, contract, pricing.price, release_id, at)
     return Plan(
-        drafts=(tipped_event(paid, contract, release, command, at),),
+        drafts=(tipped_event(paid, contract, payout, command, at),),
         facts=funding_facts(paid, release_id=str(release_id)),
         fundings=(paid,),
-        releases=(release,),
-        alarms=(security_alarm(release),),
+        releases=(payout.release,),
+        billed=payout.billed,
+        conversions=payout.conversions,
+        alarms=(security_alarm(payout.release),),
     )
 
 
-def _tip_funding(contract: Contract, command: Tip, at: datetime) -> Funding:
+def _tip_funding(contract: Contract, client_tariff: Tariff, command: Tip, at: datetime) -> Funding:
     return Funding(
         command.funding_id,
         contract.id,
@@ -177,7 +182,7 @@ def _tip_funding(contract: Contract, command: Tip, at: datetime) -> Funding:
         command.rail_account,
         contract.currency,
         command.amount_minor,
-        share_bps(command.amount_minor, contract.terms.client_fee_bps),
+        client_fee_minor(client_tariff, command.amount_minor),
         FundingState.CREATED,
         1,
         at,
@@ -325,20 +330,24 @@ def funded_event(
     return event(command, at, kind=kind, subject=subject_of(slot), entries=entries, detail=detail)
 
 
-def tip_release(funding: Funding, contract: Contract, release_id: UUID, at: datetime) -> Release:
-    """The payee's money of a tip, in its security hold."""
-    ours = commission_minor(
+def tip_payout(
+    funding: Funding, contract: Contract, price: Price, release_id: UUID, at: datetime
+) -> Payout:
+    """The payee's money of a tip, in its security hold; the client's fee is earned at once."""
+    return pay(
+        contract,
+        price,
         funding.amount_minor,
-        released_before_minor=0,
-        rate_bps=contract.terms.commission_bps,
-    )
-    return new_release(
-        release_id, contract, None, gross_minor=funding.amount_minor, ours_minor=ours, at=at
+        fee_earned_minor=funding.client_fee_minor,
+        release_id=release_id,
+        slot_id=None,
+        at=at,
+        strict=False,
     )
 
 
 def tipped_event(
-    paid: Funding, contract: Contract, release: Release, command: Command, at: datetime
+    paid: Funding, contract: Contract, payout: Payout, command: Command, at: datetime
 ) -> Draft:
     """What happened to the tip, with the entries of P25."""
     source = account("custody.processor_pending", paid.currency, paid.rail_account or "-")
@@ -349,17 +358,21 @@ def tipped_event(
         payee_id=contract.payee_id,
         currency=paid.currency,
         amount_minor=paid.amount_minor,
-        commission_minor=release.commission_minor,
+        commission_minor=payout.charge.ours_minor,
         client_fee_minor=paid.client_fee_minor,
         rail_fee_minor=paid.rail_fee_minor,
     )
-    detail = {"contract_id": str(contract.id), "release_id": str(release.id)}
+    detail = {
+        "contract_id": str(contract.id),
+        "release_id": str(payout.release.id),
+        **payout.detail,
+    }
     return event(
         command,
         at,
         kind="funding.tipped",
         subject=f"funding:{paid.id}",
-        entries=entries,
+        entries=payout.entries(entries),
         detail=detail,
     )
 

@@ -9,7 +9,6 @@ from escrow.commands_hourly import WeekCommand
 from escrow.machine import Timer, Trigger
 from escrow.machine_hourly import WEEKS
 from escrow.machine_slot import SLOTS
-from escrow.maths import commission_minor
 from escrow.model import Plan, Role, SlotState
 from escrow.model_hourly import ClientClaim, Step, Week, WeekState, Worked
 from escrow.movements_hourly import p28_advance, p29_settle_advance, p30_write_off
@@ -17,8 +16,8 @@ from escrow.refusals import AboveLimit, Held, OtherPartyMustSign, WrongState
 from escrow.rules import Deal, roles, slot_step, step, subject_of
 from escrow.rules_deal import event, moved
 from escrow.rules_hourly_step import moved_week, told_week, week_facts, week_step, week_subject
-from escrow.rules_release import new_release, release_facts, security_alarm
-from kernel.money import share_bps
+from escrow.rules_payout import pay_out, security_alarm, with_tax_of
+from escrow.rules_price import client_fee_minor, give_back, move_client_fee
 from kernel.principals import PrincipalKind
 
 
@@ -28,31 +27,29 @@ def advance(week: Week, deal: Deal, command: WeekCommand, at: datetime, release_
     if deal.held_by:
         raise Held(week_id=str(week.id), holds=list(deal.held_by))
     contract, gross = deal.contract, week.protected_minor
-    ours = commission_minor(gross, released_before_minor=0, rate_bps=contract.terms.commission_bps)
+    fee = client_fee_minor(deal.client_tariff, gross)
+    payout = pay_out(deal, gross, release_id=release_id, at=at, strict=False, fee_earned_minor=fee)
     claim = ClientClaim(
         week.id,
         contract.client_id,
         contract.currency,
         gross,
-        ours,
-        share_bps(gross, contract.terms.client_fee_bps),
+        payout.charge.ours_minor,
+        fee,
         "open",
         1,
         at,
-    )
-    release = new_release(
-        release_id, contract, deal.slot.id, gross_minor=gross, ours_minor=ours, at=at
     )
     entries = p28_advance(
         client_id=claim.client_id,
         payee_id=contract.payee_id,
         currency=claim.currency,
         gross_minor=gross,
-        commission_minor=ours,
+        commission_minor=claim.commission_minor,
         fee_minor=claim.fee_minor,
     )
     after = moved_week(week, state=WeekState(row.to), advanced_minor=gross)
-    detail = {"release_id": str(release_id), "gross_minor": gross}
+    detail = {"release_id": str(release_id), "gross_minor": gross, **payout.detail}
     return Step(
         Plan(
             drafts=(
@@ -61,13 +58,15 @@ def advance(week: Week, deal: Deal, command: WeekCommand, at: datetime, release_
                     at,
                     kind="week.advanced",
                     subject=week_subject(week),
-                    entries=entries,
+                    entries=payout.entries(entries),
                     detail=detail,
                 ),
             ),
-            facts=week_facts(after, claim.currency, release=release_facts(release)),
-            releases=(release,),
-            alarms=(security_alarm(release),),
+            facts=week_facts(after, claim.currency, release=payout.facts),
+            releases=(payout.release,),
+            billed=payout.billed,
+            conversions=payout.conversions,
+            alarms=(security_alarm(payout.release),),
         ),
         Worked(moved_weeks=((week, after),), claims=(claim,)),
     )
@@ -154,6 +153,9 @@ def write_off(
         commission_minor=claim.commission_minor,
         fee_minor=claim.fee_minor,
     )
+    returned = give_back(deal.price, claim.gross_minor)
+    lines = (*returned.lines, *move_client_fee(deal.price, claim.fee_minor))
+    entries = with_tax_of(entries, claim.currency, lines)
     return Step(
         Plan(
             drafts=(
@@ -162,6 +164,7 @@ def write_off(
             ),
             facts=week_facts(after, claim.currency, write_off="approved"),
             moved_slots=((deal.slot, moved(deal.slot, state=SlotState(slot_row.to))),),
+            billed=tuple((deal.price.pair, line) for line in lines),
             cancelled=((subject, Timer.WEEK_CHARGE),),
         ),
         Worked(moved_weeks=((week, after),), moved_claims=((claim, gone),)),

@@ -12,8 +12,8 @@ from uuid import UUID
 from escrow.commands import SlotCommand
 from escrow.machine import Timer, Transition, Trigger
 from escrow.machine_slot import SLOTS
-from escrow.maths import Part, commission_minor, take_newest
-from escrow.model import Plan, Release, Slot, SlotState
+from escrow.maths import Part, take_newest
+from escrow.model import Plan, Slot, SlotState
 from escrow.model_hourly import Step, Week, WeekState, Worked
 from escrow.model_lines import LineCommand, LineDispute, LineState
 from escrow.movements import p10_release_part
@@ -24,8 +24,8 @@ from escrow.rules import Deal, clocks, slot_step, subject_of
 from escrow.rules_deal import acted, event
 from escrow.rules_hourly_lines import LineCase, dispute_facts, line_step, moved_line
 from escrow.rules_hourly_step import moved_week, told_week, week_facts, week_step
+from escrow.rules_payout import Payout, pay_out, security_alarm
 from escrow.rules_refund import Back, NewId, back_of, refund_detail, refund_facts
-from escrow.rules_release import new_release, release_facts, security_alarm
 from kernel.commands import Command
 from kernel.principals import SYSTEM
 from ledger.entries import Entries
@@ -85,13 +85,15 @@ def release_undisputed(
         return Step(plan, Worked(moved_weeks=((week, after),)))
     kept_fee = slot.fee_deferred_minor * slot.disputed_minor // slot.held_minor
     earned = slot.fee_deferred_minor - kept_fee
-    release = _release(deal, free, at, release_id)
+    payout = pay_out(
+        deal, free, release_id=release_id, at=at, strict=False, fee_earned_minor=earned
+    )
     entries = p10_release_part(
         slot_id=slot.id,
         payee_id=contract.payee_id,
         currency=slot.currency,
         amount_minor=free,
-        commission_minor=release.commission_minor,
+        commission_minor=payout.charge.ours_minor,
         fee_earned_minor=earned,
     )
     rest = acted(
@@ -102,16 +104,28 @@ def release_undisputed(
         released_minor=slot.released_minor + free,
         fee_deferred_minor=kept_fee,
     )
-    detail = {"by": Trigger.RELEASE_UNDISPUTED.value, "release_id": str(release_id)}
-    kind, subject = "slot.partly_released", subject_of(slot)
-    draft = event(command, at, kind=kind, subject=subject, entries=entries, detail=detail)
+    detail = {
+        "by": Trigger.RELEASE_UNDISPUTED.value,
+        "release_id": str(release_id),
+        **payout.detail,
+    }
+    draft = event(
+        command,
+        at,
+        kind="slot.partly_released",
+        subject=subject_of(slot),
+        entries=payout.entries(entries),
+        detail=detail,
+    )
     return Step(
         Plan(
             drafts=(draft, said),
-            facts=week_facts(after, slot.currency, release=release_facts(release)),
+            facts=week_facts(after, slot.currency, release=payout.facts),
             moved_slots=((slot, rest),),
-            releases=(release,),
-            alarms=(security_alarm(release),),
+            releases=(payout.release,),
+            billed=payout.billed,
+            conversions=payout.conversions,
+            alarms=(security_alarm(payout.release),),
         ),
         Worked(moved_weeks=((week, after),)),
     )
@@ -147,9 +161,7 @@ def _end(
     split = divide(case, back_minor)
     after, slot_row = _slot_after(case, split, at)
     back = back_of(case.deal, case.fundings, split.parts, at, new_id) if back_minor else None
-    release = (
-        _release(case.deal, split.released_minor, at, new_id()) if split.released_minor else None
-    )
+    payout = _payout(case, split, at, new_id)
     set_to, cancelled, _ = clocks(slot_row, after, case.contract, at)
     said, moved_weeks = _week_after(case, after, command, at)
     detail = {"by": role.value, "week_id": str(ended.week_id), "line_no": ended.line_no}
@@ -158,19 +170,25 @@ def _end(
         at,
         kind=f"line.{ended.state.value}",
         subject=ended.subject,
-        entries=_entries(case, split, release, back),
-        detail={**detail, **(refund_detail(back, by=trigger.value) if back else {})},
+        entries=_entries(case, split, payout, back),
+        detail={
+            **detail,
+            **(refund_detail(back, by=trigger.value) if back else {}),
+            **(payout.detail if payout else {}),
+        },
     )
     plan = Plan(
         drafts=(draft, *said),
-        facts=_facts(ended, after, back, release),
+        facts=_facts(ended, after, back, payout),
         moved_slots=((slot, after),),
-        releases=(release,) if release else (),
+        releases=(payout.release,) if payout else (),
+        billed=payout.billed if payout else (),
+        conversions=payout.conversions if payout else (),
         refunds=back.refunds if back else (),
         moved_lots=back.moved_lots if back else (),
         moved_fundings=back.moved_fundings if back else (),
         asks=back.asks if back else (),
-        alarms=(*set_to, *((security_alarm(release),) if release else ())),
+        alarms=(*set_to, *((security_alarm(payout.release),) if payout else ())),
         cancelled=(*cancelled, (ended.subject, Timer.LINE_REPLY)),
     )
     moved_disputes = ((case.dispute, ended),)
@@ -262,42 +280,37 @@ def _parts(case: LineCase, back_minor: int, fee_minor: int) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _release(deal: Deal, amount_minor: int, at: datetime, release_id: UUID) -> Release:
-    ours = commission_minor(
-        amount_minor,
-        released_before_minor=deal.slot.kept_minor,
-        rate_bps=deal.contract.terms.commission_bps,
-    )
-    return new_release(
-        release_id,
-        deal.contract,
-        deal.slot.id,
-        gross_minor=amount_minor,
-        ours_minor=ours,
+def _payout(case: LineCase, split: Division, at: datetime, new_id: NewId) -> Payout | None:
+    if not split.released_minor:
+        return None
+    return pay_out(
+        case.deal,
+        split.released_minor,
+        release_id=new_id(),
         at=at,
+        strict=False,
+        fee_earned_minor=split.fee_earned_minor,
     )
 
 
-def _entries(
-    case: LineCase, split: Division, release: Release | None, back: Back | None
-) -> Entries:
+def _entries(case: LineCase, split: Division, payout: Payout | None, back: Back | None) -> Entries:
     slot, contract = case.deal.slot, case.contract
     sent = {ask.id for ask in back.asks} if back else set()
     refunds = back.refunds if back else ()
-    return p12_thaw(
-        slot_id=slot.id, currency=slot.currency, amount_minor=split.thawed_minor
-    ) + p27_settle_line(
+    settled = p27_settle_line(
         slot_id=slot.id,
         client_id=contract.client_id,
         payee_id=contract.payee_id,
         currency=slot.currency,
         payee_minor=split.released_minor,
-        commission_minor=release.commission_minor if release else 0,
+        commission_minor=payout.charge.ours_minor if payout else 0,
         fee_earned_minor=split.fee_earned_minor,
         refunds=tuple((each.id, each.total_minor) for each in refunds if each.id in sent),
         to_wallet_minor=sum(each.total_minor for each in refunds if each.id not in sent),
         fee_returned_minor=split.fee_back_minor,
     )
+    thawed = p12_thaw(slot_id=slot.id, currency=slot.currency, amount_minor=split.thawed_minor)
+    return thawed + (payout.entries(settled) if payout else settled)
 
 
 def _week_after(
@@ -314,14 +327,14 @@ def _week_after(
 
 
 def _facts(
-    ended: LineDispute, slot: Slot, back: Back | None, release: Release | None
+    ended: LineDispute, slot: Slot, back: Back | None, payout: Payout | None
 ) -> dict[str, Any]:
     more: dict[str, object] = {"slot_state": slot.state.value}
     if back:
         found = refund_facts(back, slot.currency)
         more |= {"refund_ids": found["refund_ids"], "fee_returned": found["fee_returned"]}
-    if release:
-        more["release"] = release_facts(release)
+    if payout:
+        more["release"] = payout.facts
     return dispute_facts(ended, **more)
 
 

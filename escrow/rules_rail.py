@@ -22,10 +22,10 @@ from escrow.rules_funding import (
     funded_event,
     funding_facts,
     moved_on,
-    tip_release,
+    tip_payout,
     tipped_event,
 )
-from escrow.rules_release import security_alarm
+from escrow.rules_payout import security_alarm
 from kernel.commands import Command
 from kernel.errors import Broken
 from rails.model import RailOutcome, RailResult
@@ -118,13 +118,15 @@ def _succeed(
     cancelled = (fund_timer(funding),)
     if payment.slot is None:
         paid = replace(paid, release_id=release_id)
-        release = tip_release(paid, contract, release_id, at)
+        payout = tip_payout(paid, contract, payment.pricing.price, release_id, at)
         return Plan(
-            drafts=(tipped_event(paid, contract, release, command, at),),
+            drafts=(tipped_event(paid, contract, payout, command, at),),
             facts=funding_facts(paid, release_id=str(release_id), is_news=True),
             moved_fundings=((funding, paid),),
-            releases=(release,),
-            alarms=(security_alarm(release),) if result.cleared else (),
+            releases=(payout.release,),
+            billed=payout.billed,
+            conversions=payout.conversions,
+            alarms=(security_alarm(payout.release),) if result.cleared else (),
             cancelled=cancelled,
         )
     slot_trigger = Trigger.FUND if funding.purpose is Purpose.SLOT else Trigger.TOP_UP

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from escrow.machine import REFUNDS, Trigger
 from escrow.machine_slot import SLOTS
-from escrow.maths import Part, commission_minor, remaining
+from escrow.maths import Part, remaining
 from escrow.model import Funding, Lot, Method, Plan, Refund, RefundState, Role, Slot, SlotState
 from escrow.model_chargeback import RefundLater
 from escrow.model_claim import Claim, ClaimCause, ClaimRules
+from escrow.model_price import Returned
 from escrow.movements_chargeback import p17_refund_released
 from escrow.refusals import AmountOutOfRange, ReasonRequired
 from escrow.refusals_claim import PayeeShort
@@ -20,6 +21,8 @@ from escrow.refusals_hourly import RefundTooLate
 from escrow.rules import Deal, check_text, slot_step, step, subject_of
 from escrow.rules_claims import claim_draft, new_claim
 from escrow.rules_deal import acted, event, slot_facts
+from escrow.rules_payout import with_tax_of
+from escrow.rules_price import give_back
 from escrow.rules_refund import NewId, ask_of, given, gone
 from kernel.money import to_json
 from ledger.model import Draft
@@ -42,7 +45,7 @@ class Shares:
 
     payee_minor: int
     fronted_minor: int
-    commission_minor: int
+    returned: Returned
 
 
 def refund_later(
@@ -80,6 +83,7 @@ def refund_later(
         ),
         facts=slot_facts(after, **_facts(refunds, shares, amount, slot.currency)),
         moved_slots=((slot, after),),
+        billed=tuple((deal.price.pair, line) for line in shares.returned.lines),
         refunds=refunds,
         moved_lots=tuple((part.lot, gone(part)) for part in parts),
         moved_fundings=tuple(
@@ -104,22 +108,14 @@ def _check_time(slot: Slot, role: Role, at: datetime) -> None:
         raise RefundTooLate(slot_id=str(slot.id), until=(slot.due_at + LATEST).isoformat())
 
 
-def commission_back_minor(deal: Deal, amount_minor: int) -> int:
-    """Our commission on a part that comes back: the payment's own function, backwards.
-
-    What we keep is always the commission on what the payee keeps, to the minor unit.
-    """
-    return commission_minor(
-        amount_minor,
-        released_before_minor=deal.slot.kept_minor - amount_minor,
-        rate_bps=deal.contract.terms.commission_bps,
-    )
-
-
 def shares_of(deal: Deal, purse: Purse, amount_minor: int) -> Shares:
-    """Who pays; refuses `claim.payee_short` where the platform fronts nothing."""
-    ours = commission_back_minor(deal, amount_minor)
-    needed = amount_minor - ours
+    """Who pays; refuses `claim.payee_short` where the platform fronts nothing.
+
+    Our commission comes back with its tax, by each payment's own function, newest first: what we
+    keep is always the commission on what the payee keeps, to the minor unit.
+    """
+    returned = give_back(deal.price, amount_minor)
+    needed = amount_minor - returned.ours_minor
     short = max(0, needed - purse.available_minor)
     if short and not purse.rules.fronts_refunds:
         raise PayeeShort(
@@ -127,7 +123,7 @@ def shares_of(deal: Deal, purse: Purse, amount_minor: int) -> Shares:
             needed_minor=needed,
             available_minor=purse.available_minor,
         )
-    return Shares(needed - short, short, ours)
+    return Shares(needed - short, short, returned)
 
 
 def take_released(slot: Slot, lots: tuple[Lot, ...], amount_minor: int) -> list[Part]:
@@ -214,7 +210,7 @@ def _draft(
             (each.id, each.total_minor) for each in refunds if each.method is not Method.WALLET
         ),
         to_wallet_minor=wallet,
-        commission_minor=shares.commission_minor,
+        commission_minor=shares.returned.ours_minor,
         fronted_minor=shares.fronted_minor,
     )
     detail = {
@@ -229,7 +225,7 @@ def _draft(
         at,
         kind="slot.refunded_later",
         subject=subject_of(slot),
-        entries=entries,
+        entries=with_tax_of(entries, slot.currency, shares.returned.lines),
         detail=detail,
     )
 
@@ -243,5 +239,6 @@ def _facts(
         "fee_returned": to_json(0, currency),
         "payee_pays": to_json(shares.payee_minor, currency),
         "platform_fronts": to_json(shares.fronted_minor, currency),
-        "commission_returned": to_json(shares.commission_minor, currency),
+        "commission_returned": to_json(shares.returned.commission_minor, currency),
+        "tax_returned": to_json(sum(shares.returned.tax_minor.values()), currency),
     }

@@ -1,18 +1,18 @@
 """Decisions that let money go to the payee: approve, in part, by both, by the clock, dormant."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from escrow.commands import ReleaseCommand, ReleasePart, SlotCommand
-from escrow.machine import RELEASES, Timer, Transition, Trigger
+from escrow.machine import RELEASES, Transition, Trigger
 from escrow.machine_slot import SLOTS
-from escrow.maths import commission_minor
-from escrow.model import Alarm, Contract, Plan, Release, ReleaseState, Slot, SlotState
+from escrow.model import Contract, Plan, Release, ReleaseState, Slot, SlotState
 from escrow.movements import p07_release, p09_end_security_hold
 from escrow.refusals import Held
 from escrow.rules import Deal, clocks, roles, slot_step, step, subject_of
 from escrow.rules_deal import acted, event, slot_facts
+from escrow.rules_payout import UNATTENDED, Payout, pay_out, security_alarm
 from kernel.money import to_json
 from ledger.model import Draft
 
@@ -77,7 +77,9 @@ def end_security_hold(
         raise Held(release_id=str(release.id), holds=list(held_by))
     after = replace(release, state=ReleaseState(row.to))
     entries = p09_end_security_hold(
-        payee_id=release.payee_id, currency=release.currency, amount_minor=release.free_minor
+        payee_id=release.payee_id,
+        currency=release.purse_currency,
+        amount_minor=release.free_minor,
     )
     subject = f"release:{release.id}"
     detail = {"slot_id": str(release.slot_id)} if release.slot_id else {}
@@ -95,7 +97,7 @@ def end_security_hold(
         facts={
             "release_id": str(release.id),
             "state": after.state.value,
-            "available": to_json(release.free_minor, release.currency),
+            "available": to_json(release.free_minor, release.purse_currency),
         },
         moved_releases=((release, after),),
     )
@@ -117,16 +119,16 @@ def _release(
 ) -> Plan:
     """P07 or P10: the payee's net waits in its security hold, the client's whole fee is earned."""
     row, _ = slot_step(SLOTS, deal, trigger, command, at)
-    slot, terms = deal.slot, deal.contract.terms
-    ours = commission_minor(
-        amount_minor, released_before_minor=slot.kept_minor, rate_bps=terms.commission_bps
+    slot = deal.slot
+    payout = pay_out(
+        deal, amount_minor, release_id=release_id, at=at, strict=trigger not in UNATTENDED
     )
     entries = p07_release(
         slot_id=slot.id,
         payee_id=deal.contract.payee_id,
         currency=slot.currency,
         amount_minor=amount_minor,
-        commission_minor=ours,
+        commission_minor=payout.charge.ours_minor,
         fee_earned_minor=slot.fee_deferred_minor,
     )
     after = acted(
@@ -137,69 +139,36 @@ def _release(
         released_minor=slot.released_minor + amount_minor,
         fee_deferred_minor=0,
     )
-    release = new_release(
-        release_id, deal.contract, slot.id, gross_minor=amount_minor, ours_minor=ours, at=at
-    )
     detail = {
         "by": trigger.value,
         "release_id": str(release_id),
         "submission_no": slot.submission_no,
         "state": after.state.value,
+        **payout.detail,
     }
-    kind = "slot.partly_released" if after.held_minor else "slot.released"
-    subject = subject_of(slot)
-    draft = event(command, at, kind=kind, subject=subject, entries=entries, detail=detail)
-    return _released(deal, row, after, release, draft, at)
+    draft = event(
+        command,
+        at,
+        kind="slot.partly_released" if after.held_minor else "slot.released",
+        subject=subject_of(slot),
+        entries=payout.entries(entries),
+        detail=detail,
+    )
+    return _released(deal, row, after, payout, draft, at)
 
 
 def _released(
-    deal: Deal, row: Transition, after: Slot, release: Release, draft: Draft, at: datetime
+    deal: Deal, row: Transition, after: Slot, payout: Payout, draft: Draft, at: datetime
 ) -> Plan:
     set_to, cancelled, paused = clocks(row, after, deal.contract, at)
     return Plan(
         drafts=(draft,),
-        facts=slot_facts(after, **release_facts(release)),
+        facts=slot_facts(after, **payout.facts),
         moved_slots=((deal.slot, after),),
-        releases=(release,),
-        alarms=(*set_to, security_alarm(release)),
+        releases=(payout.release,),
+        billed=payout.billed,
+        conversions=payout.conversions,
+        alarms=(*set_to, security_alarm(payout.release)),
         cancelled=cancelled,
         paused=paused,
     )
-
-
-def new_release(
-    release_id: UUID,
-    contract: Contract,
-    slot_id: UUID | None,
-    *,
-    gross_minor: int,
-    ours_minor: int,
-    at: datetime,
-) -> Release:
-    """Money released now, available when the contract's security hold ends."""
-    return Release(
-        release_id,
-        contract.id,
-        slot_id,
-        contract.payee_id,
-        contract.currency,
-        gross_minor,
-        ours_minor,
-        at + timedelta(days=contract.terms.security_hold_days),
-    )
-
-
-def security_alarm(release: Release) -> Alarm:
-    """The clock of a security hold."""
-    return Alarm(f"release:{release.id}", Timer.SECURITY_HOLD, release.available_at, 0)
-
-
-def release_facts(release: Release) -> dict[str, object]:
-    """What an answer says of a release."""
-    return {
-        "release_id": str(release.id),
-        "released": to_json(release.gross_minor, release.currency),
-        "commission": to_json(release.commission_minor, release.currency),
-        "payee_gets": to_json(release.net_minor, release.currency),
-        "available_at": release.available_at.isoformat(),
-    }

@@ -9,14 +9,13 @@ from escrow.commands import SlotCommand
 from escrow.machine import Timer, Transition, Trigger
 from escrow.machine_retainer import DRAWDOWNS
 from escrow.machine_slot import SLOTS
-from escrow.maths import commission_minor
 from escrow.maths_retainer import (
     minutes_within,
     pieces_within,
     worth_of_minutes,
     worth_of_pieces,
 )
-from escrow.model import Alarm, Plan, Release, Slot, SlotState
+from escrow.model import Alarm, Plan, Slot, SlotState
 from escrow.model_retainer import (
     Draw,
     Drawdown,
@@ -40,7 +39,7 @@ from escrow.refusals_retainer import (
 )
 from escrow.rules import check_amount, check_text, clocks, roles, slot_step, step
 from escrow.rules_deal import acted, event
-from escrow.rules_release import new_release, release_facts, security_alarm
+from escrow.rules_payout import Payout, pay_out, security_alarm
 from escrow.rules_retainer import Case, period_subject
 from escrow.rules_retainer_hours import check_hours, split, worked
 from escrow.rules_retainer_period import is_over
@@ -316,7 +315,7 @@ def _pay(
     slot_trigger = Trigger.RELEASE_EARNED if is_last else Trigger.RELEASE_DRAWN
     by_engine = SlotCommand(actor=SYSTEM, slot_id=slot.id)
     slot_row, _ = slot_step(SLOTS, case.deal, slot_trigger, by_engine, at)
-    entries, paid, release = _paid_out(case, amount, slot_row, release_id, at)
+    entries, paid, payout = _paid_out(case, amount, slot_row, release_id, at)
     after = replace(
         drawdown,
         state=DrawdownState(row.to),
@@ -327,6 +326,7 @@ def _pay(
         "by": trigger.value,
         "drawdown_id": str(drawdown.id),
         "release_id": str(release_id),
+        **payout.detail,
     }
     draft = event(
         command,
@@ -339,10 +339,12 @@ def _pay(
     set_to, cancelled, _ = clocks(slot_row, paid, contract, at)
     plan = Plan(
         drafts=(draft,),
-        facts=drawdown_facts(after, case, **release_facts(release)),
+        facts=drawdown_facts(after, case, **payout.facts),
         moved_slots=((slot, paid),),
-        releases=(release,),
-        alarms=(*set_to, security_alarm(release), *_last_of_closing(case, at)),
+        releases=(payout.release,),
+        billed=payout.billed,
+        conversions=payout.conversions,
+        alarms=(*set_to, security_alarm(payout.release), *_last_of_closing(case, at)),
         cancelled=(*cancelled, (drawdown_subject(drawdown), Timer.DRAWDOWN_REVIEW)),
         led=(slot.id,),
     )
@@ -351,20 +353,16 @@ def _pay(
 
 def _paid_out(
     case: Case, amount: int, slot_row: Transition, release_id: UUID, at: datetime
-) -> tuple[Entries, Slot, Release]:
+) -> tuple[Entries, Slot, Payout]:
     """P10, the slot without the amount, and the payee's release."""
-    slot, contract = case.deal.slot, case.contract
-    ours = commission_minor(
-        amount,
-        released_before_minor=slot.kept_minor,
-        rate_bps=contract.terms.commission_bps,
-    )
+    slot = case.deal.slot
+    payout = pay_out(case.deal, amount, release_id=release_id, at=at, strict=False)
     entries = p10_release_part(
         slot_id=slot.id,
-        payee_id=contract.payee_id,
+        payee_id=case.contract.payee_id,
         currency=slot.currency,
         amount_minor=amount,
-        commission_minor=ours,
+        commission_minor=payout.charge.ours_minor,
         fee_earned_minor=slot.fee_deferred_minor,
     )
     paid = acted(
@@ -375,8 +373,7 @@ def _paid_out(
         released_minor=slot.released_minor + amount,
         fee_deferred_minor=0,
     )
-    release = new_release(release_id, contract, slot.id, gross_minor=amount, ours_minor=ours, at=at)
-    return entries, paid, release
+    return payout.entries(entries), paid, payout
 
 
 def _last_of_closing(case: Case, at: datetime) -> tuple[Alarm, ...]:

@@ -11,7 +11,6 @@ from escrow.commands import SlotCommand
 from escrow.machine import Transition, Trigger
 from escrow.machine_retainer import PERIODS
 from escrow.machine_slot import SLOTS, WORKING
-from escrow.maths import commission_minor
 from escrow.maths_retainer import (
     Span,
     days_between,
@@ -20,7 +19,6 @@ from escrow.maths_retainer import (
 from escrow.model import (
     Method,
     Plan,
-    Release,
     Role,
     Slot,
     SlotState,
@@ -32,8 +30,8 @@ from escrow.refusals import FundingOpen, Held, WrongState
 from escrow.refusals_retainer import DrawdownsOpen, NextNotFunded, PeriodBeforeOpen
 from escrow.rules import clocks, slot_step, step, subject_of
 from escrow.rules_deal import acted, event
+from escrow.rules_payout import Payout, pay_out, security_alarm
 from escrow.rules_refund import NewId, refund_facts, send_back
-from escrow.rules_release import new_release, release_facts, security_alarm
 from escrow.rules_retainer import Case, period_subject
 from escrow.rules_retainer_period import is_over, stops, to_state
 from escrow.rules_retainer_share import (
@@ -84,8 +82,8 @@ def cancel(case: Case, command: Command, at: datetime, new_id: NewId) -> Moves:
     if slot.state not in WORKING:
         raise WrongState(slot_id=str(slot.id), state=slot.state, trigger="cancel")
     due = max(0, earned_now(case, at) - slot.released_minor)
-    payee, after, releases = _pay(case, min(due, slot.held_minor), at, new_id)
-    return _give_back(case, row, payee, after, releases, command, at, new_id)
+    payee, after, payout = _pay(case, min(due, slot.held_minor), at, new_id)
+    return _give_back(case, row, payee, after, payout, command, at, new_id)
 
 
 def _check_there(slot: Slot) -> None:
@@ -120,19 +118,15 @@ def check_reviewed(case: Case) -> None:
 
 def _pay(
     case: Case, amount_minor: int, at: datetime, new_id: NewId
-) -> tuple[PayeePart, Slot, tuple[Release, ...]]:
+) -> tuple[PayeePart, Slot, Payout | None]:
     """The payee's part of the slot, taken out of it; the first of a slot earns the whole fee."""
-    slot, contract = case.deal.slot, case.contract
+    slot = case.deal.slot
     if not amount_minor:
-        return PayeePart(), slot, ()
-    ours = commission_minor(
-        amount_minor,
-        released_before_minor=slot.kept_minor,
-        rate_bps=contract.terms.commission_bps,
-    )
+        return PayeePart(), slot, None
+    payout = pay_out(case.deal, amount_minor, release_id=new_id(), at=at, strict=False)
     payee = PayeePart(
         amount_minor=amount_minor,
-        commission_minor=ours,
+        commission_minor=payout.charge.ours_minor,
         fee_earned_minor=slot.fee_deferred_minor,
     )
     after = replace(
@@ -141,10 +135,7 @@ def _pay(
         released_minor=slot.released_minor + amount_minor,
         fee_deferred_minor=0,
     )
-    release = new_release(
-        new_id(), contract, slot.id, gross_minor=amount_minor, ours_minor=ours, at=at
-    )
-    return payee, after, (release,)
+    return payee, after, payout
 
 
 def _give_back(
@@ -152,7 +143,7 @@ def _give_back(
     row: Transition,
     payee: PayeePart,
     slot: Slot,
-    releases: tuple[Release, ...],
+    payout: Payout | None,
     command: Command,
     at: datetime,
     new_id: NewId,
@@ -192,7 +183,7 @@ def _give_back(
         fee_deferred_minor=0,
     )
     return _write(
-        case, row, slot_row, plan, payee, client, after, releases, "period.cancelled",
+        case, row, slot_row, plan, payee, client, after, payout, "period.cancelled",
         facts, command, at,
     )  # fmt: skip
 
@@ -212,8 +203,8 @@ def _divide(
         return _cancel_empty(case, row, command, at, kind=kind)
     rolled = sum(share.rolled_minor for share in shares)
     back = sum(share.back_minor for share in shares)
-    payee, left, releases = _pay(case, slot.held_minor - rolled - back, at, new_id)
-    is_paid = bool(releases)
+    payee, left, payout = _pay(case, slot.held_minor - rolled - back, at, new_id)
+    is_paid = payout is not None
     refunds, moved_fundings = to_wallet(case, shares, at, new_id, with_fee=not is_paid)
     client = ClientPart(
         to_wallet_minor=sum(each.total_minor for each in refunds),
@@ -241,7 +232,7 @@ def _divide(
         "to_client": to_json(client.to_wallet_minor, slot.currency),
     }
     moves = _write(
-        case, row, slot_row, plan, payee, client, after, releases, kind, facts, command, at
+        case, row, slot_row, plan, payee, client, after, payout, kind, facts, command, at
     )
     return _roll(case, shares, moves, command, at, with_fee=not is_paid) if rolled else moves
 
@@ -317,7 +308,7 @@ def _write(
     payee: PayeePart,
     client: ClientPart,
     after: Slot,
-    releases: tuple[Release, ...],
+    payout: Payout | None,
     kind: str,
     facts: dict[str, object],
     command: Command,
@@ -335,24 +326,32 @@ def _write(
     detail = {
         "earned_minor": payee.amount_minor,
         "slot_state": after.state.value,
-        "release_ids": [str(each.id) for each in releases],
+        "release_ids": [str(payout.release.id)] if payout else [],
         "refund_ids": [str(each.id) for each in plan.refunds],
+        **(payout.detail if payout else {}),
     }
     draft = event(
-        command, at, kind=kind, subject=period_subject(period), entries=entries, detail=detail
+        command,
+        at,
+        kind=kind,
+        subject=period_subject(period),
+        entries=payout.entries(entries) if payout else entries,
+        detail=detail,
     )
     set_to, cancelled, _ = clocks(slot_row, after, contract, at)
     told = {**facts, "period_id": str(period.id), "state": period.state.value}
-    for release in releases:
-        told |= release_facts(release)
+    if payout:
+        told |= payout.facts
     return Moves(
         plan=replace(
             plan,
             drafts=(draft,),
             facts=told,
             moved_slots=((case.deal.slot, after),),
-            releases=releases,
-            alarms=(*set_to, *(security_alarm(each) for each in releases)),
+            releases=(payout.release,) if payout else (),
+            billed=payout.billed if payout else (),
+            conversions=payout.conversions if payout else (),
+            alarms=(*set_to, *((security_alarm(payout.release),) if payout else ())),
             cancelled=(*cancelled, *stops(period, row)),
             led=(after.id,),
         ),

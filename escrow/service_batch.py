@@ -12,7 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import store, store_chargeback, store_writes
+from commissions.store_fx import add_conversions
+from escrow import store, store_chargeback, store_price, store_writes
 from escrow.clocks import REMINDED, STOPPED
 from escrow.model import Contract, Plan, Slot
 from escrow.refusals import SubjectTwice, UnknownSlot
@@ -23,6 +24,7 @@ from kernel.commands import Command, Outcome, done, refused
 from kernel.errors import Broken, Refusal
 from kernel.timers import Arm
 from ledger import holds, parties
+from ledger.model import Posted
 from ledger.model_parties import KycState, Party, SanctionState
 from ledger.service import post
 from rails import service as rails
@@ -50,15 +52,23 @@ def run(
     plans: list[tuple[int, Plan]] = []
     for number, command in enumerate(commands):
         try:
-            plans.append((number, decide(command)))
+            plan = decide(command)
         except Refusal as refusal:
             outcomes[number] = refused(refusal)
+            continue
+        plans.append((number, plan))
+        for pair, line in plan.billed:
+            pair.take(line)
     accepted = []
     for (number, plan), verdict in zip(plans, _post(connection, plans), strict=True):
-        outcomes[number] = refused(verdict) if verdict else done(**plan.facts)
-        if not verdict:
-            accepted.append(plan)
-    _save(connection, accepted, at)
+        if isinstance(verdict, Refusal):
+            outcomes[number] = refused(verdict)
+            continue
+        outcomes[number] = done(**plan.facts)
+        accepted.append((plan, verdict))
+    _check_carried(plans, accepted)
+    _save(connection, [plan for plan, _ in accepted], at)
+    _save_prices(connection, accepted)
     return [outcome for outcome in outcomes if outcome is not None]
 
 
@@ -183,19 +193,46 @@ def _is_clear(party: Party) -> bool:
     return party.kyc_state is KycState.VERIFIED and party.sanction_state is SanctionState.CLEAR
 
 
-def _post(connection: Connection, plans: Sequence[tuple[int, Plan]]) -> list[Refusal | None]:
-    """One call of the ledger for all plans; for each plan its refusal, if it has one."""
+def _post(
+    connection: Connection, plans: Sequence[tuple[int, Plan]]
+) -> list[Refusal | Posted | None]:
+    """One call of the ledger for all plans; for each its refusal, or its first event."""
     drafts = [draft for _, plan in plans for draft in plan.drafts]
     answers = iter(post(connection, drafts) if drafts else ())
-    verdicts: list[Refusal | None] = []
+    verdicts: list[Refusal | Posted | None] = []
     for _, plan in plans:
-        refusals = [
-            answer for answer in (next(answers) for _ in plan.drafts) if isinstance(answer, Refusal)
-        ]
+        own = [next(answers) for _ in plan.drafts]
+        refusals = [answer for answer in own if isinstance(answer, Refusal)]
         if refusals and len(refusals) != len(plan.drafts):
             raise Broken("half a command was refused", codes=[each.code for each in refusals])
-        verdicts.append(refusals[0] if refusals else None)
+        verdicts.append(own[0] if own else None)
     return verdicts
+
+
+def _check_carried(
+    plans: Sequence[tuple[int, Plan]], accepted: Sequence[tuple[Plan, Posted | None]]
+) -> None:
+    """What a pair was billed is carried through the batch: nobody may build on a refused plan.
+
+    Broken then, and the batch runs again one command at a time.
+    """
+    if len(plans) == len(accepted):
+        return
+    kept = {id(plan) for plan, _ in accepted}
+    lost = {id(pair) for _, plan in plans if id(plan) not in kept for pair, _ in plan.billed}
+    if any(id(pair) in lost for plan, _ in accepted for pair, _ in plan.billed):
+        raise Broken("a fee was built on a release that the ledger refused")
+
+
+def _save_prices(connection: Connection, accepted: Sequence[tuple[Plan, Posted | None]]) -> None:
+    """Write every fee as a line with its event, and what was converted."""
+    lines = []
+    for plan, posted in accepted:
+        if plan.billed:
+            assert posted is not None
+            lines += [(line, posted.event_id, posted.recorded_at) for _, line in plan.billed]
+    store_price.add_lines(connection, lines)
+    add_conversions(connection, [each for plan, _ in accepted for each in plan.conversions])
 
 
 def _save(connection: Connection, plans: Sequence[Plan], at: datetime) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from escrow import rules_chargeback_evidence as evidence
-from escrow import store, store_chargeback, store_contest, store_dispute
+from escrow import store, store_chargeback, store_contest, store_dispute, store_price
 from escrow.model import Contract, Funding, FundingState, Plan
 from escrow.model_chargeback import (
     Chargeback,
@@ -34,6 +34,7 @@ from escrow.rules_dispute import Moves as DisputeMoves
 from escrow.service_batch import lock_deals, run
 from escrow.service_clocks import pause_clocks, resume_clocks
 from escrow.service_dispute_contract import follow_contract
+from escrow.service_price import price_contracts
 from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.principals import RAIL, SYSTEM
@@ -210,7 +211,7 @@ def _hear(connection: Connection, word: Word, at: datetime) -> Outcome:
             (chargeback,) = store_contest.lock_chargebacks(connection, [known_id])
         if movement is not None:
             movement = replace(movement, chargeback_id=chargeback.id, recorded_at=at)
-        standing = _standing(connection, chargeback, funding)
+        standing = _standing(connection, chargeback, funding, at)
         moves = hear(
             standing,
             replace(given, movement=movement),
@@ -237,7 +238,9 @@ def _get_payment(connection: Connection, funding_id: UUID) -> Funding:
     return found[0]
 
 
-def _standing(connection: Connection, chargeback: Chargeback, funding: Funding) -> Standing:
+def _standing(
+    connection: Connection, chargeback: Chargeback, funding: Funding, at: datetime
+) -> Standing:
     """The payment with all that its money touches, read under the locks."""
     slot_ids = store_contest.find_lot_slots(connection, funding.id)
     slots = {each.id: each for each in store.lock_slots(connection, slot_ids)}
@@ -259,6 +262,8 @@ def _standing(connection: Connection, chargeback: Chargeback, funding: Funding) 
         for each in store_contest.list_of_funding(connection, funding.id)
         if each.id != chargeback.id
     ]
+    lines = store_price.list_lines(connection, slot_ids=slot_ids, release_ids=tips)
+    prices = price_contracts(connection, [contract], at=at, lines=lines)
     return Standing(
         chargeback,
         funding,
@@ -266,6 +271,7 @@ def _standing(connection: Connection, chargeback: Chargeback, funding: Funding) 
         slots,
         {slot_id: tuple(lots.get(slot_id, ())) for slot_id in slots},
         releases,
+        replace(prices[contract.id], lines=tuple(lines)),
         tuple(pieces),
         tuple(reserves),
         tuple(

@@ -24,6 +24,7 @@ from escrow.refusals_claim import UnknownClaim
 from escrow.rules_claims import Owed
 from escrow.rules_refund_later import Purse
 from escrow.service_batch import get_deal, run
+from escrow.service_price import price_deals
 from escrow.service_refund import lock_with_lots
 from kernel.commands import Outcome
 from kernel.ids import new_id
@@ -78,6 +79,7 @@ def set_claim_rules(
 
 def _refund_later(connection: Connection, command: RefundLater, at: datetime) -> Outcome:
     deals, fundings = lock_with_lots(connection, [command.slot_id])
+    price_deals(connection, deals.values(), at=at, with_lines=True)
 
     def decide(given: RefundLater) -> Plan:
         deal = get_deal(deals, given.slot_id)

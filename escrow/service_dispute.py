@@ -38,6 +38,7 @@ from escrow.rules_deal import event
 from escrow.rules_dispute import Case, DisputeRules, Moves, standard_rules
 from escrow.service_batch import get_deal, lock_deals, run
 from escrow.service_dispute_case import freeze, lock_above, lock_case, lock_contracts, on_case
+from escrow.service_price import price_deals
 from escrow.service_refund import lock_with_lots
 from kernel.commands import Outcome
 from kernel.ids import new_id
@@ -203,6 +204,7 @@ def _on_cases(
 
 def _open(connection: Connection, command: OpenDispute, at: datetime) -> Outcome:
     deals = lock_deals(connection, [command.slot_id])
+    price_deals(connection, deals.values(), at=at, with_lines=True)
     moves: list[Moves] = []
 
     def plan(given: OpenDispute) -> Plan:
@@ -240,7 +242,7 @@ def _appeal(connection: Connection, command: Appeal, at: datetime) -> Outcome:
     moves: list[Moves] = []
 
     def plan(given: Appeal) -> Plan:
-        case = lock_case(connection, given.dispute_id)
+        case = lock_case(connection, given.dispute_id, at)
         if store_dispute.find_disputes(connection, [given.appeal_id]):
             raise IdTaken(id=str(given.appeal_id))
         rules = _rules(connection, case.dispute.currency)

@@ -17,6 +17,7 @@ from escrow.rules_dispute import Case, Moves
 from escrow.service_batch import CLOCK_KINDS, run
 from escrow.service_clocks import resume_clocks
 from escrow.service_dispute_contract import follow_contract, tell_contract
+from escrow.service_price import price_deals
 from escrow.service_refund import lock_with_lots
 from kernel import timers
 from kernel.commands import Outcome
@@ -60,7 +61,7 @@ def on_case(
     moves: list[Moves] = []
 
     def plan(given: D) -> Plan:
-        moves.append(decide(lock_case(connection, given.dispute_id), given))
+        moves.append(decide(lock_case(connection, given.dispute_id, at), given))
         return moves[0].plan
 
     (outcome,) = run(connection, [command], plan, at=at)
@@ -69,7 +70,7 @@ def on_case(
     return outcome
 
 
-def lock_case(connection: Connection, dispute_id: UUID) -> Case:
+def lock_case(connection: Connection, dispute_id: UUID, at: datetime) -> Case:
     """A dispute with all that its guards look at; refuses `dispute.unknown`."""
     known = store_dispute.find_disputes(connection, [dispute_id])
     if not known:
@@ -78,6 +79,7 @@ def lock_case(connection: Connection, dispute_id: UUID) -> Case:
     (dispute,) = store_dispute.lock_disputes(connection, [dispute_id])
     named = [each for each in (dispute.release_id or dispute.awarded_id,) if each]
     store.lock_releases(connection, named)
+    price_deals(connection, deals.values(), at=at, with_lines=True)
     return look_at_case(connection, deals[dispute.slot_id], dispute, fundings)
 
 

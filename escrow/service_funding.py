@@ -1,6 +1,6 @@
 """Use cases of money coming in: pay for a slot, tip, cancel, expire, and what rails report."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from escrow import rules_funding, rules_rail, store
 from escrow.commands import Fund, FundingCommand, Tip
 from escrow.machine import RETURNABLE
 from escrow.model import Contract, Plan
+from escrow.model_price import Pricing
 from escrow.refusals import IdTaken, UnknownContract, UnknownFunding
 from escrow.rules import Deal
 from escrow.rules_funding import Payment
@@ -25,6 +26,7 @@ from escrow.service_batch import (
     unclear_of,
 )
 from escrow.service_chargeback import return_payment
+from escrow.service_price import price_contracts, put_client_tariffs
 from escrow.tables import FUNDING
 from kernel.commands import Outcome
 from kernel.ids import new_id
@@ -44,6 +46,7 @@ def fund(connection: Connection, commands: Sequence[Fund], *, at: datetime) -> l
         deals = lock_deals(connection, [command.slot_id for command in alone])
         open_fundings = store.list_open_fundings(connection, list(deals))
         taken = store.list_taken(connection, FUNDING, [c.funding_id for c in alone])
+        put_client_tariffs(connection, [(d.contract, d.pricing) for d in deals.values()])
 
         def decide(command: Fund) -> Plan:
             deal = get_deal(deals, command.slot_id)
@@ -55,6 +58,7 @@ def fund(connection: Connection, commands: Sequence[Fund], *, at: datetime) -> l
                 held_by=deal.held_by,
                 unclear_parties=deal.unclear_parties,
                 has_open_funding=command.slot_id in open_fundings,
+                pricing=deal.pricing,
             )
             return rules_funding.fund(looked_at, command, at)
 
@@ -74,6 +78,7 @@ def tip(connection: Connection, commands: Sequence[Tip], *, at: datetime) -> lis
         }
         open_holds = list_holds(connection, contracts.values(), ())
         taken = store.list_taken(connection, FUNDING, [c.funding_id for c in alone])
+        pricings = _price_tips(connection, contracts.values(), at)
 
         def decide(command: Tip) -> Plan:
             contract = contracts.get(command.contract_id)
@@ -85,6 +90,7 @@ def tip(connection: Connection, commands: Sequence[Tip], *, at: datetime) -> lis
                 contract,
                 unclear_parties=unclear_of(contract, unclear),
                 held_by=held_by(open_holds, contract),
+                pricing=pricings[contract.id],
                 command=command,
                 release_id=new_id(),
                 at=at,
@@ -93,6 +99,16 @@ def tip(connection: Connection, commands: Sequence[Tip], *, at: datetime) -> lis
         return run(connection, alone, decide, at=at)
 
     return once_each(commands, lambda command: (command.contract_id, command.funding_id), serve)
+
+
+def _price_tips(
+    connection: Connection, contracts: Iterable[Contract], at: datetime
+) -> dict[UUID, Pricing]:
+    known = list(contracts)
+    prices = price_contracts(connection, known, at=at)
+    pricings = {each.id: Pricing(prices[each.id]) for each in known}
+    put_client_tariffs(connection, [(each, pricings[each.id]) for each in known])
+    return pricings
 
 
 def cancel_funding(
@@ -144,6 +160,7 @@ def funding_results(
         group = [heard[number] for number in numbers]
         some = [Heard(actor=RAIL, result=results[i]) for i in group]
         payments = lock_payments(connection, [c.result.operation_id for c in some])
+        _price_tip_payments(connection, payments.values(), at)
 
         def decide(command: Heard, payments: Mapping[UUID, Payment] = payments) -> Plan:
             payment = _get_payment(payments, command.result.operation_id)
@@ -152,6 +169,14 @@ def funding_results(
         for i, outcome in zip(group, run(connection, some, decide, at=at), strict=True):
             outcomes[i] = outcome
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _price_tip_payments(connection: Connection, payments: Iterable[Payment], at: datetime) -> None:
+    """A tip is the payee's as soon as it is paid."""
+    tips = [each for each in payments if each.slot is None]
+    prices = price_contracts(connection, [each.contract for each in tips], at=at) if tips else {}
+    for each in tips:
+        each.pricing.put(prices[each.contract.id])
 
 
 def rounds(subjects: Sequence[object]) -> list[list[int]]:

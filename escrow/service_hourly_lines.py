@@ -27,6 +27,7 @@ from escrow.rules_hourly_step import week_step, week_subject
 from escrow.rules_hourly_weeks import PAUSE
 from escrow.service_batch import once_each
 from escrow.service_hourly import run_hours
+from escrow.service_price import price_deals
 from escrow.service_refund import lock_with_lots
 from escrow.triggers import Trigger
 from kernel import timers
@@ -116,7 +117,7 @@ def line_reply(connection: Connection, due: Sequence[DueTimer], at: datetime) ->
         (outcome,) = run_hours(
             connection,
             [command],
-            lambda c: ends.default(_case(connection, c.line_dispute_id), c, at, new_id),
+            lambda c: ends.default(_case(connection, c.line_dispute_id, at), c, at, new_id),
             at=at,
         )
         if outcome.code in {Held.code, NotCleared.code}:
@@ -183,7 +184,7 @@ def _on_lines(
             run_hours(
                 connection,
                 [command],
-                lambda c: decide(_case(connection, c.line_dispute_id), c),
+                lambda c: decide(_case(connection, c.line_dispute_id, at), c),
                 at=at,
             )[0]
             for command in alone
@@ -192,7 +193,7 @@ def _on_lines(
     return once_each(commands, lambda c: (c.line_dispute_id,), serve)
 
 
-def _case(connection: Connection, line_dispute_id: UUID) -> LineCase:
+def _case(connection: Connection, line_dispute_id: UUID, at: datetime) -> LineCase:
     """The line as it stands; its slot and its week are locked already."""
     locked = store_hourly_lines.lock_lines(connection, [line_dispute_id])
     if not locked:
@@ -200,6 +201,7 @@ def _case(connection: Connection, line_dispute_id: UUID) -> LineCase:
     (dispute,) = locked
     deals, fundings = lock_with_lots(connection, [dispute.slot_id])
     (week,) = store_hourly.lock_weeks(connection, [dispute.week_id])
+    price_deals(connection, deals.values(), at=at)
     return LineCase(deals[dispute.slot_id], week, dispute, fundings)
 
 

@@ -28,6 +28,7 @@ from escrow.service_funding import fund as pay
 from escrow.service_funding import funding_results as hear
 from escrow.service_hourly import run_hours
 from escrow.service_hourly_run import lock_at_work, stop_runs
+from escrow.service_price import price_deals
 from escrow.service_waves import in_waves
 from kernel import timers
 from kernel.commands import Outcome
@@ -48,6 +49,7 @@ def write_off(
         deals = lock_deals(connection, [w.slot_id for w in known if w.slot_id])
         weeks = {w.id: w for w in store_hourly.lock_weeks(connection, [w.id for w in known])}
         claims = _claims(connection, weeks)
+        price_deals(connection, deals.values(), at=at, with_lines=True)
 
         def decide(command: WeekCommand) -> Step:
             week = weeks.get(command.week_id)
@@ -114,6 +116,7 @@ def follow(
     lock_terms(connection, waiting)
     weeks = {w.id: w for w in store_hourly.lock_weeks(connection, [w.id for w in waiting])}
     claims = _claims(connection, weeks)
+    price_deals(connection, deals.values(), at=at)
 
     def wave(some: Sequence[WeekCommand]) -> list[Outcome]:
         known = store_hourly.find_terms(connection, {weeks[c.week_id].term_id for c in some})
@@ -195,6 +198,7 @@ def _release_rest(connection: Connection, slot_id: UUID, at: datetime) -> None:
     deals = lock_deals(connection, [slot_id])
     if deals[slot_id].slot.state not in WORKING:
         return
+    price_deals(connection, deals.values(), at=at)
 
     def decide(command: SlotCommand) -> Plan:
         return rules_release.release_earned(deals[slot_id], command, at, new_id())

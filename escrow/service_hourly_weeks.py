@@ -25,6 +25,7 @@ from escrow.service_hourly_deposit import SOON, bill, following_of
 from escrow.service_hourly_look import look_covers
 from escrow.service_hourly_money import charge, follow, lock_terms, slot_of
 from escrow.service_hourly_run import cut_runs, lock_at_work
+from escrow.service_price import price_deals
 from escrow.service_refund import lock_with_lots
 from kernel import timers
 from kernel.commands import Outcome
@@ -142,6 +143,7 @@ def week_review_end(connection: Connection, due: Sequence[DueTimer], at: datetim
     ]
 
     frozen = store_hourly_lines.sum_frozen(connection, list(deals))
+    price_deals(connection, deals.values(), at=at)
 
     def decide(command: WeekCommand) -> Step:
         week = weeks[command.week_id]

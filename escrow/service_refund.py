@@ -17,6 +17,7 @@ from escrow.rules import Deal
 from escrow.rules_rail import Heard
 from escrow.service_batch import get_deal, lock_deals, once_each, run
 from escrow.service_funding import rounds
+from escrow.service_price import price_deals
 from escrow.tables import AMENDMENT
 from kernel.commands import Command, Outcome
 from kernel.ids import new_id
@@ -195,6 +196,7 @@ def _on_lots(
 
     def once(some: Sequence[SlotCommand]) -> list[Outcome]:
         deals, fundings = lock_with_lots(connection, [command.slot_id for command in some])
+        price_deals(connection, deals.values(), at=at)
         return run(
             connection,
             some,

@@ -34,6 +34,7 @@ def approve(
         commands,
         lambda deal, command, at: rules_release.approve(deal, command, at, new_id()),
         at=at,
+        is_priced=True,
     )
 
 
@@ -46,6 +47,7 @@ def release_part(
         commands,
         lambda deal, command, at: rules_release.release_part(deal, command, at, new_id()),
         at=at,
+        is_priced=True,
     )
 
 
@@ -58,6 +60,7 @@ def confirm(
         commands,
         lambda deal, command, at: rules_release.confirm(deal, command, at, new_id()),
         at=at,
+        is_priced=True,
     )
 
 
@@ -70,6 +73,7 @@ def auto_release(
         commands,
         lambda deal, command, at: rules_release.auto_release(deal, command, at, new_id()),
         at=at,
+        is_priced=True,
     )
 
 
@@ -80,7 +84,7 @@ def auto_release_locked(
     *,
     at: datetime,
 ) -> list[Outcome]:
-    """The same on deals that the caller has locked, each named once."""
+    """The same on deals that the caller has locked and priced, each named once."""
     return run(
         connection,
         commands,

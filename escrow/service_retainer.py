@@ -213,9 +213,9 @@ def lock_ground(connection: Connection, retainer_id: UUID) -> tuple[Retainer, Co
     return store_retainer.lock_retainer(connection, retainer_id), contract
 
 
-def lock_case(connection: Connection, period_id: UUID) -> Case:
+def lock_case(connection: Connection, period_id: UUID, at: datetime) -> Case:
     """A period with its money and its neighbours, locked in order; its terms with its price."""
-    return lock_cases(connection, [period_id])[period_id]
+    return lock_cases(connection, [period_id], priced_at=at)[period_id]
 
 
 def _lock_retainers(connection: Connection, commands: Sequence[RetainerCommand]) -> list[Contract]:
@@ -270,7 +270,7 @@ def _cancel(connection: Connection, command: RetainerCommand, at: datetime) -> O
                 connection,
                 command,
                 lambda c, period_id=period_id: cancel(  # type: ignore[misc]
-                    lock_case(connection, period_id), c, at, new_id
+                    lock_case(connection, period_id, at), c, at, new_id
                 ),
                 at=at,
             )
@@ -312,7 +312,9 @@ def _on_drawdowns(
 
     def wave(some: Sequence[DrawdownCommand]) -> list[Outcome]:
         cases = lock_cases(
-            connection, [period_of[c.drawdown_id] for c in some if c.drawdown_id in period_of]
+            connection,
+            [period_of[c.drawdown_id] for c in some if c.drawdown_id in period_of],
+            priced_at=at,
         )
         return act_all(connection, [partial(choose, cases, c) for c in some], at=at)
 

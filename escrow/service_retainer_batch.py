@@ -15,6 +15,7 @@ from escrow.model_retainer import Moves, Period
 from escrow.refusals_retainer import UnknownPeriod
 from escrow.rules_retainer import Case, neighbours, priced
 from escrow.service_batch import run
+from escrow.service_price import price_deals
 from escrow.service_refund import lock_with_lots
 from escrow.service_retainer_locks import lock_contracts
 from kernel.commands import Command, Outcome
@@ -47,11 +48,13 @@ def act_all(connection: Connection, steps: Sequence[Decide], *, at: datetime) ->
     return outcomes
 
 
-def lock_cases(connection: Connection, period_ids: Iterable[UUID]) -> dict[UUID, Case]:
+def lock_cases(
+    connection: Connection, period_ids: Iterable[UUID], *, priced_at: datetime | None = None
+) -> dict[UUID, Case]:
     """Periods with their money and their neighbours, locked in order.
 
     Refuses `retainer.unknown_period`. No two may belong to one contract, unless they are only
-    looked at.
+    looked at. `priced_at`: a step may pay the payee, so the price of a release is looked up.
     """
     wanted = list(dict.fromkeys(period_ids))
     found = {each.id: each for each in store_retainer.find_periods(connection, wanted)}
@@ -69,6 +72,8 @@ def lock_cases(connection: Connection, period_ids: Iterable[UUID]) -> dict[UUID,
     twice = store_hybrid.list_billing_hours_twice(connection, list(contracts))
     drawdowns = store_retainer.list_all_drawdowns(connection, wanted)
     carried = store_retainer.list_all_carried(connection, wanted)
+    if priced_at is not None:
+        price_deals(connection, deals.values(), at=priced_at)
     cases = {}
     for period_id, known in found.items():
         before_id, _, after_id = near[period_id]

@@ -251,7 +251,7 @@ def _start(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> 
 
 def _close(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> set[UUID]:
     """The periods are over; each is settled at once unless something is still to be decided."""
-    cases = lock_cases(connection, period_ids)
+    cases = lock_cases(connection, period_ids, priced_at=at)
     active = [c for c in cases.values() if c.period.state is PeriodState.ACTIVE]
     if active:
         _step(
@@ -260,7 +260,7 @@ def _close(connection: Connection, period_ids: Sequence[UUID], at: datetime) -> 
             lambda case: rules_retainer_period.close(case.period, _COMMAND, at),
             at,
         )
-        cases = lock_cases(connection, period_ids)
+        cases = lock_cases(connection, period_ids, priced_at=at)
     closing = [c for c in cases.values() if c.period.state is PeriodState.CLOSING]
     return _step(connection, closing, lambda case: settle(case, _COMMAND, at, new_id), at)
 

@@ -90,7 +90,7 @@ def _run_on(connection: Connection, command: RetainerCommand, at: datetime) -> N
 def pass_over(connection: Connection, period: Period, at: datetime) -> None:
     """A period that is over and was never paid makes room for the next to begin."""
     by_engine = Command(actor=SYSTEM)
-    case = lock_case(connection, period.id)
+    case = lock_case(connection, period.id, at)
     done = act(connection, by_engine, lambda c: cancel(case, c, at, new_id), at=at)
     assert done.is_done, done
     retainer, contract = lock_ground(connection, period.retainer_id)

@@ -12,6 +12,7 @@ from escrow.commands import SlotCommand, Submit
 from escrow.model import Plan
 from escrow.rules import Deal
 from escrow.service_batch import TIMER_ROOM, get_deal, lock_deals, once_each, run
+from escrow.service_price import price_deals
 from kernel import timers
 from kernel.commands import Outcome
 
@@ -102,11 +103,14 @@ def on_slots(
     decide: Callable[[Deal, S, datetime], Plan],
     *,
     at: datetime,
+    is_priced: bool = False,
 ) -> list[Outcome]:
-    """Run commands that look at one slot each."""
+    """Run commands that look at one slot each, and, if it is priced, may pay its payee."""
 
     def serve(alone: Sequence[S]) -> list[Outcome]:
         deals = lock_deals(connection, [command.slot_id for command in alone])
+        if is_priced:
+            price_deals(connection, deals.values(), at=at)
         return run(
             connection,
             alone,

@@ -12,14 +12,17 @@ from uuid import UUID
 from sqlalchemy import Connection, Table
 
 from escrow.model import (
+    NO_PINS,
     Amendment,
     AmendmentState,
     Contract,
     ContractState,
+    ConvertAt,
     Funding,
     FundingState,
     Lot,
     Method,
+    Pins,
     Purpose,
     Refund,
     RefundState,
@@ -151,9 +154,22 @@ def _contract(row: Sequence[Any]) -> Contract:
         dormant_after=row[13],
         dormant_limit_minor=row[14],
         free_change_rounds=row[15],
+        origin=row[18],
+        category=row[19],
+        payee_currency=row[20],
+        convert_at=ConvertAt(row[21]),
     )
+    pins = NO_PINS
+    if any(row[22:26]) or row[26]:
+        pins = Pins(
+            payee_schedule_id=row[22],
+            client_schedule_id=row[23],
+            promotion_schedule_id=row[24],
+            promotion_until=row[25],
+            fx_margin_bps=row[26],
+        )
     state, proposed_by = ContractState(row[4]), Role(row[6])
-    return Contract(*[*row[:4], state, row[5], proposed_by, terms, row[16], row[17]])
+    return Contract(*[*row[:4], state, row[5], proposed_by, terms, row[16], row[17], pins])
 
 
 def _slot(row: Sequence[Any]) -> Slot:

@@ -30,7 +30,11 @@ FROM unnest(%s::uuid[], %s::integer[], %s::text[], %s::text[], %s::timestamptz[]
     AS given (slot_id, submission_no, message_ref, refs, submitted_at)
 """
 
-_CONTRACT_CHANGES: Final = ("state", "version", "accepted_at")
+_PINS: Final = (
+    *("payee_schedule_id", "client_schedule_id", "promotion_schedule_id", "promotion_until"),
+    "fx_margin_bps",
+)
+_CONTRACT_CHANGES: Final = ("state", "version", "accepted_at", *_PINS)
 _SLOT_CHANGES: Final = (
     *("state", "version", "amount_minor", "active_at", "funded_minor", "rolled_in_minor"),
     *("held_minor", "released_minor", "refunded_minor", "rolled_out_minor", "uncleared_minor"),
@@ -74,6 +78,7 @@ def _cells(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
 
 
 _SLOT_CELLS: Final = _cells(names_of(SLOT))
+_PIN_CELLS: Final = _cells(_PINS)
 _FUNDING_CELLS: Final = _cells(names_of(FUNDING))
 _LOT_CELLS: Final = _cells(names_of(LOT))
 _RELEASE_CELLS: Final = _cells(names_of(RELEASE))
@@ -89,6 +94,8 @@ def _contract_cells(contract: Contract) -> tuple[Any, ...]:
         *(terms.security_hold_days, terms.auto_release_after, terms.release_rule),
         *(terms.refund_reply_after, terms.dormant_after, terms.dormant_limit_minor),
         *(terms.free_change_rounds, contract.created_at, contract.accepted_at),
+        *(terms.origin, terms.category, terms.payee_currency, terms.convert_at),
+        *_PIN_CELLS(contract.pins),
     )
 
 
@@ -144,7 +151,15 @@ def add_amendments(connection: Connection, amendments: Sequence[Amendment]) -> N
 
 def save_contracts(connection: Connection, moves: Sequence[tuple[Contract, Contract]]) -> None:
     """Move contracts on."""
-    _save(connection, _SAVE_CONTRACTS, moves, _CONTRACT_CHANGES, ("version", "state"))
+    rows = [
+        (
+            *(old.id, new.state, new.version, new.accepted_at),
+            *_PIN_CELLS(new.pins),
+            *(old.version, old.state),
+        )
+        for old, new in moves
+    ]
+    write_arrays(connection, _SAVE_CONTRACTS, rows, must_change=True)
 
 
 def save_slots(connection: Connection, moves: Sequence[tuple[Slot, Slot]]) -> None:

@@ -28,6 +28,15 @@ CONTRACT: Final = table(
     free_change_rounds=COUNT,
     created_at=TIME,
     accepted_at=TIME,
+    origin=TEXT,
+    category=TEXT,
+    payee_currency=TEXT,
+    convert_at=TEXT,
+    payee_schedule_id=ID,
+    client_schedule_id=ID,
+    promotion_schedule_id=ID,
+    promotion_until=TIME,
+    fx_margin_bps=COUNT,
 )
 
 TERM: Final = table("term", id=ID, contract_id=ID, kind=TEXT, title=TEXT, created_at=TIME)
@@ -126,6 +135,9 @@ RELEASE: Final = table(
     state=TEXT,
     taken_gross_minor=MINOR,
     taken_net_minor=MINOR,
+    tax_minor=MINOR,
+    paid_currency=TEXT,
+    paid_minor=MINOR,
 )
 
 REFUND: Final = table(

@@ -30,6 +30,7 @@ from escrow.service_hourly_lines import LINE_HANDLERS
 from escrow.service_hourly_money import expire_funding
 from escrow.service_hourly_weeks import HANDLERS as WEEKS
 from escrow.service_notice import after_notice
+from escrow.service_price import price_deals
 from escrow.service_refund import refund_unanswered, settle_dormant
 from escrow.service_release import (
     auto_release_locked,
@@ -51,6 +52,7 @@ AGAIN: Final = timedelta(days=1)
 def auto_release(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     """Reviews that ran out: release, if it is still this submission (row 8)."""
     deals = lock_deals(connection, [_id(each) for each in due], skip_locked=True)
+    price_deals(connection, deals.values(), at=at)
     claimed = _claim(connection, due, deals)
     commands = [
         SlotCommand(actor=SYSTEM, slot_id=_id(each), submission_no=each.subject_version)

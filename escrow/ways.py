@@ -102,7 +102,7 @@ def _each_period(
 
         def cancel_it(period: Period = period, before: Period | None = over) -> Outcome:
             def decide(given: RetainerCommand) -> Moves:
-                case = service_retainer.lock_case(connection, period.id)
+                case = service_retainer.lock_case(connection, period.id, at)
                 seen = replace(case, before=before) if before else case
                 return cancel(seen, given, at, new_id)
 
