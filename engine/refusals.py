@@ -15,9 +15,11 @@ from engine.refusals_claims import CLAIMS
 from engine.refusals_clocks import CLOCKS
 from engine.refusals_disputes import DISPUTES
 from engine.refusals_exchange import EXCHANGE
+from engine.refusals_experiments import EXPERIMENTS
 from engine.refusals_hourly import HOURLY
 from engine.refusals_log import LOG
 from engine.refusals_periods import PERIODS
+from engine.refusals_plans import PLANS
 from engine.refusals_prices import PRICES
 from engine.refusals_retainers import RETAINERS
 from engine.refusals_taken import TAKEN
@@ -378,6 +380,8 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
                 **CLOCKS,
                 **RETAINERS,
                 **PRICES,
+                **EXPERIMENTS,
+                **PLANS,
                 **EXCHANGE,
                 **TAX,
             }.items()
