@@ -1,90 +1,141 @@
 """Random (schedule, history, payment, refund) cases by the million: `python -m` this module.
 
-Every case prices a history of payments and refunds twice, with the program's function and by the
-plain rules, and asks that quote = posting, that refunds give back exactly what was charged, that
-parts sum to the whole, and that order does not matter.
+Every history is priced by the functions that quote, post, invoice and refund, and by the plain
+rules (`histories`), and every tariff is held to what a split and an order may change (`splits`).
+A case is one payment after some history, with all that comes back of it. Histories are numbered:
+the same seed and number are the same history, on any number of processes.
+
+    python -m tests.commissions.cases --cases 10000000 --seed 1 --journal /tmp/cases
+    python -m tests.commissions.cases --seed 1 --only 4711
+
+With a journal, a run that was stopped goes on where it was.
 """
 
 import argparse
+import os
 import sys
 import time
+from collections.abc import Iterator
+from itertools import count
+from multiprocessing import get_context
+from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple, TextIO
 
-from commissions.maths import Before, fee, unwind
-from commissions.model import Tariff
-from tests.commissions.deals import draw, plain_fee
+from kernel.errors import Broken, Refusal
+from tests.commissions.histories import run_history
+from tests.commissions.splits import check_splits
 
-_TOLD_EVERY: Final = 10_000
-
-
-def check_case(random: Random) -> int:
-    """One tariff with a history; how many prices were compared."""
-    is_plain = random.random() < 0.5
-    tariff = draw(random, plain=is_plain)
-    payments = [random.randint(1, 120_000) for _ in range(random.randint(1, 6))]
-    billed = month = compared = 0
-    for amount in payments:
-        before = Before(billed, month)
-        quoted = fee(tariff, amount, before)
-        expected = plain_fee(tariff, amount, billed_minor=billed, charged_month_minor=month)
-        assert quoted == expected, (tariff, before, amount)
-        assert 0 <= quoted <= amount, (tariff, before, amount)
-        compared += 1 + _check_refunds(random, tariff, amount, before)
-        billed += amount
-        month += quoted
-    if is_plain:
-        _check_order(random, tariff, payments)
-    return compared
+CHUNK: Final = 500
+"""Histories that one process takes at a time."""
 
 
-def _check_refunds(random: Random, tariff: Tariff, amount: int, before: Before) -> int:
-    """Parts of a payment come back until nothing is left."""
-    gone, kept, compared = 0, fee(tariff, amount, before), 0
-    while gone < amount:
-        back = min(random.choice((1, amount // 3 + 1, amount)), amount - gone)
-        back = amount - gone if compared == 3 else back
-        returned = unwind(tariff, amount, before, returned_minor=back, returned_before_minor=gone)
-        gone, kept, compared = gone + back, kept - returned, compared + 1
-        left = plain_fee(
-            tariff,
-            amount - gone,
-            billed_minor=before.billed_minor,
-            charged_month_minor=before.charged_month_minor,
-        )
-        assert kept == left, (tariff, before, amount, gone)
-    assert kept == 0, (tariff, before, amount)
-    return compared
+class Chunk(NamedTuple):
+    """Some histories in a row, and how much of each kind was checked in them."""
+
+    number: int
+    payments: int
+    prices: int
+    splits: int
 
 
-def _check_order(random: Random, tariff: Tariff, payments: list[int]) -> None:
-    totals = set()
-    for _ in range(2):
-        billed = total = 0
-        for amount in payments:
-            total += fee(tariff, amount, Before(billed))
-            billed += amount
-        totals.add(total)
-        random.shuffle(payments)
-    assert totals == {fee(tariff, sum(payments))}, (tariff, payments)
+class CaseError(AssertionError):
+    """A history that does not hold; its number makes it again."""
+
+
+def check_case(seed: int, number: int) -> tuple[int, int, int]:
+    """One numbered history: its payments, the prices compared, and the payments of its split."""
+    random = Random((seed << 64) + number)
+    payments, prices = run_history(random)
+    return payments, prices, check_splits(random)
+
+
+def check_chunk(given: tuple[int, int]) -> Chunk:
+    """All histories of a chunk; a failure names seed and number."""
+    seed, chunk = given
+    sums = [0, 0, 0]
+    for number in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+        try:
+            found = check_case(seed, number)
+        except (ArithmeticError, AssertionError, Broken, LookupError, Refusal) as broken:
+            raise CaseError(f"--seed {seed} --only {number}: {broken!r}") from broken
+        sums = [old + more for old, more in zip(sums, found, strict=True)]
+    return Chunk(chunk, *sums)
+
+
+def journal_of(path: Path | None, seed: int) -> dict[int, Chunk]:
+    """The chunks that an earlier run of the same seed has checked; a torn last line is no chunk."""
+    if path is None or not path.exists():
+        return {}
+    first, *lines = path.read_text("ascii").split("\n")
+    if first != f"seed {seed} chunk {CHUNK}":
+        raise SystemExit(f"{path} is of another seed or size: {first}")
+    complete = (line.split() for line in lines[:-1])
+    return {each.number: each for each in (Chunk(*map(int, words)) for words in complete)}
+
+
+def run(cases: int, seed: int, processes: int, journal: Path | None) -> Iterator[Chunk]:
+    """Chunks as they are done, those of the journal first, until so many payments were checked."""
+    known = journal_of(journal, seed)
+    payments = 0
+    for chunk in known.values():
+        payments += chunk.payments
+        yield chunk
+    if payments >= cases:
+        return
+    left = ((seed, number) for number in count() if number not in known)
+    with _opened(journal, seed) as out, get_context("fork").Pool(processes) as pool:
+        for chunk in pool.imap_unordered(check_chunk, _bounded(left, cases)):
+            out.write(" ".join(map(str, chunk)) + "\n")
+            out.flush()
+            payments += chunk.payments
+            yield chunk
+            if payments >= cases:
+                return
+
+
+def _bounded(left: Iterator[tuple[int, int]], cases: int) -> Iterator[tuple[int, int]]:
+    """At least one payment a history: more chunks than this are never needed."""
+    for _, given in zip(range(cases // CHUNK + 2), left, strict=False):
+        yield given
+
+
+def _opened(journal: Path | None, seed: int) -> TextIO:
+    if journal is None:
+        return Path(os.devnull).open("w", encoding="ascii")
+    if not journal.exists():
+        journal.write_text(f"seed {seed} chunk {CHUNK}\n", "ascii")
+    return journal.open("a", encoding="ascii")
 
 
 def main() -> None:
-    """Run until so many prices have been compared."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=10_000_000)
+    """Run until so many payments were checked; exit 1 at the first that does not hold."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--cases", type=int, default=10_000_000, help="payments to check")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--journal", type=Path, help="where to note what is done, to go on later")
+    parser.add_argument("--only", type=int, help="check this history alone")
     given = parser.parse_args()
-    random, compared, rounds, began = Random(given.seed), 0, 0, time.monotonic()
-    while compared < given.cases:
-        compared += check_case(random)
-        rounds += 1
-        if rounds % _TOLD_EVERY == 0:
-            rate = compared / (time.monotonic() - began)
-            sys.stderr.write(f"\r{compared:,} of {given.cases:,} ({rate:,.0f}/s)")
+    if given.only is not None:
+        sys.stdout.write(f"{check_case(given.seed, given.only)}\n")
+        return
+    known = sum(chunk.payments for chunk in journal_of(given.journal, given.seed).values())
+    began, sums = time.monotonic(), [0, 0, 0, 0]
+    for number, chunk in enumerate(run(given.cases, given.seed, given.processes, given.journal)):
+        found = (CHUNK, *chunk[1:])
+        sums = [old + more for old, more in zip(sums, found, strict=True)]
+        if number % 20 == 0:
+            rate = max(sums[1] - known, 0) / (time.monotonic() - began)
+            sys.stderr.write(f"\r{sums[1]:,} of {given.cases:,} ({rate:,.0f}/s)")
+            sys.stderr.flush()
+    took = time.monotonic() - began
+    histories, payments, prices, splits = sums
+    rate = max(payments - known, 0) / took
     sys.stdout.write(
-        f"\n{compared:,} payments and refunds of {rounds:,} schedules, seed {given.seed}:"
-        f" no cent of difference, {time.monotonic() - began:.0f} s\n"
+        f"\n{payments:,} payments with their refunds in {histories:,} histories, seed {given.seed}:"
+        f" {prices:,} prices of releases and refunds and {splits:,} of split payments compared,"
+        f" no minor unit of difference, {took:.0f} s ({rate:,.0f}/s)\n"
     )
 
 

@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from commissions.maths import (
@@ -17,7 +17,6 @@ from commissions.maths import (
 )
 from commissions.model import Band, Mode, Tariff
 from kernel.money import MAX_MINOR, allocate
-from tests.commissions.cases import check_case
 from tests.commissions.deals import PAIR_BANDS, plain_fee, tariff
 
 AMOUNTS = st.integers(0, 2_000_000)
@@ -179,10 +178,3 @@ def test_a_promised_net_is_reached_with_the_least_amount(
 
     assert gross - fee(priced, gross, before) == net
     assert (gross - 1) - fee(priced, gross - 1, before) < net
-
-
-@given(st.integers(0, 2**64))
-@settings(max_examples=300)
-def test_random_cases_hold(seed: int) -> None:
-    """The cases that `python -m tests.commissions.cases` runs by the million."""
-    check_case(Random(seed))
