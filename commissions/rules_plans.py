@@ -174,12 +174,6 @@ def next_period(subscription: Subscription, at: datetime) -> Period:
     return found
 
 
-def subscribe(new: Subscription, role: Role | None) -> Subscription:
-    """The first period of a subscription; refuses a stranger."""
-    row = step(SUBSCRIPTIONS, None, Trigger.SUBSCRIBE, role)
-    return replace(new, state=SubscriptionState(row.to))
-
-
 def renewed(old: Subscription, at: datetime) -> Subscription:
     """The subscription in its next period, which is paid."""
     row = step(SUBSCRIPTIONS, old.state, Trigger.RENEW, Role.SYSTEM)
@@ -274,12 +268,10 @@ def bought(
     about: str,
     currency: str,
     price_minor: int,
-    role: Role | None,
     tax: TaxOn,
     at: datetime,
 ) -> Purchase:
-    """A product's days, from now on; refuses a stranger."""
-    row = step(PURCHASES, None, Trigger.BUY, role)
+    """A product's days, from now on."""
     return Purchase(
         id=purchase_id,
         kind=OfferingKind.PRODUCT,
@@ -295,7 +287,6 @@ def bought(
         from_at=at,
         to_at=at + DAY * (offering.days or 1),
         bought_at=at,
-        state=PurchaseState(row.to),
         **_taxed(price_minor, tax),
     )
 

@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 
 from commissions import rules_plans as rules
 from commissions import store_plans
+from commissions.machine_plans import PURCHASES, SUBSCRIPTIONS, Trigger, step
 from commissions.model_plans import (
     Every,
     Offering,
     OfferingKind,
     Purchase,
-    Role,
     Subscription,
     TaxOn,
 )
@@ -73,9 +73,9 @@ def subscribe(
 
         def decide(command: Subscribe) -> Step:
             role = rules.role_of(command.actor, command.party_id)
+            step(SUBSCRIPTIONS, None, Trigger.SUBSCRIBE, role)
             _check_party(command.party_id, people)
-            version = rules.on_sale(sold, OfferingKind.PLAN, command.plan, at)
-            new = rules.subscribe(_begun(command, version, at), role)
+            new = _begun(command, rules.on_sale(sold, OfferingKind.PLAN, command.plan, at), at)
             if command.party_id in live:
                 raise Subscribed(subscription_id=str(live[command.party_id].id))
             if command.subscription_id in {each.id for each in taken}:
@@ -132,8 +132,9 @@ def buy_product(
 
         def decide(command: BuyProduct) -> Step:
             role = rules.role_of(command.actor, command.party_id)
+            step(PURCHASES, None, Trigger.BUY, role)
             _check_party(command.party_id, people)
-            paid = _bought(command, sold, role, taxes[command.party_id], at)
+            paid = _bought(command, sold, taxes[command.party_id], at)
             if command.purchase_id in {each.id for each in taken}:
                 raise IdTaken(id=str(command.purchase_id))
             if (command.party_id, command.product, command.about) in running:
@@ -189,14 +190,14 @@ def run_steps(
     answers = post(connection, [step.draft for _, step in steps]) if steps else []
     accepted: list[Step] = []
     fees = []
-    for (number, step), answer in zip(steps, answers, strict=True):
+    for (number, taken), answer in zip(steps, answers, strict=True):
         if isinstance(answer, Refusal):
             outcomes[number] = refused(answer)
             continue
-        accepted.append(step)
-        outcomes[number] = done(**step.facts)
-        if step.fee is not None:
-            fees.append((step.fee, answer.event_id, answer.recorded_at))
+        accepted.append(taken)
+        outcomes[number] = done(**taken.facts)
+        if taken.fee is not None:
+            fees.append((taken.fee, answer.event_id, answer.recorded_at))
     _save(connection, accepted, at)
     fee_lines.add_fees(connection, fees, at)
     return [outcome for outcome in outcomes if outcome is not None]
@@ -265,9 +266,7 @@ def _begun(command: Subscribe, version: Offering, at: datetime) -> Subscription:
     )
 
 
-def _bought(
-    command: BuyProduct, sold: Sequence[Offering], role: Role | None, tax: TaxOn, at: datetime
-) -> Purchase:
+def _bought(command: BuyProduct, sold: Sequence[Offering], tax: TaxOn, at: datetime) -> Purchase:
     version = rules.on_sale(sold, OfferingKind.PRODUCT, command.product, at)
     price = rules.price_of(version, command.currency, Every.ONCE, version=command.offering_version)
     return rules.bought(
@@ -277,7 +276,6 @@ def _bought(
         about=command.about,
         currency=command.currency,
         price_minor=price,
-        role=role,
         tax=tax,
         at=at,
     )
