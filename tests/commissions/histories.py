@@ -158,7 +158,7 @@ class History:
         self._check_lines(slot)
 
     def restore(self) -> None:
-        """What had come back is the payee's again, oldest release first."""
+        """What had come back is the payee's again, newest release first."""
         slot, gone = self._pick([each.amount_minor - each.kept_minor for each in self.told])
         if not gone:
             return
@@ -166,7 +166,7 @@ class History:
         restored = take_again(self.price(slot), amount)
         assert sum(line.gross_minor for line in restored.lines) == amount
         self._take(slot, restored.lines)
-        for each in self.told:
+        for each in reversed(self.told):
             if each.slot == slot:
                 part = min(amount, each.amount_minor - each.kept_minor)
                 amount -= part
