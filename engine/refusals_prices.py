@@ -72,5 +72,12 @@ PRICES: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Place not decided",
             "Where an intermediary's service to a consumer in {country} is taxed is not decided.",
         ),
+        "fees.bad_quote": (422, "Bad question", "No price can be told: {why}."),
+        "extract.bad_month": (422, "Bad month", "A month is written 2026-10; {month} is none."),
+        "extract.too_long_for_paper": (
+            422,
+            "Too long for paper",
+            "The extract has {line_count} lines, and paper takes {longest}: ask for CSV.",
+        ),
     }
 )

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.api import answers_books, keys, log_reads, writes_periods
+from engine.api import answers_books, keys, log_reads, reads_extracts, writes_periods
 from engine.api.access import Scope
 from engine.api.answers_chargebacks import BankActed
 from engine.api.bulk import bulk_model, bulk_route
@@ -47,6 +47,7 @@ from engine.api.reads_claims import CLAIM_READS
 from engine.api.reads_clocks import CLOCK_READS
 from engine.api.reads_deals import DEAL_READS
 from engine.api.reads_disputes import DISPUTE_READS
+from engine.api.reads_extracts import EXTRACT_READS
 from engine.api.reads_hourly import HOURLY_READS
 from engine.api.reads_house import HOUSE_READS
 from engine.api.reads_journals import JOURNAL_READS
@@ -82,6 +83,7 @@ READS: Final = (
     *HOURLY_READS,
     *ACTION_READS,
     *OPEN_ITEM_READS,
+    *EXTRACT_READS,
 )
 VERSION: Final = "1"
 
@@ -201,6 +203,7 @@ def endpoints(
     found["POST", f"{_KEY}/revoke"] = partial(keys.revoke, edge)
     found["POST", "/v1/rails/{rail}/notices"] = partial(_take_notices, edge, rails)
     found["POST", "/v1/rails/{rail}/bank"] = partial(_play_bank, edge, rails)
+    found["GET", reads_extracts.EXTRACT] = partial(reads_extracts.show_extract, edge)
     found["GET", log_reads.CHECKPOINT] = partial(log_reads.show_checkpoint, edge)
     found["POST", log_reads.CHECKPOINT] = partial(log_reads.make_checkpoint, edge, ask_signer)
     readiness = Readiness(edge.engine)
@@ -235,6 +238,7 @@ def operations() -> Sequence[Operation]:
     ]
     return (
         *(*found, *log_reads.operations(), *writes_periods.OPERATIONS),
+        *reads_extracts.operations(),
         *_odd_operations(),
     )
 

@@ -1,0 +1,1 @@
+"""Account extracts of parties as they leave the house: JSON, CSV and PDF."""
