@@ -201,20 +201,20 @@ LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     joined experiment;
     hash bytea;
-    place numeric := 0;
+    cut numeric := 0;
     wrong text;
 BEGIN
     SELECT * INTO STRICT joined FROM experiment WHERE id = NEW.experiment_id FOR SHARE;
     hash := sha256(convert_to(joined.name, 'UTF8') || '\\x00'::bytea
                    || convert_to(NEW.unit_key, 'UTF8'));
     FOR n IN 0..7 LOOP
-        place := place * 256 + get_byte(hash, n);
+        cut := cut * 256 + get_byte(hash, n);
     END LOOP;
     SELECT CASE
         WHEN joined.state <> 'running' THEN 'it does not run'
         WHEN (joined.unit = 'pair') <> (NEW.payee_id IS NOT NULL) THEN 'its unit is another'
-        WHEN NOT (place * 10000 >= a.start_bps * 18446744073709551616::numeric
-                  AND place * 10000 < (a.start_bps + a.share_bps) * 18446744073709551616::numeric)
+        WHEN NOT (cut * 10000 >= a.start_bps * 18446744073709551616::numeric
+                  AND cut * 10000 < (a.start_bps + a.share_bps) * 18446744073709551616::numeric)
             THEN 'the arm is not by the hash'
     END INTO wrong
     FROM experiment_arm a WHERE a.experiment_id = NEW.experiment_id AND a.name = NEW.arm;
