@@ -6,10 +6,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from kernel.ids import new_id
+from kernel.money import share_bps
 from kernel.principals import Actor, PrincipalKind
 from tax import service_profile
 from tax.model_profile import Person, RegisterAnswer, SetBuyer, SetSupplier, StoreCheck
 from tax.model_vat import Evidence, Service, WhenUnsure
+from tax.service_vat import decide_for
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS = ("address", "bank", "ip")
@@ -85,3 +87,30 @@ def add_check(
     outcome = service_profile.store_check(connection, [command], at=at)[0]
     assert outcome.is_done, outcome
     return UUID(outcome.facts["check_id"])
+
+
+def add_fee(
+    connection: Connection,
+    party_id: UUID,
+    fee_minor: int,
+    *,
+    currency: str = "EUR",
+    kind: str = "subscription",
+    at: datetime = START,
+) -> int:
+    """A fee of no contract, taxed as it is decided now; below zero it gives one back."""
+    tax = decide_for(connection, [party_id], at)[party_id]
+    rate = tax.rate_bps if tax else 0
+    tax_minor = share_bps(abs(fee_minor), rate) * (1 if fee_minor > 0 else -1)
+    row = connection.exec_driver_sql(
+        "INSERT INTO fee_line (kind, party_id, currency, gross_minor, fee_minor, tax_minor,"
+        " tax_country, tax_rate_bps, treatment, before_minor, before_month_minor, is_promoted,"
+        " foregone_minor, month, recorded_at) VALUES"
+        " (%s, %s, %s, 0, %s, %s, %s, %s, %s, 0, 0, false, 0, date_trunc('month', %s), %s)"
+        " RETURNING id",
+        (
+            *(kind, party_id, currency, fee_minor, tax_minor, tax and tax.country, rate),
+            *(tax and tax.treatment.value, at, at),
+        ),
+    )
+    return int(row.scalar_one())
