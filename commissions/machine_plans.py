@@ -128,9 +128,7 @@ MACHINES: Final = MappingProxyType(
 """By the table whose state they move."""
 
 
-def step(
-    machine: Machine, state: StrEnum | None, trigger: Trigger, role: Role | None
-) -> Transition:
+def step(machine: Machine, state: StrEnum | None, trigger: Trigger, role: Role) -> Transition:
     """The row for this state, trigger and role; refuses a wrong state first, then a wrong role."""
     row = machine.get((state, trigger))
     if row is None:

@@ -67,13 +67,15 @@ class Back(NamedTuple):
     tax_minor: int
 
 
-def role_of(actor: Actor, party_id: UUID) -> Role | None:
-    """What an actor is to a party's plans; a stranger is nothing."""
+def role_of(actor: Actor, party_id: UUID) -> Role:
+    """What an actor is to a party's plans; refuses a stranger, whatever the state is."""
     if actor.kind is PrincipalKind.SYSTEM:
         return Role.SYSTEM
     if actor.party_id == party_id:
         return Role.PARTY
-    return Role.OPERATOR if actor.is_operator else None
+    if not actor.is_operator:
+        raise NotYours
+    return Role.OPERATOR
 
 
 def check_person(actor: Actor) -> None:
@@ -208,7 +210,7 @@ def failed(old: Subscription, at: datetime) -> tuple[Subscription, datetime | No
 
 
 def cancelled(
-    old: Subscription, paid: Purchase | None, role: Role | None, at: datetime
+    old: Subscription, paid: Purchase | None, role: Role, at: datetime
 ) -> tuple[Subscription, Back | None]:
     """The subscription that was ended, and what goes back of its running period."""
     back = None
@@ -336,7 +338,7 @@ def back_of(purchase: Purchase, at: datetime) -> Back:
     return Back(kept, purchase.net_minor - kept, purchase.tax_minor - tax_kept)
 
 
-def given_back(old: Purchase, back: Back, role: Role | None) -> Purchase:
+def given_back(old: Purchase, back: Back, role: Role) -> Purchase:
     """The purchase of which a part went back: what is kept of it is earned at once."""
     row = step(PURCHASES, old.state, Trigger.GIVE_BACK, role)
     return replace(
@@ -349,7 +351,7 @@ def given_back(old: Purchase, back: Back, role: Role | None) -> Purchase:
     )
 
 
-def returned(old: Purchase, role: Role | None, at: datetime) -> Purchase:
+def returned(old: Purchase, role: Role, at: datetime) -> Purchase:
     """A product given back; refuses `plans.keeps`, `plans.nothing_left` besides the machine's."""
     step(PURCHASES, old.state, Trigger.GIVE_BACK, role)
     if old.refund is RefundRule.KEEPS or old.subscription_id is not None:

@@ -17,6 +17,8 @@ from escrow import (
     service_dispute,
     service_hybrid,
     service_notice,
+    service_offerings,
+    service_plans,
     service_reserve,
     service_retainer,
     service_retainer_pause,
@@ -49,6 +51,7 @@ _NAMES: Final = (
     *("reservation_id", "journal_id"),
     *("term_id", "week_id", "entry_id", "run_id", "line_dispute_id"),
     *("retainer_id", "period_id", "drawdown_id"),
+    *("offering_id", "subscription_id", "purchase_id"),
     *("subject", "reference"),
 )
 
@@ -160,6 +163,7 @@ def _doors() -> Mapping[str, Door]:
     ):
         services |= {f"escrow.{verb}": getattr(room, verb) for verb in verbs}
     services |= _terms()
+    services |= _plans()
     return {name: Door(service, subjects) for name, service in services.items()}
 
 
@@ -178,6 +182,18 @@ def _terms() -> dict[str, Service]:
         name = f"{verb}_term_amendment"
         steps[f"escrow.{name}"] = getattr(service_hybrid, name)
     return steps
+
+
+def _plans() -> dict[str, Service]:
+    """What is sold besides fees, and who takes it."""
+    return {
+        f"plans.{verb}": getattr(room, verb)
+        for room, verbs in (
+            (service_offerings, ("prepare_offering", "approve_offering", "reject_offering")),
+            (service_plans, ("subscribe", "cancel_subscription", "buy_product", "return_product")),
+        )
+        for verb in verbs
+    }
 
 
 DOORS: Final = MappingProxyType(_doors())

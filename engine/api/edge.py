@@ -31,7 +31,10 @@ from ledger import parties
 
 JSON: Final = "application/json"
 NOT_YOURS: Final = frozenset(
-    {"escrow.not_yours", "payouts.not_yours", "party.operator_only", "payouts.operator_only"}
+    {
+        *("escrow.not_yours", "payouts.not_yours", "plans.not_yours"),
+        *("party.operator_only", "payouts.operator_only"),
+    }
 )
 
 _MOST_PARTIES: Final = 100_000

@@ -110,6 +110,12 @@ _OWNED: Final = MappingProxyType(
         "claim": """
             SELECT EXISTS (SELECT FROM claim WHERE id = %(id)s AND payee_id = %(party_id)s)
         """,
+        "subscription": """
+            SELECT EXISTS (SELECT FROM subscription WHERE id = %(id)s AND party_id = %(party_id)s)
+        """,
+        "purchase": """
+            SELECT EXISTS (SELECT FROM purchase WHERE id = %(id)s AND party_id = %(party_id)s)
+        """,
         "method": """
             SELECT EXISTS (SELECT FROM payout_method WHERE id = %(id)s AND party_id = %(party_id)s)
         """,

@@ -12,6 +12,7 @@ from engine.api.writes_hourly import HOURS
 from engine.api.writes_house import HOUSE
 from engine.api.writes_journals import JOURNALS
 from engine.api.writes_lines import LINES
+from engine.api.writes_plans import PLANS
 from engine.api.writes_reservations import RESERVATIONS
 from engine.api.writes_retainers import RETAINERS
 from engine.api.writes_slots import SLOTS
@@ -29,4 +30,5 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *HOURS,
     *LINES,
     *RETAINERS,
+    *PLANS,
 )

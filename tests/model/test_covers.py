@@ -55,6 +55,15 @@ OUTSIDE: Final = MappingProxyType(
         "ledger.correction.post_drafts": "the library's: tests/ledger/test_post_model.py",
         "ledger.correction.reverse": "the library's: tests/ledger/test_correction.py",
         "ledger.linked.post_chains": "the library's: tests/ledger/test_linked.py",
+        "escrow.service_plans.run_steps": "how commands are run, no command",
+        **{
+            f"escrow.service_{room}.{verb}": "sold beside the deals: tests/escrow/test_plans*.py"
+            for room, verbs in (
+                ("offerings", ("prepare_offering", "approve_offering", "reject_offering")),
+                ("plans", ("subscribe", "cancel_subscription", "buy_product", "return_product")),
+            )
+            for verb in verbs
+        },
         "engine.api.doors.advance_clock": "the worlds move their clocks themselves",
     }
 )
