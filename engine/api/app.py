@@ -53,6 +53,7 @@ from engine.api.reads_house import HOUSE_READS
 from engine.api.reads_journals import JOURNAL_READS
 from engine.api.reads_open_items import OPEN_ITEM_READS
 from engine.api.reads_periods import PERIOD_READS
+from engine.api.reads_plans import PLAN_READS
 from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.reads_retainers import RETAINER_READS
@@ -73,6 +74,7 @@ READS: Final = (
     *LOG_READS,
     *RESERVATION_READS,
     *RETAINER_READS,
+    *PLAN_READS,
     *REPORT_READS,
     *PERIOD_READS,
     *JOURNAL_READS,
