@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from commissions import service_experiments_desk
 from engine.scanner import TimerHandler
 from escrow import service as escrow
 from escrow import service_reserve
@@ -30,6 +31,7 @@ TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
         **PLANS,
         **reservations.HANDLERS,
         **journals.HANDLERS,
+        **service_experiments_desk.HANDLERS,
         "escrow.max_hold": service_reserve.max_hold(
             lambda connection, account, at: len(
                 settlement.settle(connection, at=at, rail_account=account)
