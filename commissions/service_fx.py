@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from commissions import rules_fx, store_fx, store_fx_quotes
-from commissions.service_fx_batch import run
 from commissions.commands_fx import AskQuote, TakeRates
 from commissions.maths_fx import ZeroRate, check_fresh
 from commissions.model_fx import DEFAULT_POLICY, Pair, Policy, Quote, QuoteState
@@ -23,6 +22,7 @@ from commissions.refusals_fx import (
     SameCurrency,
     UnknownParty,
 )
+from commissions.service_fx_batch import run
 from kernel import timers
 from kernel.commands import Outcome
 from kernel.errors import Refusal

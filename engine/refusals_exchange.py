@@ -27,8 +27,7 @@ EXCHANGE: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         "fx.over_limit": (
             409,
             "Limit of exchange reached",
-            "{open_minor} minor units of {currency} wait for their fill; the limit is"
-            " {limit_minor}.",
+            "{open_minor} minor units of {currency} wait, and {limit_minor} may.",
         ),
         "fx.rate_differs": (
             409,

@@ -53,7 +53,7 @@ PERIODS: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         "period.conversion_open": (
             409,
             "Conversion booked by half",
-            "The conversion accounts are not at zero at the end of the period.",
+            "The conversion accounts hold other than what conversions waited for at its end.",
         ),
         "period.journals_open": (
             409,

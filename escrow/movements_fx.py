@@ -70,6 +70,24 @@ def p35_receive(
     )
 
 
+def convert_available(
+    *, party_id: UUID, sold: str, bought: str, sold_minor: int, bought_minor: int
+) -> Entries:
+    """A payee exchanges what he may withdraw: both halves stand against the bridge, as in P33."""
+    return (
+        *custody(
+            sold,
+            (account("custody.earned_available", sold, party_id), sold_minor),
+            (account("custody.fx", sold), -sold_minor),
+        ),
+        *custody(
+            bought,
+            (account("custody.fx", bought), bought_minor),
+            (account("custody.earned_available", bought, party_id), -bought_minor),
+        ),
+    )
+
+
 def p34_fill(
     *,
     sold: str,

@@ -197,7 +197,9 @@ def _close(connection: Connection, command: ClosePeriod, at: datetime) -> Outcom
         ),
     )
     rows = store.trial_balance(connection, period)
-    rules.check_trial(rows, _before(connection, period))
+    rules.check_trial(
+        rows, _before(connection, period), store.sum_conversions(connection, period.end)
+    )
     return _write_closing(connection, command, period, at, (rows, last_journal_no))
 
 

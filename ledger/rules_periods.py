@@ -123,7 +123,7 @@ class NotTied(Refusal):
 
 
 class ConversionOpen(Refusal):
-    """A conversion between currencies is booked by half: its account is not at zero."""
+    """A conversion is booked by half: its account holds other than what waits for its fill."""
 
     code = "period.conversion_open"
 
@@ -205,11 +205,16 @@ def check_obstacles(period: Period, found: Obstacles) -> None:
         raise NotSealed(batches=found.unsealed)
 
 
-def check_trial(rows: Sequence[TrialLine], before: Mapping[tuple[str, str], int] | None) -> None:
+def check_trial(
+    rows: Sequence[TrialLine],
+    before: Mapping[tuple[str, str], int] | None,
+    waiting: Mapping[str, int],
+) -> None:
     """Refuse a trial balance that does not tie, or that holds half of a conversion.
 
     `before` are the closing balances by kind and currency of the period that ends where this one
-    begins; None where there is none.
+    begins; None where there is none. `waiting` is what conversions that were made by the end and
+    not filled by then have left on the bridge, by currency.
     """
     off = [*_off_in_itself(rows), *_off_from(rows, before)]
     if off:
@@ -217,7 +222,7 @@ def check_trial(rows: Sequence[TrialLine], before: Mapping[tuple[str, str], int]
     halves = [
         f"{each.kind} {each.currency} {each.closing_minor}"
         for each in rows
-        if each.kind == CONVERSION and each.closing_minor != 0
+        if each.kind == CONVERSION and each.closing_minor != waiting.get(each.currency, 0)
     ]
     if halves:
         raise ConversionOpen(accounts=halves)

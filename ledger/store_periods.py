@@ -91,6 +91,16 @@ LIMIT 1
 """
 
 
+_SUM_CONVERSIONS: Final = """
+SELECT side.currency, sum(side.amount_minor)::bigint
+FROM fx_conversion c,
+    LATERAL (VALUES (c.sold, -c.sold_minor), (c.bought, c.bought_minor))
+        AS side (currency, amount_minor)
+WHERE c.converted_at < %s AND (c.filled_at IS NULL OR c.filled_at >= %s)
+GROUP BY side.currency
+"""
+
+
 def take_turns(connection: Connection) -> None:
     """Wait until nobody else acts on a period of this tenant, until the end of the transaction."""
     driver(connection).execute(_TAKE_TURNS)
@@ -254,6 +264,12 @@ def save_state(connection: Connection, *, was: Period, now: Period) -> None:
     given = (now.state, now.version, now.act_no, now.id, was.state, was.act_no)
     if driver(connection).execute(_SAVE_PERIOD, given).rowcount != 1:
         raise Broken("a period moved under its lock", period_id=now.id)
+
+
+def sum_conversions(connection: Connection, end: datetime) -> dict[str, int]:
+    """What conversions made before `end` and not filled by then hold on the bridge, by currency."""
+    rows = driver(connection).execute(_SUM_CONVERSIONS, (end, end))
+    return {row[0]: row[1] for row in rows}
 
 
 def list_closings(

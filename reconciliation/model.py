@@ -32,6 +32,7 @@ class Patience:
     refund: timedelta = timedelta(days=10)
     payout: timedelta = timedelta(days=3)
     suspense: timedelta = timedelta(days=1)
+    conversion: timedelta = timedelta(days=2)
 
 
 SORTS: Final = MappingProxyType(
@@ -41,7 +42,8 @@ SORTS: Final = MappingProxyType(
         "claim.on_client": "The client owes this for hours that the platform advanced.",
         "claim.on_payee": "The payee owes this to the platform.",
         "contract.not_zero": "The contract is over, and a slot of it holds money.",
-        "conversion.open": "A conversion is not filled by its provider yet.",
+        "conversion.unexplained": "The bridge holds another sum than conversions wait for.",
+        "conversion.unfilled": "No provider has filled the conversion for days.",
         "dispute.fees_left": "Arbitration fees are held, and no dispute runs.",
         "dispute.left_frozen": "Money is frozen, and no dispute runs.",
         "dispute.not_carried_out": "The dispute is settled or decided, and not carried out.",

@@ -34,6 +34,7 @@ def list_open_items(
             "refund_after": patience.refund,
             "payout_after": patience.payout,
             "suspense_after": patience.suspense,
+            "conversion_after": patience.conversion,
             "after_sort": sort,
             "after_subject": subject,
             "after_currency": currency,

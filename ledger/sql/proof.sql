@@ -124,10 +124,25 @@ GROUP BY l.event_id, a.mirror, a.currency
 HAVING sum(l.amount_minor) <> 0
 LIMIT 1000;
 
--- name: conversion accounts are at zero
-SELECT code || ' stands at ' || balance_minor
-FROM account
-WHERE kind = 'custody.fx' AND balance_minor <> 0
+-- name: conversion accounts hold what conversions wait for
+-- The provider's fill of a conversion comes later; until then both halves stand on the bridge.
+SELECT 'custody.fx ' || currency || ' stands at ' || coalesce(b.balance_minor, 0)
+       || ', and open conversions say ' || coalesce(o.open_minor, 0)
+FROM (
+    SELECT currency, sum(balance_minor) AS balance_minor
+    FROM account
+    WHERE kind = 'custody.fx'
+    GROUP BY currency
+) b
+FULL JOIN (
+    SELECT side.currency, sum(side.amount_minor) AS open_minor
+    FROM fx_conversion c,
+        LATERAL (VALUES (c.sold, -c.sold_minor), (c.bought, c.bought_minor))
+            AS side (currency, amount_minor)
+    WHERE c.state = 'open'
+    GROUP BY side.currency
+) o USING (currency)
+WHERE coalesce(b.balance_minor, 0) <> coalesce(o.open_minor, 0)
 LIMIT 1000;
 
 -- name: a reversal mirrors its original line by line, once

@@ -48,6 +48,19 @@ currency_of_contests AS (
     UNION
     SELECT currency FROM contested
 ),
+unfilled AS (
+    SELECT side.currency, sum(side.owed_minor)::bigint AS owed_minor
+    FROM fx_conversion c,
+        LATERAL (VALUES (c.sold, c.sold_minor), (c.bought, -c.bought_minor))
+            AS side (currency, owed_minor)
+    WHERE c.state = 'open'
+    GROUP BY side.currency
+),
+currency_on_bridge AS (
+    SELECT currency FROM standing WHERE kind = 'custody.fx'
+    UNION
+    SELECT currency FROM unfilled
+),
 found AS (
     SELECT 'slot.not_zero' AS sort, 'slot:' || h.subject AS subject, h.currency,
         h.owed_minor AS amount_minor, h.since, coalesce(s.state, 'unknown') AS state
@@ -163,8 +176,18 @@ found AS (
     LEFT JOIN named m ON m.currency = c.currency
     WHERE coalesce(h.owed_minor, 0) <> coalesce(m.named_minor, 0)
     UNION ALL
-    SELECT 'conversion.open', '', h.currency, h.owed_minor, h.since, 'held'
-    FROM standing h WHERE h.kind = 'custody.fx'
+    SELECT 'conversion.unfilled', 'conversion:' || c.id, c.sold, c.sold_minor, c.converted_at,
+        c.state
+    FROM fx_conversion c
+    WHERE c.state = 'open' AND c.converted_at <= %(at)s - %(conversion_after)s
+    UNION ALL
+    SELECT 'conversion.unexplained', '', c.currency,
+        coalesce(h.owed_minor, 0) - coalesce(w.owed_minor, 0),
+        coalesce(h.since, %(at)s), 'held'
+    FROM currency_on_bridge c
+    LEFT JOIN standing h ON h.kind = 'custody.fx' AND h.currency = c.currency
+    LEFT JOIN unfilled w ON w.currency = c.currency
+    WHERE coalesce(h.owed_minor, 0) <> coalesce(w.owed_minor, 0)
     UNION ALL
     SELECT 'claim.on_payee', 'claim:' || c.id, c.currency, c.remaining_minor, c.created_at, c.state
     FROM claim c WHERE c.state = 'open'

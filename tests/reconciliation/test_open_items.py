@@ -23,6 +23,7 @@ from tests.escrow.scenes_terms import ACCESS
 from tests.escrow.stage import START, Stage
 from tests.escrow.stage_chargeback import Bank
 from tests.escrow.stage_dispute import Court
+from tests.escrow.stage_fx import Desk
 from tests.escrow.stage_hourly import HourlyStage
 from tests.escrow.stage_retainer import Lease
 from tests.payouts.builders import NOON, asked, give, new_method, new_payee, submitting
@@ -191,9 +192,17 @@ def _unexplained(connection: Connection) -> int:
     return 5_000
 
 
-@plant("conversion.open")
+@plant("conversion.unexplained")
 def _bridge(connection: Connection) -> int:
     move(connection, account("custody.bank", "EUR"), account("custody.fx", "EUR"), 1_234)
+    return 1_234
+
+
+@plant("conversion.unfilled")
+def _conversion(connection: Connection) -> int:
+    desk = Desk(connection)
+    desk.earn(1_234, "EUR")
+    assert desk.convert(desk.quote(1_234).facts["quote_id"]).is_done
     return 1_234
 
 
