@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from commissions import service_experiments_desk, service_fx
 from engine.scanner import TimerHandler
 from escrow import service as escrow
 from escrow import service_reserve
@@ -17,6 +18,7 @@ from escrow import timers as escrow_timers
 from escrow.service_batch import FUNDING_HANDLER, REFUND_HANDLER
 from escrow.service_chargeback import EVIDENCE_HANDLER, evidence_results
 from escrow.service_chargeback_notices import hear_notices
+from escrow.service_plans_clocks import HANDLERS as PLANS
 from ledger import journals, reservations
 from payouts import service as payouts
 from payouts import settlement
@@ -26,8 +28,11 @@ from rails.model import CHARGEBACK_CHANGED, CHARGEBACK_FUNDS, FUNDS_AVAILABLE, R
 TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
     {
         **escrow_timers.HANDLERS,
+        **PLANS,
         **reservations.HANDLERS,
         **journals.HANDLERS,
+        **service_experiments_desk.HANDLERS,
+        **service_fx.HANDLERS,
         "escrow.max_hold": service_reserve.max_hold(
             lambda connection, account, at: len(
                 settlement.settle(connection, at=at, rail_account=account)
