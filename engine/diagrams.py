@@ -5,11 +5,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from commissions.machine_plans import MACHINES as PLANS
 from escrow.diagram import MACHINES as ESCROW
 from escrow.diagram import page
 from payouts.machine import TRANSITIONS as PAYOUTS
 
-MACHINES: Final = MappingProxyType[str, Any]({**ESCROW, "payout": PAYOUTS})
+MACHINES: Final = MappingProxyType[str, Any]({**ESCROW, **PLANS, "payout": PAYOUTS})
 """Every table that there is, by the name of its page."""
 
 

@@ -31,6 +31,9 @@ FINAL: Final[Mapping[str, str]] = {
     "claim": "recovered written_off",
     "chargeback": "appeal_lost appeal_won",
     "payout": "cancelled failed returned",
+    "offering": "approved rejected",
+    "subscription": "cancelled lapsed",
+    "purchase": "earned refunded",
 }
 """The states in which a thing is over, written from domain/escrow.md 2.3 to 2.9."""
 

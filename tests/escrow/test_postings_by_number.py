@@ -1,6 +1,6 @@
-"""The postings of disputes, chargebacks, claims, hours and retainers by number, to the cent.
+"""The postings of disputes, chargebacks, claims, hours, retainers and plans, to the cent.
 
-P12, P13, P17 to P24, P26 to P32 and P45 of domain/escrow.md 2.10 with the figures that stand
+P12, P13, P17 to P24, P26 to P32, P44 and P45 of domain/escrow.md 2.10 with the figures that stand
 there. P01 to P11, P14 to P16 and P25 are in `test_movements`.
 """
 
@@ -10,9 +10,12 @@ from uuid import UUID
 
 import pytest
 
+from commissions.model import Side
+from commissions.model_plans import OfferingKind
 from escrow import movements_chargeback as back
 from escrow import movements_hourly as hours
 from escrow import movements_more as more
+from escrow import movements_plans as plans
 from escrow import movements_retainer as retainer
 from ledger.entries import Entries
 from tests.escrow.test_movements import check_entries
@@ -59,14 +62,22 @@ TABLE: Final = {
     "P32 a": "escrow 200.00, earned_pending -180.00, due_to_platform -20.00"
     " | due_from_custody 20.00, commission -20.00",
     "P32 b": "escrow 200.00, wallet -200.00 |",
+    "P44": "earned_available 17.99, due_to_platform -17.99"
+    " | due_from_custody 17.99, deferred_fees -14.99, vat_payable -3.00",
+    "P44 client": "wallet 17.99, due_to_platform -17.99"
+    " | due_from_custody 17.99, deferred_fees -14.99, vat_payable -3.00",
+    "P44 earned": "| deferred_fees 14.99, subscription -14.99",
+    "P44 product earned": "| deferred_fees 14.99, product -14.99",
+    "P44 back": "due_from_platform 17.99, earned_available -17.99"
+    " | deferred_fees 14.99, vat_payable 3.00, due_to_custody -17.99",
     "P45": "wallet 50.00, earned_available 50.00, due_to_platform -100.00"
     " | due_from_custody 100.00, arbitration_fees_held -100.00",
     "P45 back": "due_from_platform 50.00, earned_available -50.00"
     " | arbitration_fees_held 50.00, due_to_custody -50.00",
 }
 
-NUMBERS: Final = {12, 13, *range(17, 25), *range(26, 33), 45}
-"""The postings that contracts of every kind add to those of the milestone."""
+NUMBERS: Final = {12, 13, *range(17, 25), *range(26, 33), 44, 45}
+"""The postings that contracts of every kind, and plans, add to those of the milestone."""
 
 
 def disputes(currency: str) -> dict[str, Entries]:
@@ -189,6 +200,22 @@ def periods(currency: str) -> dict[str, Entries]:
     }
 
 
+def sold(currency: str) -> dict[str, Entries]:
+    tax: dict[str, Any] = {"net_minor": 1_499, "tax_minor": 300, "country": "FR"}
+    payee, client = (
+        plans.purse(Side.PAYEE, PAYEE, currency),
+        plans.purse(Side.CLIENT, CLIENT, currency),
+    )
+    whole: dict[str, Any] = {"currency": currency, "amount_minor": 1_499}
+    return {
+        "P44": plans.p44_charge(paid_from=payee, **tax),
+        "P44 client": plans.p44_charge(paid_from=client, **tax),
+        "P44 earned": plans.p44_earn(kind=OfferingKind.PLAN, **whole),
+        "P44 product earned": plans.p44_earn(kind=OfferingKind.PRODUCT, **whole),
+        "P44 back": plans.p44_back(paid_to=payee, **tax),
+    }
+
+
 def summed(entries: Entries) -> dict[str, int]:
     """`book account` -> minor units; a posting in several steps counts by what comes of it."""
     found: dict[str, int] = defaultdict(int)
@@ -212,6 +239,7 @@ def expected(text: str) -> dict[str, int]:
 def test_posting_to_the_minor_unit(posting: str, currency: str) -> None:
     """Each has the lines of its row, balances in each book and mirrors, whatever the decimals."""
     made = {**disputes(currency), **chargebacks(currency), **weeks(currency), **periods(currency)}
+    made |= sold(currency)
 
     assert summed(made[posting]) == expected(TABLE[posting])
     check_entries(made[posting])
