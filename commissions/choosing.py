@@ -52,6 +52,21 @@ class Chosen:
     promotion: Promoted = NOT_PROMOTED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """One choice of a contract as it is kept. `why` is `acceptance` or `migration`."""
+
+    contract_id: UUID
+    side: Side
+    is_promotion: bool
+    schedule_id: UUID | None
+    promotion_until: datetime | None
+    why: str
+    chosen_at: datetime
+    trace: list[dict[str, Any]]
+    move_id: UUID | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Forgone:
     """What promotions forwent until now, minor units, by schedule and currency, and payee."""

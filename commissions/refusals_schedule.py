@@ -61,3 +61,15 @@ class NameTaken(Refusal):
     """Another schedule has this id."""
 
     code = "fees.id_taken"
+
+
+class PromotionNamed(Refusal):
+    """The deal names a promotion already, or was accepted."""
+
+    code = "fees.promotion_named"
+
+
+class UnknownPromotion(Refusal):
+    """No promotion of this name is in force for deals that name it."""
+
+    code = "fees.unknown_promotion"

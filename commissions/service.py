@@ -84,6 +84,12 @@ def choose_for(connection: Connection, asks: Sequence[Ask], at: datetime) -> lis
     return [choose_all(page, ask, at, forgone) for ask in asks]
 
 
+def knows_promotion(connection: Connection, name: str, at: datetime) -> bool:
+    """Whether a promotion of this name is in force, for some deal."""
+    promotions = (version.schedule for version in _page(connection).promotions)
+    return any(each.scope.promotion == name and each.is_in_force(at) for each in promotions)
+
+
 def _page(connection: Connection) -> Page:
     kept = _PAGES.find(store.get_token(connection))
     if kept is not None:

@@ -1,15 +1,14 @@
 """All SQL of what contracts pinned: choices with their traces, promotions named and forgone."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
 
-from commissions.choosing import Forgone
+from commissions.choosing import Forgone, Picked
 from commissions.model import Side
 from kernel.database import driver
 
@@ -38,21 +37,6 @@ SELECT contract_id, side, is_promotion, schedule_id, promotion_until, why, chose
 FROM fee_choice WHERE contract_id = ANY (%s)
 ORDER BY contract_id, side DESC, is_promotion, seq
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picked:
-    """One choice of a contract as it is kept. `why` is `acceptance` or `migration`."""
-
-    contract_id: UUID
-    side: Side
-    is_promotion: bool
-    schedule_id: UUID | None
-    promotion_until: datetime | None
-    why: str
-    chosen_at: datetime
-    trace: list[dict[str, Any]]
-    move_id: UUID | None = None
 
 
 def sum_forgone(
@@ -120,11 +104,10 @@ def find_named(connection: Connection, contract_ids: Collection[UUID]) -> dict[U
 
 def add_named(
     connection: Connection, contract_id: UUID, promotion: str, *, named_by: UUID, at: datetime
-) -> bool:
-    """Let a deal name a promotion; whether it named none before."""
-    added = driver(connection).execute(
+) -> None:
+    """Let a deal name a promotion, the first and only one; its row is locked."""
+    driver(connection).execute(
         "INSERT INTO contract_promotion (contract_id, promotion, named_by, named_at)"
-        " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        " VALUES (%s, %s, %s, %s)",
         (contract_id, promotion, named_by, at),
     )
-    return added.rowcount == 1

@@ -18,6 +18,8 @@ from escrow.clocks import REMINDED, STOPPED
 from escrow.model import Contract, Plan, Slot
 from escrow.refusals import SubjectTwice, UnknownSlot
 from escrow.rules import Deal
+from escrow.service_pins import pin_first, save_pinned
+from escrow.service_price import put_client_tariffs
 from escrow.service_retainer_follow import follow_slots
 from kernel import timers
 from kernel.commands import Command, Outcome, done, refused
@@ -47,7 +49,10 @@ def run(
     *,
     at: datetime,
 ) -> list[Outcome]:
-    """Decide each command by itself, post all that is left once, and save what was accepted."""
+    """Decide each command by itself, post all that is left once, and save what was accepted.
+
+    A contract that is accepted for the first time pins its fees here, whatever its kind.
+    """
     outcomes: list[Outcome | None] = [None] * len(commands)
     plans: list[tuple[int, Plan]] = []
     for number, command in enumerate(commands):
@@ -59,6 +64,8 @@ def run(
         plans.append((number, plan))
         for pair, line in plan.billed:
             pair.take(line)
+    made, pinned = pin_first(connection, [plan for _, plan in plans], at)
+    plans = [(number, plan) for (number, _), plan in zip(plans, made, strict=True)]
     accepted = []
     for (number, plan), verdict in zip(plans, _post(connection, plans), strict=True):
         if isinstance(verdict, Refusal):
@@ -69,6 +76,7 @@ def run(
     _check_carried(plans, accepted)
     _save(connection, [plan for plan, _ in accepted], at)
     _save_prices(connection, accepted)
+    save_pinned(connection, [plan for plan, _ in accepted], pinned, at)
     return [outcome for outcome in outcomes if outcome is not None]
 
 
@@ -108,10 +116,12 @@ def lock_deals(
     slots = store.lock_slots(connection, [row[0] for row in parents], skip_locked=skip_locked)
     open_holds = list_holds(connection, contracts.values(), [f"slot:{slot.id}" for slot in slots])
     unclear = {each.id for each in people.values() if not _is_clear(each)}
-    return {
+    deals = {
         slot.id: look_at_slot(slot, contracts[slot.contract_id], open_holds, unclear)
         for slot in slots
     }
+    put_client_tariffs(connection, [(deal.contract, deal.pricing) for deal in deals.values()])
+    return deals
 
 
 def look_at_slot(

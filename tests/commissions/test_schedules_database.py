@@ -167,7 +167,7 @@ def test_no_band_is_added_to_a_schedule(anyone: Connection, name: str) -> None:
         )
 
 
-GAPS = {
+GAPS: dict[str, list[tuple[int, int, int | None]]] = {
     "a gap": [(1, 0, 10), (2, 11, None)],
     "an overlap": [(1, 0, 10), (2, 9, None)],
     "an end": [(1, 0, 10), (2, 10, 20)],
