@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from engine.refusals_tax import TAX
+
 PRICES: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
     {
+        **TAX,
         "fees.net_out_of_reach": (
             422,
             "Net out of reach",

@@ -26,7 +26,7 @@ _OTHERS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
 _LONGEST: Final = 40
 
 
-def cleaned(country: str, number: str) -> str:
+def cleaned(number: str, *, country: str) -> str:
     """A tax number of a country in the one way it is stored; refuses `tax.bad_number`.
 
     Numbers of the EU carry their prefix (`EL` for Greece). Of a country whose numbers we do not

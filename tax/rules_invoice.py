@@ -66,7 +66,7 @@ def together(fees: Sequence[Fee]) -> list[list[Fee]]:
 
 
 def originals(
-    fee_minor: int, tax_minor: int, taxed: Taxed, family: Sequence[Standing]
+    family: Sequence[Standing], *, fee_minor: int, tax_minor: int, taxed: Taxed
 ) -> list[Standing]:
     """The documents that a credit of so much (positive amounts) refers to: mostly one.
 
@@ -85,7 +85,7 @@ def originals(
     return found if net >= fee_minor and tax >= tax_minor else []
 
 
-def take_off(fee_minor: int, tax_minor: int, from_: Iterable[Standing]) -> None:
+def take_off(from_: Iterable[Standing], *, fee_minor: int, tax_minor: int) -> None:
     """Note down what a credit note leaves of the documents that it refers to."""
     for each in from_:
         net, tax = min(fee_minor, each.net_minor), min(tax_minor, each.tax_minor)

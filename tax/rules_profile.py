@@ -31,7 +31,7 @@ def supplier(command: SetSupplier, newest: Supplier | None, at: datetime) -> Sup
     numbers = {}
     for country, number in sorted(command.tax_numbers.items()):
         _check_country(country)
-        numbers[country] = cleaned(country, number)
+        numbers[country] = cleaned(number, country=country)
     return Supplier(
         newest.version + 1 if newest else 1,
         since,
@@ -63,7 +63,7 @@ def buyer(command: SetBuyer) -> tuple[str | None, Person]:
         raise BadProfile(why="a tax number is of a business, and of a country")
     _check_country(command.tax_country)
     country = TERRITORIES.get(command.tax_country, command.tax_country)
-    number = cleaned(country, person.tax_number)
+    number = cleaned(person.tax_number, country=country)
     return country, Person(person.name.strip(), person.address.strip(), number)
 
 

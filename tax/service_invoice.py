@@ -76,16 +76,7 @@ def issue_due(
     fees = store_invoice.list_due(connection, limit=limit, everything=everything)
     if not fees:
         return Issued((), 0)
-    party_ids = sorted({fee.party_id for fee in fees})
-    going = _Round(
-        supplier,
-        service_profile.find_people(connection, party_ids, at=at),
-        personal.get_keys(connection, party_ids, at=at),
-        series,
-        _families(connection, [fee for fee in fees if fee.comes_back]),
-        rates,
-        at,
-    )
+    going = _begin(connection, supplier, fees, series, rates, at)
     made, waiting = [], 0
     groups = rules_invoice.together(fees)
     # In order, since two of one millisecond are not.
@@ -114,6 +105,26 @@ def as_json(connection: Connection, invoices: Sequence[Invoice]) -> list[dict[st
     ]
 
 
+def _begin(
+    connection: Connection,
+    supplier: Supplier,
+    fees: Sequence[Fee],
+    series: dict[str, tuple[int, datetime]],
+    rates: Source | None,
+    at: datetime,
+) -> _Round:
+    party_ids = sorted({fee.party_id for fee in fees})
+    return _Round(
+        supplier,
+        service_profile.find_people(connection, party_ids, at=at),
+        personal.get_keys(connection, party_ids, at=at),
+        series,
+        _families(connection, [fee for fee in fees if fee.comes_back]),
+        rates,
+        at,
+    )
+
+
 def _document(going: _Round, invoice_id: UUID, fees: Sequence[Fee]) -> Invoice | None:
     """The document of some fees, its number taken; None if its original is not there yet."""
     first, kind = fees[0], rules_invoice.kind_of(fees[0])
@@ -121,10 +132,12 @@ def _document(going: _Round, invoice_id: UUID, fees: Sequence[Fee]) -> Invoice |
     family = going.families[first.family]
     referred: list[Standing] = []
     if kind is DocumentKind.CREDIT_NOTE:
-        referred = rules_invoice.originals(-net, -tax, first.taxed, family)
+        referred = rules_invoice.originals(
+            family, fee_minor=-net, tax_minor=-tax, taxed=first.taxed
+        )
         if not referred:
             return None
-        rules_invoice.take_off(-net, -tax, referred)
+        rules_invoice.take_off(referred, fee_minor=-net, tax_minor=-tax)
     code = rules_invoice.series_of(kind, going.at)
     seq, last_at = going.series[code]
     issued_at = max(going.at, last_at)
@@ -166,7 +179,7 @@ def _families(connection: Connection, fees: Sequence[Fee]) -> Families:
             found[family].append(each)
     for family, referred, each in rows:
         named = [by for number in referred for by in found[family] if by.number == number]
-        rules_invoice.take_off(-each.net_minor, -each.tax_minor, named)
+        rules_invoice.take_off(named, fee_minor=-each.net_minor, tax_minor=-each.tax_minor)
     return found
 
 
