@@ -14,13 +14,9 @@ from engine.refusals_chargebacks import CHARGEBACKS
 from engine.refusals_claims import CLAIMS
 from engine.refusals_clocks import CLOCKS
 from engine.refusals_disputes import DISPUTES
-from engine.refusals_exchange import EXCHANGE
-from engine.refusals_experiments import EXPERIMENTS
-from engine.refusals_fees import FEES
 from engine.refusals_hourly import HOURLY
 from engine.refusals_log import LOG
 from engine.refusals_periods import PERIODS
-from engine.refusals_plans import PLANS
 from engine.refusals_prices import PRICES
 from engine.refusals_retainers import RETAINERS
 from engine.refusals_taken import TAKEN
@@ -380,10 +376,6 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
                 **CLOCKS,
                 **RETAINERS,
                 **PRICES,
-                **FEES,
-                **EXPERIMENTS,
-                **PLANS,
-                **EXCHANGE,
             }.items()
         },
         **_ESCROW_STATES,

@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from engine.refusals_exchange import EXCHANGE
+from engine.refusals_experiments import EXPERIMENTS
+from engine.refusals_fees import FEES
+from engine.refusals_plans import PLANS
 from engine.refusals_tax import TAX
 
 PRICES: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
     {
+        **FEES,
+        **EXPERIMENTS,
+        **PLANS,
+        **EXCHANGE,
         **TAX,
         "fees.net_out_of_reach": (
             422,
