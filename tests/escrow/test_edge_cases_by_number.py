@@ -116,11 +116,35 @@ EDGES: Final[Mapping[int, str]] = {
     """,
     19: """
         test_edge_cases.py::test_e19_no_decimals
+        test_price_edges.py::test_e19_yen_have_no_decimals
         payouts/test_service.py::test_e19_e20_currencies_have_their_own_decimals
     """,
     20: """
         test_edge_cases.py::test_e20_three_decimals
+        test_price_edges.py::test_e20_dinars_have_three
         payouts/test_service.py::test_e19_e20_currencies_have_their_own_decimals
+    """,
+    21: """
+        test_price_edges.py::test_e21_what_comes_to_nothing_is_refused_before_it_is_sent
+    """,
+    22: """
+        test_price_edges.py::test_e22_a_boundary_inside_one_payment
+        commissions/test_maths.py::test_edge_22_a_boundary_inside_one_payment
+    """,
+    23: """
+        test_price_edges.py::test_e23_two_payments_of_a_pair_over_a_boundary_at_once
+        test_price_edges.py::test_e23_whoever_comes_first_the_total_is_that_of_the_bands
+        test_price_edges.py::test_e23_a_batch_carries_the_pair_along
+    """,
+    24: """
+        test_price_edges.py::test_e24_a_refund_below_a_tier_leaves_past_fees
+        commissions/test_maths.py::test_edge_24_a_refund_leaves_other_payments_their_fees
+    """,
+    25: """
+        test_price_edges.py::test_e25_a_schedule_that_changes_after_funding_changes_nothing
+    """,
+    26: """
+        test_price_edges.py::test_e26_a_promotion_ends_mid_contract
     """,
     27: """
         test_hourly_edges.py::test_27_a_week_of_a_changed_clock_is_plain_instants
@@ -151,7 +175,14 @@ EDGES: Final[Mapping[int, str]] = {
         test_chargeback_edges.py::test_e34_only_the_remainder_of_a_rolled_lot_freezes
         test_chargeback_edges.py::test_e34_the_rest_of_a_rolled_lot_is_lost
     """,
+    35: """
+        test_price_edges.py::test_e35_dollars_for_a_contract_in_euros
+        test_price_edges.py::test_e35_the_clock_takes_the_rate_of_its_day_and_says_so
+        test_price_edges.py::test_e35_without_a_rate_nobody_is_paid_a_guess
+        test_fx_movements.py::test_edge_35_p33_a_release_in_euros_pays_dollars
+    """,
     37: """
+        test_price_edges.py::test_e37_a_split_is_converted_when_it_is_carried_out
         test_dispute_edges.py::test_e37_a_split_is_in_the_contracts_currency
         engine/api/test_disputes_over_http.py::test_e37_shares_are_in_the_contracts_currency
         test_dispute_later.py::test_e37_converted_money_is_not_set_aside
@@ -162,6 +193,9 @@ EDGES: Final[Mapping[int, str]] = {
         test_edge_cases_contested.py::test_e38_uncleared_money_is_not_released
         test_edge_cases_contested.py::test_e38_a_debit_returned_after_release_is_fronted_and_claimed
         test_chargeback_edges.py::test_e38_a_cleared_debit_is_returned_after_release
+    """,
+    44: """
+        test_price_edges.py::test_e44_a_number_that_becomes_valid_mid_month
     """,
     48: """
         test_edge_cases.py::test_e48_the_payee_of_a_deal_is_pinned_at_acceptance
@@ -190,13 +224,14 @@ RAILS: Final = "real rails, payouts and reconciliation"
 TAX: Final = "tax season"
 
 LATER: Final[Mapping[int, str]] = {
-    **dict.fromkeys((21, 22, 23, 24, 25, 26, 35, 36, 37, 44), FEES),
+    **dict.fromkeys((35, 36, 44), FEES),
     **dict.fromkeys((39, 45, 46, 47), RAILS),
     **dict.fromkeys((40, 41, 42, 43), TAX),
 }
 """Whose the number is, or the part of it that is not held yet.
 
-47 waits for withdrawals from a client's wallet; of 37 the conversion of a share is later work.
+47 waits for withdrawals from a client's wallet; of 35 the quote that is shown and its tolerance,
+of 36 the conversion of what comes in, of 44 the credit note are later work.
 """
 
 POSTINGS: Final[Mapping[int, str]] = {
