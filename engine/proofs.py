@@ -82,7 +82,7 @@ def _of_money(currencies: Iterable[CurrencyReport]) -> list[str]:
             f" in the books and {format_minor(difference.other_minor, currency)} elsewhere"
             for difference in each.differences
         ]
-        if each.resource_minor < each.requirement_minor:
+        if each.missing_minor:
             found.append(
                 f"{format_minor(each.requirement_minor, currency)} {currency} are owed out of"
                 f" client money and {format_minor(each.resource_minor, currency)} are there"

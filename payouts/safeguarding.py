@@ -23,6 +23,9 @@ ACCOUNTS: Final = (
 )
 """Which account of the books shows which account of the rail or a bank."""
 
+BRIDGE: Final = "custody.fx"
+"""What was converted and is not filled: money of one currency for money of another."""
+
 _RESOURCE: Final = frozenset(
     {RailAccount.PROCESSOR_PENDING, RailAccount.PROCESSOR_AVAILABLE, RailAccount.CUSTODY_BANK}
 )
@@ -51,7 +54,8 @@ class CurrencyReport:
     """One currency; the differences are empty when books and rail agree.
 
     `resource_minor` is client money by the rail's own word, `requirement_minor` what is owed out of
-    it by the books.
+    it by the books. `exchanging_minor` stands on the bridge `custody.fx`: what a provider of
+    exchange still brings in this currency, or, below zero, still takes.
     """
 
     currency: str
@@ -60,11 +64,21 @@ class CurrencyReport:
     due_to_platform_minor: int
     due_from_platform_minor: int
     differences: tuple[Difference, ...]
+    exchanging_minor: int = 0
+
+    @property
+    def missing_minor(self) -> int:
+        """What the money falls short of what is owed, once all that is being exchanged is filled.
+
+        Open conversions are the platform's risk, under its limits; they lack in one currency what
+        lies in another.
+        """
+        return max(0, self.requirement_minor - self.resource_minor - self.exchanging_minor)
 
     @property
     def is_safe(self) -> bool:
         """Whether everything agrees and the money covers what is owed."""
-        return not self.differences and self.resource_minor >= self.requirement_minor
+        return not self.differences and not self.missing_minor
 
     def as_json(self) -> dict[str, Any]:
         """The report with amounts as the API sends them."""
@@ -73,6 +87,7 @@ class CurrencyReport:
             "safe": self.is_safe,
             "resource": to_json(self.resource_minor, self.currency),
             "requirement": to_json(self.requirement_minor, self.currency),
+            "exchanging": to_json(self.exchanging_minor, self.currency),
             "due_to_platform": to_json(self.due_to_platform_minor, self.currency),
             "due_from_platform": to_json(self.due_from_platform_minor, self.currency),
             "differences": [
@@ -137,9 +152,10 @@ def _report(
         due_to_platform_minor=-booked("custody.due_to_platform"),
         due_from_platform_minor=booked("custody.due_from_platform"),
         differences=tuple(Difference(*pair) for pair in pairs if pair[1] != pair[2]),
+        exchanging_minor=booked(BRIDGE),
     )
 
 
 def _kinds() -> set[str]:
     mirrored = {kind for pair in MIRRORS for kind in pair}
-    return mirrored | {kind for kind, _ in ACCOUNTS} | set(CLIENT_LIABILITIES)
+    return mirrored | {kind for kind, _ in ACCOUNTS} | {BRIDGE} | set(CLIENT_LIABILITIES)

@@ -62,9 +62,9 @@ class Midnights:
         for each in safe.currencies:
             for difference in each.differences:
                 self._explain(stage, each.currency, difference, at)
-            missing = each.requirement_minor - each.resource_minor
-            if missing > 0:
-                self._tell(at, f"client money is {format_minor(missing, each.currency)} short")
+            if each.missing_minor:
+                missing = f"{format_minor(each.missing_minor, each.currency)} {each.currency}"
+                self._tell(at, f"client money is {missing} short")
 
     def _explain(self, stage: Stage, currency: str, difference: Difference, at: datetime) -> None:
         """A difference is no finding if it is just what the rail has and did not tell us yet."""
