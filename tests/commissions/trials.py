@@ -13,6 +13,7 @@ from commissions.model import Scope
 from commissions.model_experiments import UnitKind
 from commissions.service_experiments import Joined, Unit, arms_for, pin_arms
 from commissions.service_experiments_desk import MoveExperiment, PrepareExperiment
+from escrow.model import Terms
 from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.principals import Actor
@@ -103,8 +104,9 @@ def started(connection: Connection, name: str = "launch", **fields: Any) -> UUID
 def propose(
     connection: Connection, unit: Unit, *, currency: str = "EUR", amount_minor: int = 10_000
 ) -> Stage:
-    """A contract of a unit whose parties there are, proposed and not accepted."""
-    stage = Stage(connection, currency, amounts=(amount_minor,))
+    """A contract of a unit whose parties there are, proposed; the payee waits for no hold."""
+    terms = Terms(security_hold_days=0)
+    stage = Stage(connection, currency, terms=terms, amounts=(amount_minor,))
     stage.client, stage.payee = person(unit.client_id), person(unit.payee_id)
     assert stage.propose().is_done
     return stage
