@@ -31,6 +31,8 @@ class Scope(StrEnum):
     PERIODS_WRITE = "periods:write"
     JOURNALS_WRITE = "journals:write"
     JOURNALS_APPROVE = "journals:approve"
+    FEES_WRITE = "fees:write"
+    FEES_APPROVE = "fees:approve"
     CLOCK_WRITE = "clock:write"
     KEYS_WRITE = "keys:write"
     RAILS_WRITE = "rails:write"

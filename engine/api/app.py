@@ -48,6 +48,7 @@ from engine.api.reads_clocks import CLOCK_READS
 from engine.api.reads_deals import DEAL_READS
 from engine.api.reads_disputes import DISPUTE_READS
 from engine.api.reads_extracts import EXTRACT_READS
+from engine.api.reads_fees import FEE_READS
 from engine.api.reads_hourly import HOURLY_READS
 from engine.api.reads_house import HOUSE_READS
 from engine.api.reads_journals import JOURNAL_READS
@@ -74,6 +75,7 @@ READS: Final = (
     *LOG_READS,
     *RESERVATION_READS,
     *RETAINER_READS,
+    *FEE_READS,
     *PLAN_READS,
     *REPORT_READS,
     *PERIOD_READS,

@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
+from commissions import service_schedule
 from engine.group_commit import Door, GroupCommit, Service
 from escrow import service as escrow
 from escrow import (
@@ -19,6 +20,7 @@ from escrow import (
     service_notice,
     service_offerings,
     service_plans,
+    service_promotion,
     service_reserve,
     service_retainer,
     service_retainer_pause,
@@ -52,6 +54,7 @@ _NAMES: Final = (
     *("term_id", "week_id", "entry_id", "run_id", "line_dispute_id"),
     *("retainer_id", "period_id", "drawdown_id"),
     *("offering_id", "subscription_id", "purchase_id"),
+    *("schedule_id", "ending_id"),
     *("subject", "reference"),
 )
 
@@ -164,6 +167,7 @@ def _doors() -> Mapping[str, Door]:
         services |= {f"escrow.{verb}": getattr(room, verb) for verb in verbs}
     services |= _terms()
     services |= _plans()
+    services |= _fees()
     return {name: Door(service, subjects) for name, service in services.items()}
 
 
@@ -182,6 +186,15 @@ def _terms() -> dict[str, Service]:
         name = f"{verb}_term_amendment"
         steps[f"escrow.{name}"] = getattr(service_hybrid, name)
     return steps
+
+
+def _fees() -> dict[str, Service]:
+    """Fee schedules, and the promotion that a deal names."""
+    verbs = ("prepare", "approve", "withdraw", "prepare_ending", "approve_ending")
+    keepers = {
+        f"fees.{verb}": getattr(service_schedule, verb) for verb in (*verbs, "withdraw_ending")
+    }
+    return {**keepers, "fees.name_promotion": service_promotion.name_promotion}
 
 
 def _plans() -> dict[str, Service]:
