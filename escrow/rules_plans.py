@@ -76,7 +76,7 @@ def charged(
         fee=_fee(paid) if paid else None,
         alarms=(
             *_renewal(subscription, subscription.period_to),
-            *(_earning(paid, at) if paid else ()),
+            *(_earning(paid, paid.from_at) if paid else ()),
         ),
     )
 
@@ -127,7 +127,7 @@ def bought(paid: Purchase, actor: Actor, at: datetime) -> Step:
         draft=_draft("product.bought", paid.subject, actor, at, _charge(paid), None, paid),
         purchase=(None, paid),
         fee=_fee(paid),
-        alarms=_earning(paid, at),
+        alarms=_earning(paid, paid.from_at),
     )
 
 
