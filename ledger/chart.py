@@ -81,6 +81,7 @@ _KINDS: Final = (
     _kind("platform.deferred_fees", _L, bounded=True),
     _kind("platform.arbitration_fees_held", _L, bounded=True),
     _kind("platform.capital", Nature.EQUITY),
+    _kind("platform.revaluation", Nature.CLEARING, "currency"),
     *(
         _kind(f"platform.revenue.{name}", _R)
         for name in (
