@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.api import answers_books, keys, log_reads, reads_extracts, writes_periods
+from engine.api import answers_books, keys, log_reads, reads_extracts, writes_periods, writes_quotes
 from engine.api.access import Scope
 from engine.api.answers_chargebacks import BankActed
 from engine.api.bulk import bulk_model, bulk_route
@@ -207,6 +207,8 @@ def endpoints(
     found["POST", f"{_KEY}/revoke"] = partial(keys.revoke, edge)
     found["POST", "/v1/rails/{rail}/notices"] = partial(_take_notices, edge, rails)
     found["POST", "/v1/rails/{rail}/bank"] = partial(_play_bank, edge, rails)
+    found["POST", writes_quotes.ONE] = partial(writes_quotes.take_one, edge)
+    found["POST", writes_quotes.MANY] = partial(writes_quotes.take_many, edge)
     found["GET", reads_extracts.EXTRACT] = partial(reads_extracts.show_extract, edge)
     found["GET", log_reads.CHECKPOINT] = partial(log_reads.show_checkpoint, edge)
     found["POST", log_reads.CHECKPOINT] = partial(log_reads.make_checkpoint, edge, ask_signer)
@@ -243,6 +245,7 @@ def operations() -> Sequence[Operation]:
     return (
         *(*found, *log_reads.operations(), *writes_periods.OPERATIONS),
         *reads_extracts.operations(),
+        *writes_quotes.operations(),
         *_odd_operations(),
     )
 
