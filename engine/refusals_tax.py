@@ -42,7 +42,7 @@ TAX: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "No valid check of the party's number says that it was valid before.",
         ),
         "tax.register_silent": (
-            503,
+            409,
             "Register silent",
             "The register {register} does not answer; the tax is charged, and credited later.",
         ),

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from tax.model_profile import Person, RegisterAnswer, SetBuyer, SetSupplier, StoreCheck, Supplier
 from tax.model_vat import Evidence
-from tax.numbers import cleaned
 from tax.refusals import BadCheck, BadProfile, TaxOperatorOnly, TooEarly
+from tax.syntax import cleaned
 from tax.vat import RATES, TERRITORIES
 
 MOST_EVIDENCE = 20
