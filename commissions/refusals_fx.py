@@ -123,6 +123,12 @@ class NotRevalued(Refusal):
     code = "fx.not_revalued"
 
 
+class LaterRevalued(Refusal):
+    """A later day was revalued already: take that back first."""
+
+    code = "fx.later_revalued"
+
+
 class DayNotOver(Refusal):
     """Balances are revalued at the end of a day that is over."""
 

@@ -65,12 +65,19 @@ GROUP BY currency ORDER BY currency
 
 def find_mids(connection: Connection, pairs: Collection[Pair], *, on: date) -> dict[Pair, Rate]:
     """The newest mid rates of the policy's source by that day; a pair without one is missing."""
-    asked = sorted(set(pairs))
-    sold, bought = [pair[0] for pair in asked], [pair[1] for pair in asked]
+    found = find_mids_of(connection, {(*pair, on) for pair in pairs})
+    return {(sold, bought): rate for (sold, bought, _), rate in found.items()}
+
+
+def find_mids_of(
+    connection: Connection, asked: Collection[tuple[str, str, date]]
+) -> dict[tuple[str, str, date], Rate]:
+    """The same, each pair (sold, bought) by a day of its own; one statement for all."""
+    sold, bought, on = columns_of(sorted(set(asked))) if asked else ([], [], [])
     rows = driver(connection).execute(_RATES, {"sold": sold, "bought": bought, "on": on})
     return {
-        (row[0], row[1]): Rate(
-            row[2], row[0], row[1], rounded(Fraction(row[3]) / Fraction(row[4])), row[5]
+        (row[0], row[1], row[2]): Rate(
+            row[3], row[0], row[1], rounded(Fraction(row[4]) / Fraction(row[5])), row[6]
         )
         for row in rows
     }

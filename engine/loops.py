@@ -4,11 +4,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TypeGuard
 
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from engine.exchange import fill_open
 from engine.handlers import RAIL_NOTICES, RAIL_RESULTS
 from engine.store_locks import only_one
 from kernel import clock
@@ -17,6 +19,7 @@ from payouts import service as payouts
 from payouts import settlement
 from rails.caller import run_once
 from rails.port import Rail
+from rails.simulated.service import SimulatedRail
 
 _log = structlog.get_logger(__name__)
 
@@ -66,12 +69,19 @@ class MoneyLoop:
         with transaction(self.engine, tenant) as connection:
             payouts.submit_due(connection, at=at)
         self.settled_on[tenant.name] = at.date()
+        rail = self.rail_of(tenant)
         counts = run_once(
             self.engine,
             tenant,
-            self.rail_of(tenant),
+            rail,
             RAIL_RESULTS,
             at,
             notice_handlers=RAIL_NOTICES,
         )
-        return not counts.is_quiet
+        filled = fill_open(self.engine, tenant, rail, at=at) if _exchanges(rail) else 0
+        return filled > 0 or not counts.is_quiet
+
+
+def _exchanges(rail: Rail) -> TypeGuard[SimulatedRail]:
+    """Whether the rail's bank fills conversions; another provider tells us of its fills."""
+    return isinstance(rail, SimulatedRail)

@@ -61,6 +61,11 @@ EXCHANGE: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "This party is not verified, or has a sanctions hit.",
         ),
         "fx.not_revalued": (409, "Not revalued", "Nothing was revalued for {on}."),
+        "fx.later_revalued": (
+            409,
+            "A later day was revalued",
+            "{on} was revalued already; take that back first.",
+        ),
         "fx.day_not_over": (409, "Day not over", "{on} is not over yet."),
     }
 )

@@ -1,4 +1,4 @@
--- What is the newest mid rate of each pair by a day, from the source that the policy names?
+-- What is the newest mid rate of each pair by its day, from the source that the policy names?
 --
 -- A pair is stored as it was given, or it is made over the euro of rates of one day where the source
 -- is the central bank, whose rates are all for one euro: it is `rate` divided by `per`.
@@ -15,15 +15,15 @@ WITH chosen AS (
         'ecb'
     ) AS source
 )
-SELECT asked.sold, asked.bought, found.provider, found.rate, found.per, found.as_of
-FROM unnest(%(sold)s::text[], %(bought)s::text[]) AS asked (sold, bought)
+SELECT asked.sold, asked.bought, asked.on_day, found.provider, found.rate, found.per, found.as_of
+FROM unnest(%(sold)s::text[], %(bought)s::text[], %(on)s::date[]) AS asked (sold, bought, on_day)
 CROSS JOIN chosen
 CROSS JOIN LATERAL (
     (
         SELECT r.provider, r.rate, 1::numeric AS per, r.as_of
         FROM fx_rate AS r
         WHERE r.provider = chosen.source AND r.kind = 'mid'
-            AND r.sold = asked.sold AND r.bought = asked.bought AND r.as_of <= %(on)s
+            AND r.sold = asked.sold AND r.bought = asked.bought AND r.as_of <= asked.on_day
         ORDER BY r.as_of DESC
         LIMIT 1
     )
@@ -34,7 +34,7 @@ CROSS JOIN LATERAL (
         WHERE chosen.source = 'ecb' AND asked.bought = 'EUR'
             AND r.provider = 'ecb' AND r.kind = 'mid'
             AND r.sold = 'EUR' AND r.bought = asked.sold
-            AND r.as_of <= %(on)s AND r.as_of >= %(on)s - 30
+            AND r.as_of <= asked.on_day AND r.as_of >= asked.on_day - 30
         ORDER BY r.as_of DESC
         LIMIT 1
     )
@@ -47,7 +47,7 @@ CROSS JOIN LATERAL (
             AND other.bought = asked.bought AND other.as_of = one.as_of
         WHERE chosen.source = 'ecb' AND one.provider = 'ecb' AND one.kind = 'mid'
             AND one.sold = 'EUR' AND one.bought = asked.sold
-            AND one.as_of <= %(on)s AND one.as_of >= %(on)s - 30
+            AND one.as_of <= asked.on_day AND one.as_of >= asked.on_day - 30
         ORDER BY one.as_of DESC
         LIMIT 1
     )

@@ -58,7 +58,7 @@ class Desk:
             (account("custody.bank", currency), amount_minor),
             (account("custody.earned_available", currency, self.party_id), -amount_minor),
         )
-        post_lines(self.connection, currency, lines, self.first, self.now)
+        post_lines(self.connection, currency, lines, actor=self.first, at=self.now)
 
     def quote(
         self,
@@ -107,14 +107,17 @@ class Desk:
 def post_lines(
     connection: Connection,
     currency: str,
-    lines: tuple[tuple[AccountKey, int], ...],
+    *all_lines: tuple[tuple[AccountKey, int], ...],
     actor: Actor,
     at: datetime,
 ) -> None:
-    """One entry of the book that its accounts are in."""
-    book = Book(lines[0][0].kind.partition(".")[0])
-    draft = Draft("test.posted", "test:1", actor, at, entry(book, currency, *lines))
-    (answer,) = post(connection, [draft])
+    """One event, with an entry for each of the lines given, in the book that they are of."""
+    entries = tuple(
+        found
+        for lines in all_lines
+        for found in entry(Book(lines[0][0].kind.partition(".")[0]), currency, *lines)
+    )
+    (answer,) = post(connection, [Draft("test.posted", "test:1", actor, at, entries)])
     assert not isinstance(answer, Exception), answer
 
 

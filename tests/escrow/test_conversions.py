@@ -62,7 +62,7 @@ def stand_conversion(
             if rail:
                 other = account("custody.processor_available", currency, rail)
         lines = ((account("custody.fx", currency), minor), (other, -minor))
-        post_lines(desk.connection, currency, lines, desk.first, desk.now)
+        post_lines(desk.connection, currency, lines, actor=desk.first, at=desk.now)
     row = Conversion(
         id=new_id(),
         kind=ConversionKind.FUNDING if rail else ConversionKind.RELEASE,

@@ -183,6 +183,7 @@ CREATE TABLE fx_revaluation (
     worth_minor bigint NOT NULL,
     carried_minor bigint NOT NULL,
     gain_minor bigint NOT NULL,
+    event_id bigint NOT NULL,
     revalued_by uuid NOT NULL,
     revalued_at timestamptz NOT NULL,
     reversed_by uuid,
