@@ -24,8 +24,14 @@ currency_in_suspense AS (
     SELECT currency FROM named
 ),
 deferred AS (
-    SELECT currency, sum(fee_deferred_minor)::bigint AS deferred_minor
-    FROM slot WHERE fee_deferred_minor > 0 GROUP BY currency
+    SELECT currency, sum(deferred_minor)::bigint AS deferred_minor
+    FROM (
+        SELECT currency, fee_deferred_minor AS deferred_minor
+        FROM slot WHERE fee_deferred_minor > 0
+        UNION ALL
+        SELECT currency, net_minor - earned_minor FROM purchase WHERE state = 'earning'
+    ) each_one
+    GROUP BY currency
 ),
 currency_of_fees AS (
     SELECT currency FROM standing WHERE kind = 'platform.deferred_fees'
@@ -152,6 +158,11 @@ found AS (
         p.submitted_at, p.state
     FROM payout p
     WHERE p.state = 'submitted' AND p.submitted_at <= %(at)s - %(payout_after)s
+    UNION ALL
+    SELECT 'purchase.not_earned', 'purchase:' || p.id, p.currency, p.net_minor - p.earned_minor,
+        p.to_at, p.state
+    FROM purchase p
+    WHERE p.state = 'earning' AND p.to_at <= %(at)s - %(suspense_after)s
     UNION ALL
     SELECT 'refund.not_zero', 'refund:' || h.subject, h.currency, h.owed_minor, h.since,
         coalesce(r.state, 'unknown')

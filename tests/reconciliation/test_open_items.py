@@ -25,6 +25,7 @@ from tests.escrow.stage_chargeback import Bank
 from tests.escrow.stage_dispute import Court
 from tests.escrow.stage_fx import Desk
 from tests.escrow.stage_hourly import HourlyStage
+from tests.escrow.stage_plans import Shop
 from tests.escrow.stage_retainer import Lease
 from tests.payouts.builders import NOON, asked, give, new_method, new_payee, submitting
 
@@ -73,6 +74,15 @@ def _fee(connection: Connection) -> int:
     stage = Stage(connection).ready()
     past_guards(connection, "slot", "fee_deferred_minor = 0", stage.slot_id)
     return 300
+
+
+@plant("purchase.not_earned")
+def _purchase(connection: Connection) -> int:
+    shop = Shop(connection)
+    shop.earn(2_000)
+    shop.sell_product()
+    assert shop.buy().is_done
+    return 990
 
 
 @plant("contract.not_zero")
@@ -244,6 +254,22 @@ def test_what_is_planted_is_found(owner_connection: Connection, sort: str) -> No
     assert item.amount_minor == amount_minor
     assert item.since <= LATER
     assert item.days(LATER) >= 100
+
+
+def test_plans_and_products_leave_nothing_open(connection: Connection) -> None:
+    """While they run, what is deferred is what they wait for; afterwards nothing is."""
+    shop = Shop(connection)
+    shop.earn(10_000)
+    shop.sell()
+    shop.sell_product()
+    assert shop.buy().is_done
+    begun = shop.subscribe()
+    for days in (3, 5, 40):
+        shop.pass_days(days)
+        assert [each.sort for each in open_items(connection, at=shop.now)] == []
+    assert shop.cancel(begun).is_done
+    shop.pass_days(40)
+    assert [each.sort for each in open_items(connection, at=shop.now)] == []
 
 
 def test_an_account_of_nothing_is_found(owner_connection: Connection) -> None:
