@@ -34,10 +34,11 @@ class Trio:
     retainer_terms: RetainerTerms
     now: datetime
     terms: Terms
+    currency: str = "USD"
 
     def __post_init__(self) -> None:
         self.stage = Stage(
-            self.connection, currency="USD", terms=self.terms, amounts=(100_000,), now=self.now
+            self.connection, self.currency, self.terms, amounts=(100_000,), now=self.now
         )
         self.term_id, self.retainer_id = new_id(), new_id()
 
@@ -128,13 +129,18 @@ class Trio:
 
     def until(self, day: date, hour: int = 12, *, pays: bool = True) -> None:
         """Let days pass; each charge and refund is answered at once, the books proven."""
-        target = datetime(day.year, day.month, day.day, hour, tzinfo=self.now.tzinfo)
+        self.pass_to(
+            datetime(day.year, day.month, day.day, hour, tzinfo=self.now.tzinfo), pays=pays
+        )
+        prove_books(self.connection)
+
+    def pass_to(self, target: datetime, *, pays: bool = True) -> None:
+        """Let time pass; each charge and refund is answered at once."""
         while due := clock_rows.list_due(self.connection, at=target, limit=1, grace=timedelta()):
             self.stage.now = max(self.stage.now, due[0].due_at)
             timers.HANDLERS[due[0].kind](self.connection, due, self.stage.now)
             self.answer_rails(pays=pays)
         self.stage.now = target
-        prove_books(self.connection)
 
     def answer_rails(self, *, pays: bool = True) -> None:
         """The rail answers every open charge, and pays out every refund."""
