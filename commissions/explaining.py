@@ -110,10 +110,10 @@ def words(choice: Picked, schedules: Mapping[str, Schedule]) -> Iterable[str]:
     if schedule is None:
         yield f"No promotion was given on {day}."
     else:
-        whose = "a promotion on the fee" if choice.is_promotion else "the fee"
+        whose = "A promotion on the fee" if choice.is_promotion else "The fee"
         how = "when the deal was accepted" if choice.why == "acceptance" else "by a move, downwards"
         yield (
-            f"{schedule.name} version {schedule.version} is {whose} {_SIDES[choice.side]},"
+            f"{whose} {_SIDES[choice.side]} is {schedule.name} version {schedule.version},"
             f" pinned on {day} {how}."
         )
         if choice.promotion_until is not None:

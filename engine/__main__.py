@@ -44,6 +44,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "auditor": ("auditor", "Let auditors in, list them, and end their logins."),
         "period": ("period", "Close accounting periods, reopen them, and check their closings."),
         "journal": ("journal", "Prepare, approve and reject manual journals."),
+        "fees": ("fees", "Fee schedules, and why a contract pays what it pays."),
         "tenant": ("tenant", "Make tenants, or list them."),
         "keys": ("keys", "Make, rotate, revoke and list API keys."),
     }
