@@ -24,7 +24,7 @@ from escrow.commands import (
     Submit,
     Tip,
 )
-from escrow.model import Method, Terms
+from escrow.model import Method
 from kernel.commands import Command, Outcome
 from kernel.principals import Actor, PrincipalKind
 from ledger import parties
@@ -93,10 +93,7 @@ def _propose(track: Track, at: datetime) -> Propose:
         payee_id=deal.payee_id,
         currency=deal.currency,
         milestones=tuple(milestones),
-        terms=Terms(
-            release_rule=deal.conduct.release_rule,
-            auto_release_after=deal.conduct.auto_release_after,
-        ),
+        terms=deal.terms,
     )
 
 

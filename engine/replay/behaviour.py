@@ -93,6 +93,12 @@ class Rates:
     chargeback: int = 60  # card payments
     chargeback_part: int = 1_500  # of those: of half of it
     money_before_word: int = 3_000  # chargebacks: the movement is told before the word
+    own_talent: int = 800  # contracts: the client brought the freelancer along
+    wants_own_currency: int = 6_000  # freelancers: paid in the currency of their country
+    is_business: int = 4_000  # parties in countries whose tax numbers can be checked
+    number_is_invalid: int = 500  # of those: the register does not know the number
+    little_evidence: int = 300  # parties: a single piece says where they are
+    takes_plan: int = 500  # freelancers: a month after they came
 
 
 RATES: Final = Rates()

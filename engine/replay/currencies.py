@@ -47,6 +47,14 @@ class Local:
 
 DOLLARS: Final = Local(CURRENCY, Fraction(1))
 
+_PAYEES: Final = (
+    "US 20|IN 16|PH 9|PK 6|GB 7|UA 5|DE 5|IE 3|FR 3|ES 3|"
+    "PL 4|RO 2|CA 3|AU 2|JP 3|CH 2|SE 2|BR 3|KR 2"
+)
+
+PAYEE_COUNTRIES: Final = MappingProxyType({item[:2]: int(item[3:]) for item in _PAYEES.split("|")})
+"""Where freelancers live, and how many of a hundred; made up, as postings do not name them."""
+
 
 def currency_of(country: str) -> str:
     """The currency of a country named in English, or of its code; dollars where we know none."""

@@ -3,14 +3,23 @@
 Pure. Everything follows from the seed and the posting, so that two replays are the same.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-from engine.replay.behaviour import ContractConduct, SlotConduct, conduct_of, slot_conduct
-from engine.replay.currencies import DOLLARS, Local
+from commissions.model_fx import ConvertAt
+from engine.replay.behaviour import (
+    RATES,
+    ContractConduct,
+    SlotConduct,
+    conduct_of,
+    slot_conduct,
+)
+from engine.replay.currencies import DOLLARS, PAYEE_COUNTRIES, Local, currency_of
 from engine.replay.dice import Dice
 from engine.replay.postings import Kind, Posting
 from engine.replay.terms import (
@@ -25,7 +34,17 @@ from engine.replay.terms import (
     hours_plan,
     retainer_plan,
 )
+from escrow.model import ReleaseRule, Terms
 from kernel.money import allocate
+
+MARKETPLACE: Final = "marketplace"
+OWN_TALENT: Final = "own_talent"
+"""Whom the client found here, or brought along."""
+
+CONVERT_AT: Final = MappingProxyType(
+    {ConvertAt.RELEASE: 80, ConvertAt.FUNDING: 0, ConvertAt.PAYOUT: 20}
+)
+"""When money becomes the payee's currency, and how many of a hundred contracts choose it."""
 
 MOST_MILESTONES: Final = 4
 LEAST_MINOR: Final = 500
@@ -50,6 +69,7 @@ class SlotPlan:
 class Deal:
     """One posting on its way through the engine. `payee_no` names a freelancer of the pool.
 
+    `payee_currency` is the payee's own where he wants it and it is another than the contract's.
     It has `slots` (milestones), `hours` or a `retainer` as its form says.
     """
 
@@ -62,9 +82,29 @@ class Deal:
     currency: str
     slots: tuple[SlotPlan, ...]
     conduct: ContractConduct
+    origin: str = MARKETPLACE
+    payee_currency: str | None = None
+    convert_at: ConvertAt = ConvertAt.RELEASE
     form: Form = Form.MILESTONES
     hours: HoursPlan | None = None
     retainer: RetainerPlan | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """What the client proposes: how money is let go, and what decides what it costs."""
+        return Terms(
+            release_rule=self.conduct.release_rule,
+            auto_release_after=self.conduct.auto_release_after,
+            origin=self.origin,
+            category=category_of(self.posting.category),
+            payee_currency=self.payee_currency,
+            convert_at=self.convert_at,
+        )
+
+    @property
+    def terms_of_parts(self) -> Terms:
+        """The same of a contract on hours or a retainer: their own clocks let money go."""
+        return replace(self.terms, release_rule=ReleaseRule.CLIENT_OR_TIMER)
 
     @property
     def worth_minor(self) -> int:
@@ -96,7 +136,14 @@ def milestone_amounts(
     return allocate(local.of(budget_minor), weights)
 
 
-def deal_of(seed: int, posting: Posting, *, payee_count: int, local: Local = DOLLARS) -> Deal:
+def deal_of(
+    seed: int,
+    posting: Posting,
+    *,
+    payee_count: int,
+    local: Local = DOLLARS,
+    is_priced: bool = True,
+) -> Deal:
     """The deal that comes of a posting with a fixed budget or a rate, in the client's currency.
 
     Some freelancers of the pool get far more work than others, as everywhere.
@@ -108,6 +155,7 @@ def deal_of(seed: int, posting: Posting, *, payee_count: int, local: Local = DOL
     amounts = milestone_amounts(dice, budget_minor=budget, duration=posting.duration, local=local)
     payee_no = dice.below("payee_a", payee_count) * dice.below("payee_b", payee_count)
     payee_no //= payee_count
+    wanted = wanted_currency(seed, payee_no)
     return Deal(
         dice=dice,
         posting=posting,
@@ -118,6 +166,9 @@ def deal_of(seed: int, posting: Posting, *, payee_count: int, local: Local = DOL
         currency=local.currency,
         slots=_slots(dice, posting, amounts) if form in WITH_MILESTONES else (),
         conduct=conduct_of(dice),
+        origin=OWN_TALENT if dice.happens("own_talent", RATES.own_talent) else MARKETPLACE,
+        payee_currency=wanted if is_priced and wanted != local.currency else None,
+        convert_at=dice.weigh("convert_at", CONVERT_AT),
         form=form,
         hours=hours_plan(dice, posting, local) if form in WITH_HOURS else None,
         retainer=retainer_plan(dice, posting, local) if form in WITH_RETAINER else None,
@@ -127,6 +178,24 @@ def deal_of(seed: int, posting: Posting, *, payee_count: int, local: Local = DOL
 def payee_name(payee_no: int) -> str:
     """The reference of a freelancer of the pool."""
     return f"freelancer-{payee_no + 1:05d}"
+
+
+def payee_country(seed: int, payee_no: int) -> str:
+    """Where a freelancer of the pool lives; two letters."""
+    return Dice(seed, payee_name(payee_no)).weigh("country", PAYEE_COUNTRIES)
+
+
+def wanted_currency(seed: int, payee_no: int) -> str | None:
+    """The currency that a freelancer wants to be paid in; None: whatever the contract is in."""
+    own = Dice(seed, payee_name(payee_no))
+    if not own.happens("wants_own_currency", RATES.wants_own_currency):
+        return None
+    return currency_of(payee_country(seed, payee_no))
+
+
+def category_of(named: str) -> str | None:
+    """A posting's category as schedules name it; None where it names none."""
+    return re.sub("[^a-z0-9]+", "-", named.lower()).strip("-")[:80] or None
 
 
 def party_id(seed: int, reference: str) -> UUID:

@@ -17,16 +17,19 @@ from engine.replay.acts import DEEDS
 from engine.replay.agenda import Act
 from engine.replay.bank import Bank
 from engine.replay.deals import Deal
+from engine.replay.exchange import Exchange
 from engine.replay.givebacks import GiveBacks
 from engine.replay.hours import Hours
 from engine.replay.lines import Lines
 from engine.replay.midnight import Midnights
 from engine.replay.people import People
+from engine.replay.prices import open_prices
 from engine.replay.quarrels import Quarrels
 from engine.replay.retainers import Retainers
 from engine.replay.script import Script
 from engine.replay.stage import Stage, Stopped
 from engine.replay.store import list_states
+from engine.replay.taxes import Taxes
 from engine.replay.treasury import Treasury
 from escrow.model import SlotState
 from kernel import clock
@@ -62,6 +65,8 @@ class Replay:
     retainers: Retainers = field(init=False)
     quarrels: Quarrels = field(init=False)
     bank: Bank = field(init=False)
+    exchange: Exchange = field(init=False)
+    taxes: Taxes = field(init=False)
     lines: Lines = field(default_factory=Lines)
     give_backs: GiveBacks = field(default_factory=GiveBacks)
     midnights: Midnights = field(default_factory=Midnights)
@@ -75,6 +80,8 @@ class Replay:
         self.retainers = Retainers(self.script.endings)
         self.quarrels = Quarrels(self.seed)
         self.bank = Bank(self.seed)
+        self.exchange = Exchange(self.seed, self.source)
+        self.taxes = Taxes(self.seed, self.source)
 
     def run(self, on_day: OnDay) -> bool:
         """Walk through all days; False if it was stopped before the last of them.
@@ -104,14 +111,20 @@ class Replay:
         deals = [deal for deals in self.by_day.values() for deal in deals]
         self.treasury.open(self.stage, deals, self.starts_on)
         self.give_backs.open(self.stage, self.treasury.currencies)
+        if self.source is not None:
+            self.exchange.open(self.stage, self.starts_on)
+            open_prices(self.stage, self.seed, self.treasury.locals, self.starts_on)
+            self.taxes.open(self.stage)
         self.stage.hear_rail()
 
     def _live(self, day: int) -> None:
         noon, evening = self._at(day, NOON), self._at(day, EVENING)
         self.stage.move_clock(noon)
+        self.exchange.take_rates(self.stage, noon)
+        self.exchange.fill(self.stage, noon)
         self.stage.fire_timers(reminds=True)
         self._look(day)
-        self._welcome(day)
+        self._welcome(day, noon)
         self.script.agenda.carry_over(day)
         for act in Act:
             self._act(day, act)
@@ -127,14 +140,19 @@ class Replay:
         if evening.weekday() == MONDAY:
             self.stage.fire_timers()
         self.hours.evening(self.stage, day, evening)
-        self.people.pay_out(self.stage, day, evening, self.treasury.least_payouts)
+        least = self.treasury.least_payouts
+        self.exchange.convert_earned(self.stage, self.people.payees, least, evening)
+        self.people.pay_out(self.stage, day, evening, least)
+        if self.source is not None:
+            self.taxes.issue(self.stage)
         self._end(day)
 
-    def _welcome(self, day: int) -> None:
+    def _welcome(self, day: int, at: datetime) -> None:
         """The deals that are posted today begin."""
         deals = self.by_day.get(day, [])
-        if deals:
-            self.people.welcome(self.stage, deals)
+        fresh = self.people.welcome(self.stage, deals) if deals else []
+        if self.source is not None:
+            self.taxes.welcome(self.stage, fresh, at)
         for deal in deals:
             if deal.slots:
                 self.script.begin(deal, day)

@@ -32,7 +32,7 @@ from escrow.commands_hourly import (
     TermCommand,
     WeekCommand,
 )
-from escrow.model import Method, Terms
+from escrow.model import Method
 from escrow.model_hourly import Source
 
 SUNDAY: Final = 6
@@ -128,7 +128,7 @@ class Hours:
                     payee_id=track.deal.payee_id,
                     currency=track.deal.currency,
                     offer=_offer_of(track),
-                    terms=Terms(auto_release_after=track.deal.conduct.auto_release_after),
+                    terms=track.deal.terms_of_parts,
                 )
                 for track in alone
             ],

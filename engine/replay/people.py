@@ -8,7 +8,13 @@ from uuid import UUID
 from engine.replay.acts import OPERATOR
 from engine.replay.behaviour import payout_token
 from engine.replay.countries import code_of
-from engine.replay.deals import PARTIES_SINCE, Deal, payee_name
+from engine.replay.deals import (
+    PARTIES_SINCE,
+    Deal,
+    payee_country,
+    payee_name,
+    wanted_currency,
+)
 from engine.replay.dice import Dice
 from engine.replay.stage import Stage
 from engine.replay.store import list_available
@@ -25,11 +31,15 @@ from payouts.commands import AddMethod, RequestPayout, Resume
 
 @dataclass(slots=True)
 class Payee:
-    """A freelancer who is paid: the weekday on which, and the method now in use."""
+    """A freelancer who is paid: the weekday on which, in what currency, and the method in use.
+
+    `wants` is the currency that he exchanges what he earned for; None: he keeps what he earned.
+    """
 
     id: UUID
     dice: Dice
     weekday: int
+    wants: str | None = None
     method_no: int = 1
 
     @property
@@ -51,10 +61,10 @@ class People:
     payees: dict[UUID, Payee] = field(default_factory=dict)
     _known: set[UUID] = field(default_factory=set)
 
-    def welcome(self, stage: Stage, deals: Iterable[Deal]) -> None:
+    def welcome(self, stage: Stage, deals: Iterable[Deal]) -> list[CreateParty]:
         """Make the parties of these deals that are not known yet, in three batches at most.
 
-        Who is to be charged week by week is verified at once.
+        Who is to be charged week by week is verified at once. Gives who is new.
         """
         fresh: dict[UUID, CreateParty] = {}
         verified: list[UUID] = []
@@ -77,11 +87,17 @@ class People:
                 fresh[deal.payee_id] = CreateParty(
                     actor=OPERATOR,
                     kind=PartyKind.FREELANCER,
+                    country=payee_country(self.seed, deal.payee_no),
                     reference=name,
                     party_id=deal.payee_id,
                 )
                 dice = Dice(self.seed, name)
-                payees[deal.payee_id] = Payee(deal.payee_id, dice, dice.below("weekday", 7))
+                payees[deal.payee_id] = Payee(
+                    deal.payee_id,
+                    dice,
+                    dice.below("weekday", 7),
+                    wanted_currency(self.seed, deal.payee_no),
+                )
                 verified.append(deal.payee_id)
         stage.serve(parties.create, list(fresh.values()))
         stage.serve(
@@ -94,6 +110,7 @@ class People:
         stage.serve(methods.add_methods, [_add_method(payee) for payee in payees.values()])
         self._known |= fresh.keys()
         self.payees |= payees
+        return list(fresh.values())
 
     def pay_out(self, stage: Stage, day: int, at: datetime, least: Mapping[str, int]) -> None:
         """Ask for the payouts of those whose weekday it is, and submit what the bank can cover.

@@ -20,7 +20,7 @@ from engine.replay.terms import RetainerPlan
 from escrow import service as escrow
 from escrow import service_retainer as retainers
 from escrow.commands import ContractCommand, Fund
-from escrow.model import Method, Terms
+from escrow.model import Method
 from escrow.model_retainer import (
     Draw,
     DrawdownCommand,
@@ -319,7 +319,7 @@ def offer_of(deal: Deal, at: datetime) -> OfferRetainer:
         client_id=deal.client_id,
         payee_id=deal.payee_id,
         currency=deal.currency,
-        terms=Terms(auto_release_after=deal.conduct.auto_release_after),
+        terms=deal.terms_of_parts,
     )
     return OfferRetainer(
         actor=person(deal.client_id),

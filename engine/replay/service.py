@@ -225,6 +225,7 @@ def _sort_out(rows: Iterable[Posting | Unreadable], options: Options) -> Intake:
             each,
             payee_count=payee_count,
             local=local_of(intake.source, currency_of(each.country), each.posted_at.date()),
+            is_priced=intake.source is not None,
         )
         for each in postings
     ]

@@ -30,10 +30,14 @@ LEAST_CAPITAL_MINOR: Final = 1_000_000
 
 @dataclass(slots=True)
 class Treasury:
-    """What the platform needs to deal in the currencies of these deals, from the first day on."""
+    """What the platform needs to deal in the currencies of these deals, from the first day on.
+
+    `locals` are those currencies at the rate of that day; `least_payouts` what is paid out at once.
+    """
 
     source: Source | None
     currencies: tuple[str, ...] = ()
+    locals: tuple[Local, ...] = ()
     least_payouts: Mapping[str, int] = field(default_factory=dict)
 
     def open(self, stage: Stage, deals: Iterable[Deal], at: datetime) -> None:
@@ -41,8 +45,11 @@ class Treasury:
         budgets: Counter[str] = Counter({CURRENCY: 0})
         for deal in deals:
             budgets[deal.currency] += deal.worth_minor
+            if deal.payee_currency is not None:
+                budgets[deal.payee_currency] += 0
         self.currencies = tuple(sorted(budgets))
         locals_ = {each: self._local(each, at) for each in self.currencies}
+        self.locals = tuple(locals_.values())
         self.least_payouts = {each: locals_[each].of(LEAST_PAYOUT_MINOR) for each in locals_}
         stage.serve(
             settlement.open_capital,
