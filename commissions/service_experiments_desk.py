@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from commissions import store_experiments as store
 from commissions.experiments import Arm, BadExperiment, Experiment, Readout, check, read_out, stops
-from commissions.machine_experiments import Trigger, step
+from commissions.machine_experiments import Trigger, step, who_is
 from commissions.model_experiments import State, Study, UnitKind, as_json
 from commissions.refusals_experiments import (
     NameTaken,
@@ -213,6 +213,7 @@ def _move_all(
     outcomes: list[Outcome] = []
     for command in commands:
         try:
+            who_is(command.actor)
             study = known.get(command.experiment_id)
             if study is None:
                 raise UnknownExperiment(experiment_id=str(command.experiment_id))

@@ -47,6 +47,7 @@ from engine.api.reads_claims import CLAIM_READS
 from engine.api.reads_clocks import CLOCK_READS
 from engine.api.reads_deals import DEAL_READS
 from engine.api.reads_disputes import DISPUTE_READS
+from engine.api.reads_experiments import EXPERIMENT_READS
 from engine.api.reads_extracts import EXTRACT_READS
 from engine.api.reads_fees import FEE_READS
 from engine.api.reads_hourly import HOURLY_READS
@@ -76,6 +77,7 @@ READS: Final = (
     *RESERVATION_READS,
     *RETAINER_READS,
     *FEE_READS,
+    *EXPERIMENT_READS,
     *PLAN_READS,
     *REPORT_READS,
     *PERIOD_READS,

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from commissions import service_schedule
+from commissions import service_experiments_desk, service_schedule
 from engine.group_commit import Door, GroupCommit, Service
 from escrow import service as escrow
 from escrow import (
@@ -53,6 +53,7 @@ _NAMES: Final = (
     *("reservation_id", "journal_id"),
     *("term_id", "week_id", "entry_id", "run_id", "line_dispute_id"),
     *("retainer_id", "period_id", "drawdown_id"),
+    "experiment_id",
     *("offering_id", "subscription_id", "purchase_id"),
     *("schedule_id", "ending_id"),
     *("subject", "reference"),
@@ -189,12 +190,16 @@ def _terms() -> dict[str, Service]:
 
 
 def _fees() -> dict[str, Service]:
-    """Fee schedules, and the promotion that a deal names."""
+    """Fee schedules, experiments on fees, and the promotion that a deal names."""
     verbs = ("prepare", "approve", "withdraw", "prepare_ending", "approve_ending")
     keepers = {
         f"fees.{verb}": getattr(service_schedule, verb) for verb in (*verbs, "withdraw_ending")
     }
-    return {**keepers, "fees.name_promotion": service_promotion.name_promotion}
+    trials: dict[str, Service] = {
+        f"experiments.{verb}": getattr(service_experiments_desk, verb)
+        for verb in ("prepare", "withdraw", "start", "stop", "decide")
+    }
+    return {**keepers, **trials, "fees.name_promotion": service_promotion.name_promotion}
 
 
 def _plans() -> dict[str, Service]:
