@@ -62,7 +62,8 @@ class Terms:
     Rates are basis points; a fee schedule that fits the deal is stronger than they are. `origin`
     and `category` are what schedules ask for. `payee_currency`: the payee is paid in another
     currency than the contract's, converted at `convert_at`. `dormant_limit_minor`: a dormant
-    slot that holds more than this waits for an operator. `free_change_rounds`: how often the client may ask for changes.
+    slot that holds more than this waits for an operator. `free_change_rounds`: how often the
+    client may ask for changes.
     """
 
     commission_bps: int = 1_000

@@ -224,7 +224,7 @@ def given_back(standing: Standing, piece: Piece, *, after_minor: int = 0) -> Ret
 def net_minor(standing: Standing, piece: Piece, *, after_minor: int = 0) -> int:
     """The payee's part of a piece that is away, after so much else of the same has gone."""
     returned = given_back(standing, piece, after_minor=after_minor)
-    return piece.money_out_minor - returned.ours_minor
+    return max(0, piece.money_out_minor - returned.ours_minor)
 
 
 def price_of(standing: Standing, piece: Piece) -> Price:

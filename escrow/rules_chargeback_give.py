@@ -19,6 +19,7 @@ from escrow.movements_chargeback import (
     p22_reinstate,
     p22_restore,
 )
+from escrow.movements_price import as_loss
 from escrow.rules import step
 from escrow.rules_chargeback import (
     Standing,
@@ -234,7 +235,8 @@ def _restore(standing: Standing, back: Back, at: datetime) -> Standing:
 
 def _pay_back(standing: Standing, back: Back, again: Returned) -> Standing:
     """First what the payee still owes goes, then what he paid comes back; the rest was ours."""
-    net = back.money_minor - again.ours_minor
+    net = max(0, back.money_minor - again.ours_minor)
+    ours = back.money_minor - net
     piece = next(each for each in standing.pieces if each.piece_no == back.piece.piece_no)
     claims = dict(standing.claims)
     relieved = paid_by_claim = 0
@@ -252,10 +254,12 @@ def _pay_back(standing: Standing, back: Back, again: Returned) -> Standing:
         paid_back_minor=paid_back,
         relieved_minor=relieved,
         written_off_minor=net - relieved - paid_back,
-        commission_minor=again.ours_minor,
+        commission_minor=ours,
         client_fee_minor=back.fee_minor,
     )
     piece = replace(piece, paid_back_minor=piece.paid_back_minor + paid_back)
+    excess = again.ours_minor - ours
+    entries = as_loss(entries, currency=standing.currency, amount_minor=excess)
     client_fee = move_client_fee(price_of(standing, piece), -back.fee_minor)
     standing = with_fees(standing, (*again.lines, *client_fee), entries)
     return replace(change_piece(standing, piece), claims=claims)

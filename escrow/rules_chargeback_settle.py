@@ -15,6 +15,7 @@ from escrow.model_claim import ClaimCause
 from escrow.model_dispute import Dispute, DisputeState
 from escrow.movements_chargeback import p21_lose, p21_lose_beyond, p22_lift
 from escrow.movements_more import p12_put_back, p12_thaw, p45_fee_back
+from escrow.movements_price import as_loss
 from escrow.rules import step
 from escrow.rules_chargeback import (
     Standing,
@@ -81,7 +82,9 @@ def _lose(standing: Standing, piece: Piece, at: datetime, new_id: NewId) -> Stan
 def _lose_released(standing: Standing, piece: Piece, at: datetime, new_id: NewId) -> Standing:
     """P21: the reserve pays, the rest is a claim, commission and the client's fee go back."""
     returned = given_back(standing, piece)
-    net = piece.money_out_minor - returned.ours_minor
+    # With its tax our fee of the last cents may be more than they are: that is no claim on us.
+    net = max(0, piece.money_out_minor - returned.ours_minor)
+    excess = returned.ours_minor - (piece.money_out_minor - net)
     standing, recovered = _take_reserves(standing, piece, net)
     standing, frozen = _take_set_aside(standing, piece, net - recovered, at)
     recovered += frozen
@@ -103,9 +106,10 @@ def _lose_released(standing: Standing, piece: Piece, at: datetime, new_id: NewId
         currency=standing.currency,
         recovered_minor=recovered,
         claimed_minor=net - recovered,
-        commission_minor=returned.ours_minor,
+        commission_minor=piece.money_out_minor - net,
         client_fee_minor=piece.fee_out_minor,
     )
+    entries = as_loss(entries, currency=standing.currency, amount_minor=-excess)
     client_fee = move_client_fee(price_of(standing, piece), piece.fee_out_minor)
     standing = with_fees(standing, (*returned.lines, *client_fee), entries)
     if piece.slot_id is not None:

@@ -121,14 +121,14 @@ def recover(
         return plan
     taken = sum(old.remaining_minor - new.remaining_minor for old, new in moves)
     entries = p23_recover_claim(
-        payee_id=release.payee_id, currency=release.currency, amount_minor=taken
+        payee_id=release.payee_id, currency=release.purse_currency, amount_minor=taken
     )
     first = replace(plan.drafts[0], entries=plan.drafts[0].entries + entries)
     told = tuple(_recovered_draft(old, new, release, command, at) for old, new in moves)
     return replace(
         plan,
         drafts=(first, *plan.drafts[1:], *told),
-        facts={**plan.facts, "recovered": to_json(taken, release.currency)},
+        facts={**plan.facts, "recovered": to_json(taken, release.purse_currency)},
         moved_claims=tuple(moves),
         recoveries=tuple(
             Recovery(old.id, release.id, old.remaining_minor - new.remaining_minor, at)

@@ -124,7 +124,7 @@ def set_aside_minor(deal: Deal, claimed_minor: int) -> int:
     if deal.in_hold.paid_currency is not None:
         raise Converted(slot_id=str(deal.slot.id), currency=deal.in_hold.paid_currency)
     own = claimed_minor - give_back(deal.price, claimed_minor).ours_minor
-    return min(own, deal.in_hold.free_minor)
+    return max(0, min(own, deal.in_hold.free_minor))
 
 
 def split_later(case: Case, at: datetime, new_id: NewId) -> Ending:
@@ -246,7 +246,7 @@ def _put_back(release: Release, dispute: Dispute, net_minor: int) -> Release:
     return replace(
         release,
         taken_gross_minor=release.taken_gross_minor - (dispute.payee_minor or 0),
-        taken_net_minor=release.taken_net_minor - net_minor,
+        taken_net_minor=max(0, release.taken_net_minor - net_minor),
     )
 
 

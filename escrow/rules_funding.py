@@ -95,7 +95,11 @@ def fund(deal: Deal, command: Fund, at: datetime) -> Plan:
         command.rail_account,
         slot.currency,
         slot.unpaid_minor,
-        client_fee_minor(deal.client_tariff, slot.unpaid_minor, before_minor=slot.funded_minor),
+        client_fee_minor(
+            deal.client_tariff,
+            slot.unpaid_minor,
+            before_minor=slot.amount_minor - slot.unpaid_minor,
+        ),
         FundingState.CREATED,
         1,
         at,

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -40,6 +41,7 @@ def month_of(at: datetime) -> date:
     return at.astimezone(UTC).date().replace(day=1)
 
 
+@lru_cache(maxsize=4_096)
 def flat(currency: str, rate_bps: int) -> Tariff:
     """One rate for all, as a contract's terms name it."""
     return Tariff(currency, (Band(None, rate_bps),))
@@ -77,45 +79,61 @@ def client_fee_minor(tariff: Tariff, amount_minor: int, *, before_minor: int = 0
     return fee(tariff, amount_minor, Before(before_minor))
 
 
-def charge(price: Price, amount_minor: int, *, fee_earned_minor: int, strict: bool) -> Charge:
+def charge(
+    price: Price,
+    amount_minor: int,
+    *,
+    fee_earned_minor: int,
+    strict: bool,
+    before: Before | None = None,
+) -> Charge:
     """The price of releasing an amount now, after all that the pair was billed before.
 
     `fee_earned_minor` is the client's deferred fee that the release earns. Where the payee's
     currency has no rate today a `strict` release is refused (`fx.stale_rate`, `fx.no_rate`,
-    `fx.too_small`, ...); another pays him in the contract's currency and says so.
+    `fx.too_small`, ...); another pays him in the contract's currency and says so. `before`: after
+    that instead, for what a later one would cost.
     """
     found = fee_of(
         price.tariff,
         price.promoted,
         amount_minor,
-        _before(price.pair, price.month),
+        _before(price.pair, price.month) if before is None else before,
         tax_rate_bps=_rate(price.tax),
     )
-    made = Charge(
+    net = amount_minor - found.fee_minor - found.tax_minor
+    currency, paid, unconverted = _converted(net, price, strict=strict)
+    return Charge(
         gross_minor=amount_minor,
         commission_minor=found.fee_minor,
         tax_minor=found.tax_minor,
         foregone_minor=found.foregone_minor,
         fee_earned_minor=fee_earned_minor,
         fee_tax_minor=tax_within(fee_earned_minor, _rate(price.fee_tax)),
+        paid_currency=currency,
+        paid_minor=paid,
+        unconverted=unconverted,
     )
-    return _converted(made, price, strict=strict)
 
 
-def _converted(made: Charge, price: Price, *, strict: bool) -> Charge:
-    """The payee's part in his currency, where he has one of his own and anything to get."""
+def _converted(net_minor: int, price: Price, *, strict: bool) -> tuple[str | None, int | None, str]:
+    """The payee's part in his currency, where he has one of his own and anything to get.
+
+    His currency and what he gets in it; nothing where he is paid in the contract's, or by force
+    of the refusal whose code comes last.
+    """
     exchange = price.exchange
-    if exchange is None or made.net_minor == 0:
-        return made
+    if exchange is None or net_minor == 0:
+        return None, None, ""
     try:
         if isinstance(exchange, Refusal):
             raise exchange
-        bought = bought_for(made.net_minor, exchange.mid, exchange.rate)
+        bought = bought_for(net_minor, exchange.mid, exchange.rate)
     except Refusal as refusal:
         if strict:
             raise
-        return replace(made, unconverted=refusal.code)
-    return replace(made, paid_currency=exchange.mid.bought, paid_minor=bought)
+        return None, None, refusal.code
+    return exchange.mid.bought, bought, ""
 
 
 def lines_of(
@@ -192,19 +210,51 @@ def give_back(price: Price, amount_minor: int, *, release_id: UUID | None = None
 def take_again(price: Price, amount_minor: int, *, release_id: UUID | None = None) -> Returned:
     """The commission that is earned again when money that had come back is the payee's once more.
 
-    The opposite of `give_back`, newest release first too: lines are positive.
+    The exact inverse of `give_back`: what came back last is restored first. The lines are positive.
     """
+    lines = [
+        line
+        for line in price.lines
+        if line.kind is FeeKind.COMMISSION and release_id in {None, line.release_id}
+    ]
+    groups = _by_release(lines, FeeKind.COMMISSION)
     left, made = amount_minor, []
-    for lines in reversed(list(_by_release(price.lines, FeeKind.COMMISSION).values())):
-        kept = sum(line.gross_minor for line in lines)
-        if release_id is None or lines[0].release_id == release_id:
-            part = min(left, lines[0].gross_minor - kept)
-            if part:
-                made.append(_moved(price, lines, kept, kept + part))
-            left -= part
+    for each, gone in reversed(_gone(lines)):
+        part = min(left, gone)
+        if part:
+            kept = sum(line.gross_minor for line in groups[each])
+            again = _moved(price, groups[each], kept, kept + part)
+            groups[each].append(again)
+            made.append(again)
+        left -= part
     if left:
         raise Broken("more was restored than had come back", left_minor=left)
     return _returned(made)
+
+
+def _gone(lines: Sequence[FeeLine]) -> list[tuple[UUID, int]]:
+    """What came back and was not restored since: (release, minor units), in its order."""
+    stack: list[tuple[UUID, int]] = []
+    seen: set[UUID] = set()
+    for line in lines:
+        if line.release_id not in seen:
+            seen.add(line.release_id)
+        elif line.gross_minor < 0:
+            stack.append((line.release_id, -line.gross_minor))
+        else:
+            _restored(stack, line)
+    return stack
+
+
+def _restored(stack: list[tuple[UUID, int]], line: FeeLine) -> None:
+    """Take a restored part off what had come back of its release, the last of it first."""
+    left = line.gross_minor
+    for place in range(len(stack) - 1, -1, -1):
+        release_id, gone = stack[place]
+        if release_id == line.release_id and left:
+            part = min(left, gone)
+            stack[place] = (release_id, gone - part)
+            left -= part
 
 
 def move_client_fee(price: Price, amount_minor: int) -> tuple[FeeLine, ...]:

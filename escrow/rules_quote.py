@@ -71,7 +71,9 @@ def quote(ground: Ground, ask: AskQuote) -> Quoted:
         charge=made,
         parts=commission_parts(ground.price, made),
         exchange=ground.price.exchange if isinstance(ground.price.exchange, Exchange) else None,
-        following=charge(_after(ground.price, made), amount, fee_earned_minor=0, strict=True),
+        following=charge(
+            ground.price, amount, fee_earned_minor=0, strict=True, before=_after(ground.price, made)
+        ),
         normal=None
         if ground.normal is None
         else charge(ground.normal, amount, fee_earned_minor=fee, strict=True),
@@ -97,15 +99,11 @@ def _amount(price: Price, ask: AskQuote) -> int:
     return amount_of_hours(ask.minutes, rate_minor=ask.rate_minor)
 
 
-def _after(price: Price, made: Charge) -> Price:
-    """The price once this payment was billed."""
-    pair = replace(
-        price.pair,
-        billed_minor=price.pair.billed_minor + made.gross_minor,
-        month=price.month,
-        charged_month_minor=price.pair.charged_in(price.month) + made.commission_minor,
-    )
-    return replace(price, pair=pair)
+def _after(price: Price, made: Charge) -> Before:
+    """What stands once this payment was billed."""
+    pair = price.pair
+    charged = pair.charged_in(price.month) + made.commission_minor
+    return Before(pair.billed_minor + made.gross_minor, charged)
 
 
 def gross_for_net(price: Price, net_minor: int) -> int:

@@ -43,7 +43,7 @@ def keep_back(
         release.id,
         release.contract_id,
         release.payee_id,
-        release.currency,
+        release.purse_currency,
         amount,
         ReserveState.KEPT,
         at,

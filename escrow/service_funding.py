@@ -46,7 +46,6 @@ def fund(connection: Connection, commands: Sequence[Fund], *, at: datetime) -> l
         deals = lock_deals(connection, [command.slot_id for command in alone])
         open_fundings = store.list_open_fundings(connection, list(deals))
         taken = store.list_taken(connection, FUNDING, [c.funding_id for c in alone])
-        put_client_tariffs(connection, [(d.contract, d.pricing) for d in deals.values()])
 
         def decide(command: Fund) -> Plan:
             deal = get_deal(deals, command.slot_id)

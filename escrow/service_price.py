@@ -51,9 +51,7 @@ def price_deals(
         deal.pricing.put(replace(price, lines=tuple(lines.get(deal.slot.id, ()))))
 
 
-def put_client_tariffs(
-    connection: Connection, deals: Iterable[tuple[Contract, Pricing]]
-) -> None:
+def put_client_tariffs(connection: Connection, deals: Iterable[tuple[Contract, Pricing]]) -> None:
     """Put on each what the client's payments cost: pinned, so nothing is locked."""
     known = list(deals)
     ids = {contract.pins.client_schedule_id for contract, _ in known} - {None}
@@ -99,6 +97,7 @@ def price_contracts(
             schedules,
             taxes,
             exchanges.get(contract.id),
+            [line for line in lines if line.contract_id == contract.id],
             at=at,
         )
         for contract in known
@@ -111,11 +110,12 @@ def _price(
     schedules: Mapping[UUID, Schedule],
     taxes: Mapping[UUID, Decision | None],
     exchange: Exchange | Refusal | None,
+    lines: Sequence[FeeLine],
     *,
     at: datetime,
 ) -> Price:
     pins, currency = contract.pins, contract.currency
-    tariffs = _tariffs(schedules, contract)
+    tariffs = _tariffs(schedules, contract, lines)
     promotion_id = pins.promotion_schedule_id
     if pins.promotion_until is not None and at >= pins.promotion_until:
         promotion_id = None
@@ -133,14 +133,21 @@ def _price(
     )
 
 
-def _tariffs(schedules: Mapping[UUID, Schedule], contract: Contract) -> Tariffs:
+def _tariffs(
+    schedules: Mapping[UUID, Schedule], contract: Contract, lines: Sequence[FeeLine]
+) -> Tariffs:
+    """The tariffs of the contract's own schedules, and of those that its lines were made by."""
+    pins = contract.pins
+    wanted = {pins.payee_schedule_id, pins.promotion_schedule_id}
+    for line in lines:
+        wanted |= {line.schedule_id, line.promotion_id}
     found: dict[UUID | None, Tariff] = {
         None: flat(contract.currency, contract.terms.commission_bps)
     }
-    for each in schedules.values():
-        tariff = each.tariff(contract.currency)
+    for each in wanted - {None}:
+        tariff = schedules[each].tariff(contract.currency) if each is not None else None
         if tariff is not None:
-            found[each.id] = tariff
+            found[each] = tariff
     return found
 
 

@@ -132,13 +132,14 @@ def end_security_hold_locked(
             raise UnknownRelease(release_id=str(command.release_id))
         plan = rules_release.end_security_hold(*found, command, at)
         release = found[0]
+        purse = release.purse_currency
         mine = [
             claim
             for claim in owed.values()
-            if (claim.payee_id, claim.currency) == (release.payee_id, release.currency)
+            if (claim.payee_id, claim.currency) == (release.payee_id, purse)
         ]
         if mine:
-            plan = rules_claims.recover(plan, release, mine, rules[release.currency], command, at)
+            plan = rules_claims.recover(plan, release, mine, rules[purse], command, at)
             owed.update((new.id, new) for _, new in plan.moved_claims)
         if release.payee_id in back:
             rule = back[release.payee_id]

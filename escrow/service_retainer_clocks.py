@@ -29,6 +29,7 @@ from escrow.rules_retainer import Case
 from escrow.rules_retainer_period import is_over
 from escrow.rules_retainer_settle import cancel, settle
 from escrow.service_funding import expire_funding
+from escrow.service_price import price_deals
 from escrow.service_refund import lock_with_lots
 from escrow.service_retainer import cancel_retainer, end_review
 from escrow.service_retainer_batch import act_all, list_prices, lock_cases
@@ -122,10 +123,10 @@ def _in_state(
 
 def _collect(connection: Connection, drawdown_id: UUID, at: datetime) -> bool:
     """One step towards the money for what exceeds a period; False: look again in a day."""
-    case = _lock_over(connection, drawdown_id)
+    case = _lock_over(connection, drawdown_id, at)
     if case.deal.slot.state is SlotState.FUNDING:
         _give_up_stale(connection, [case.deal.slot.id], at)
-        case = _lock_over(connection, drawdown_id)
+        case = _lock_over(connection, drawdown_id, at)
     is_last = case.drawdown.attempts >= _MOST_CHARGES
     if case.deal.slot.state in WORKING:
         steps = [lambda: over.pay(case, at, new_id())]
@@ -145,13 +146,14 @@ def _charge_over(case: over.OverCase, at: datetime) -> Moves:
     return over.charge(case, replace(command, slot_id=case.deal.slot.id), at)
 
 
-def _lock_over(connection: Connection, drawdown_id: UUID) -> over.OverCase:
+def _lock_over(connection: Connection, drawdown_id: UUID, at: datetime) -> over.OverCase:
     """What exceeds a period, with the slot that it is charged to."""
     (found,) = store_retainer.find_drawdowns(connection, [drawdown_id])
     case = lock_cases(connection, [found.period_id])[found.period_id]
     (drawdown,) = [each for each in case.drawdowns if each.id == drawdown_id]
     assert drawdown.slot_id is not None
     deals, _ = lock_with_lots(connection, [drawdown.slot_id])
+    price_deals(connection, deals.values(), at=at)
     return over.OverCase(case, drawdown, deals[drawdown.slot_id])
 
 

@@ -14,6 +14,7 @@ import zipfile
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
@@ -94,7 +95,7 @@ def parse(content: bytes) -> EcbRates:
     """The days of a file's bytes; refuses `fx.not_rates` where a line is not what it must be."""
     try:
         days = list(_days(_text(content)))
-    except (ValueError, ZeroDivisionError, zipfile.BadZipFile, csv.Error) as trouble:
+    except (ValueError, InvalidOperation, zipfile.BadZipFile, csv.Error) as trouble:
         raise NotRates(why=str(trouble)[:200]) from trouble
     if not days:
         raise NotRates(why="no day in it")
@@ -123,7 +124,7 @@ def _days(text: str) -> Iterator[tuple[date, Mapping[str, str]]]:
         cells = dict(zip(codes, (cell.strip() for cell in row[1:]), strict=False))
         cells.pop("", None)
         for code, rate in cells.items():
-            if rate not in _MISSING and Fraction(rate) <= 0:
+            if rate not in _MISSING and Decimal(rate) <= 0:
                 raise NotRates(why=f"{code} on {row[0]} is {rate}")
         yield _day(row[0]), cells
 

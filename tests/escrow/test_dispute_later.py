@@ -360,7 +360,7 @@ def test_e37_converted_money_is_not_set_aside(connection: Connection) -> None:
     court = released(connection)
     stage = court.stage
     (contract,) = store.find_contracts(connection, [stage.contract_id])
-    dollars = replace(release_of(court), currency="USD")
+    dollars = replace(release_of(court), paid_currency="USD", paid_minor=9_000)
 
     with pytest.raises(Converted):
         set_aside_minor(Deal(stage.slot(), contract, in_hold=dollars), 1_000)

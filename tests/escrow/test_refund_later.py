@@ -1,6 +1,7 @@
 """Refund after release (domain/escrow.md 2.9, P17; edge cases 5 and 24)."""
 
 from dataclasses import replace
+from datetime import date
 from uuid import UUID
 
 import pytest
@@ -11,8 +12,10 @@ from sqlalchemy.exc import IntegrityError
 
 from escrow.maths import remaining
 from escrow.model import Contract, ContractState, Lot, Method, Role, Slot, SlotState, Terms
-from escrow.rules import Deal
-from escrow.rules_refund_later import commission_back_minor, take_released
+from escrow.model_price import Pair, Price
+from escrow.rules_price import charge, flat, give_back, lines_of, take_again, with_lines
+from escrow.rules_refund_later import take_released
+from kernel.errors import Broken
 from kernel.money import share_bps
 from rails.model import RailOutcome
 from tests.escrow.stage import START, Stage, check_balances
@@ -254,26 +257,32 @@ def test_returns_take_the_newest_released_lots_and_leave_what_is_held(
     assert taken_in_all == {lot.seq: lot.amount_minor - held[lot.seq] for lot in lots}
 
 
-@given(st.integers(1, 10**12), st.integers(0, 10_000), st.data())
-def test_commission_unwinds_to_the_cent(amount: int, bps: int, data: st.DataObject) -> None:
-    """All returns together give back what the release took, in whatever parts."""
-    slot, _ = _slot([amount], amount)
+@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=4), st.integers(0, 10_000), st.data())
+def test_commission_unwinds_to_the_cent(amounts: list[int], bps: int, data: st.DataObject) -> None:
+    """All returns together give back what the releases took, in whatever parts."""
+    terms = Terms(commission_bps=bps)
     contract = Contract(
-        OTHER,
-        SLOT,
-        SLOT,
-        "EUR",
-        ContractState.ACTIVE,
-        1,
-        Role.CLIENT,
-        Terms(commission_bps=bps),
-        START,
+        OTHER, SLOT, OTHER, "EUR", ContractState.ACTIVE, 1, Role.CLIENT, terms, START
     )
-    back = 0
+    pair = Pair(SLOT, OTHER, "EUR", 0, date(2026, 3, 1), 0)
+    tariff = flat("EUR", bps)
+    price = Price(pair=pair, tariff=tariff, month=date(2026, 3, 1), tariffs={None: tariff})
+    for number, amount in enumerate(amounts, start=1):
+        made = charge(price, amount, fee_earned_minor=0, strict=True)
+        lines = lines_of(made, price, contract, release_id=UUID(int=number), slot_id=SLOT)
+        price = with_lines(price, lines)
+        pair.take(lines[0])
+    back, left = 0, sum(amounts)
 
-    while slot.kept_minor:
-        part = data.draw(st.integers(max(1, slot.kept_minor // 3), slot.kept_minor))
-        back += commission_back_minor(Deal(slot, contract), part)
-        slot = replace(slot, returned_minor=slot.returned_minor + part)
+    while left:
+        part = data.draw(st.integers(max(1, left // 3), left))
+        returned = give_back(price, part)
+        price = with_lines(price, returned.lines)
+        back, left = back + returned.commission_minor, left - part
 
-    assert back == share_bps(amount, bps)
+    assert back == share_bps(sum(amounts), bps)
+    assert sum(line.fee_minor for line in price.lines) == 0
+    with pytest.raises(Broken):
+        give_back(price, 1)
+    again = take_again(price, sum(amounts))
+    assert again.commission_minor == back

@@ -99,7 +99,7 @@ CREATE TABLE fee_line (
     CONSTRAINT fee_line_bears_tax_of_a_country
         CHECK (tax_minor = 0 OR (tax_country IS NOT NULL AND tax_rate_bps > 0)),
     CONSTRAINT fee_line_of_billed_money CHECK (kind <> 'commission'
-        OR (abs(fee_minor) + abs(tax_minor) <= abs(gross_minor) AND gross_minor <> 0)),
+        OR (gross_minor <> 0 AND abs(fee_minor) <= abs(gross_minor) + 1)),
     CONSTRAINT fee_line_goes_one_way CHECK ((fee_minor >= 0 AND tax_minor >= 0 AND gross_minor >= 0)
         OR (fee_minor <= 0 AND tax_minor <= 0 AND gross_minor <= 0)),
     CONSTRAINT fee_line_promotion_is_named CHECK (NOT is_promoted OR promotion_id IS NOT NULL)
@@ -185,6 +185,8 @@ SELECT DISTINCT client_id, payee_id, currency FROM contract;
 
 WITH billed AS (
     SELECT release.*, contract.client_id, contract.commission_bps AS rate,
+        (available_at - make_interval(days => contract.security_hold_days))
+            AT TIME ZONE 'UTC' AS released_at,
         coalesce(slot.returned_minor, 0) AS returned,
         coalesce(sum(gross_minor) OVER older, 0)::bigint AS before,
         coalesce(sum(gross_minor) OVER newer, 0)::bigint AS after
@@ -210,7 +212,7 @@ INSERT INTO fee_line (
     fee_minor, tax_minor, tax_rate_bps, before_minor, before_month_minor, is_promoted,
     foregone_minor, month, recorded_at)
 SELECT 'commission', contract_id, id, slot_id, payee_id, client_id, payee_id, currency, gross, fee,
-    0, 0, before, 0, false, 0, date_trunc('month', available_at), now()
+    0, 0, before, 0, false, 0, date_trunc('month', released_at), now()
 FROM lines ORDER BY id, place;
 """
 
