@@ -45,6 +45,8 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "period": ("period", "Close accounting periods, reopen them, and check their closings."),
         "journal": ("journal", "Prepare, approve and reject manual journals."),
         "fees": ("fees", "Fee schedules, and why a contract pays what it pays."),
+        "plans": ("plans", "Sell plans and products, by two people, and see who has them."),
+        "experiments": ("experiments", "Try fees out on a share of the deals, and read it out."),
         "tenant": ("tenant", "Make tenants, or list them."),
         "keys": ("keys", "Make, rotate, revoke and list API keys."),
     }
