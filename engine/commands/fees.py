@@ -29,7 +29,11 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--state", type=click.Choice([each.value for each in ScheduleState]), help="Only those of a state.")
+@click.option(
+    "--state",
+    type=click.Choice([each.value for each in ScheduleState]),
+    help="Only those of a state.",
+)
 @click.option("--in-force", "is_in_force", is_flag=True, help="Only those that hold now.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=1_000, show_default=True)
 @tenant_option
