@@ -1,0 +1,89 @@
+"""A plan and the fee of a deal: the schedule of the plan is pinned at acceptance, and stays."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from commissions.model import Band, Scope, Side
+from commissions.model_plans import RefundRule
+from escrow import store
+from escrow.model import Contract
+from tests.commissions.books import hold, tariff
+from tests.escrow.stage import Stage
+from tests.escrow.stage_plans import Shop
+
+
+def accepted(shop: Shop) -> tuple[Stage, Contract]:
+    """A new deal of the payee, with what it pinned."""
+    stage = Stage(shop.connection, now=shop.now)
+    stage.payee = shop.party
+    assert stage.propose().is_done
+    assert stage.accept().is_done
+    return stage, store.find_contracts(shop.connection, [stage.contract_id])[0]
+
+
+def schedules(connection: Connection) -> tuple[UUID, UUID]:
+    """Ten in a hundred for everybody, five for who has the plan."""
+    everybody = hold(connection)
+    cheaper = hold(
+        connection, "pro", scope=Scope(plan="pro"), tariffs=(tariff("EUR", Band(None, 500)),)
+    )
+    return everybody, cheaper
+
+
+def test_a_plan_gets_its_schedule_and_a_running_contract_keeps_it(connection: Connection) -> None:
+    """Without the plan 10 %, with it 5 %; when it has lapsed the deal of then still pays 5 %."""
+    shop = Shop(connection)
+    shop.earn(1_499)
+    shop.sell()
+    everybody, cheaper = schedules(connection)
+
+    _, before = accepted(shop)
+    assert shop.subscribe().is_done
+    stage, during = accepted(shop)
+    shop.pass_days(60)
+    _, after = accepted(shop)
+
+    pinned = [each.pins.payee_schedule_id for each in (before, during, after)]
+    assert pinned == [everybody, cheaper, everybody]
+    stage.now = shop.now
+    assert stage.fund().is_done
+    assert stage.submit().is_done
+    assert stage.approve().is_done
+    taken = connection.exec_driver_sql(
+        "SELECT fee_minor FROM fee_line WHERE contract_id = %s AND kind = 'commission'",
+        (stage.contract_id,),
+    ).scalar_one()
+    assert taken == 500
+
+
+def test_a_clients_plan_is_asked_too(connection: Connection) -> None:
+    """What a client subscribes to decides the fee that he pays himself."""
+    shop = Shop(connection, side=Side.CLIENT)
+    shop.earn(10_000)
+    shop.sell("premium", refund=RefundRule.PRO_RATA)
+    everybody = hold(connection, "clients", side=Side.CLIENT)
+    cheaper = hold(
+        connection,
+        "premium",
+        side=Side.CLIENT,
+        scope=Scope(client_plan="premium"),
+        tariffs=(tariff("EUR", Band(None, 100)),),
+    )
+    begun = shop.subscribe("premium")
+    assert begun.is_done
+
+    found = []
+    for _ in range(2):
+        stage = Stage(connection, now=shop.now)
+        stage.client = shop.party
+        assert stage.propose().is_done
+        assert stage.accept(stage.client).is_done
+        contract = store.find_contracts(connection, [stage.contract_id])[0]
+        found.append(contract.pins.client_schedule_id)
+        if len(found) == 1:
+            shop.now += timedelta(hours=1)
+            assert shop.cancel(begun).facts["state"] == "cancelled"
+
+    assert found == [cheaper, everybody]
