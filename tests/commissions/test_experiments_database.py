@@ -59,7 +59,7 @@ def joined(connection: Connection) -> tuple[UUID, Unit]:
     """A running experiment with one unit in an arm."""
     which, unit = started(connection), pair(1)
     settle(connection, [unit])
-    accept(connection, propose(connection, unit), unit)
+    accept(connection, propose(connection, unit))
     connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
     return which, unit
 

@@ -56,7 +56,7 @@ def drive(connection: Connection, units: dict[str, Unit]) -> dict[str, Seen]:
         for turn in range(1 + place % 3 % 2):
             currency = CURRENCIES[(place // 3 + turn) % 3]
             stage = propose(connection, unit, currency=currency, amount_minor=7_001 + 913 * place)
-            arms = accept(connection, stage, unit)
+            arms = accept(connection, stage)
             assert arms == frozenset({f"launch/{of_unit.arm}"})
             of_unit.contracts += 1
             of_unit.revenue.setdefault(currency, 0)
@@ -159,7 +159,7 @@ def test_who_had_no_time_yet_is_not_quiet(connection: Connection) -> None:
     unit = pair(1)
     settle(connection, [unit])
     stage = propose(connection, unit)
-    (arm,) = accept(connection, stage, unit)
+    (arm,) = accept(connection, stage)
     assert stage.fund().is_done
     assert stage.submit().is_done
     assert stage.approve().is_done
@@ -179,7 +179,7 @@ def test_a_client_counts_once_with_all_of_his_payees(connection: Connection) -> 
     settle(connection, units)
     arms: dict[UUID, frozenset[str]] = {}
     for unit in units:
-        arms[unit.client_id] = accept(connection, propose(connection, unit), unit)
+        arms[unit.client_id] = accept(connection, propose(connection, unit))
 
     found = readout(connection, which, at=START)
 

@@ -192,8 +192,8 @@ def test_a_contract_is_pinned_and_its_unit_keeps_its_arm(connection: Connection)
     units = [pair(number) for number in range(12)]
     settle(connection, units)
 
-    first = [accept(connection, propose(connection, unit), unit) for unit in units]
-    second = [accept(connection, propose(connection, unit), unit) for unit in units]
+    first = [accept(connection, propose(connection, unit)) for unit in units]
+    second = [accept(connection, propose(connection, unit)) for unit in units]
 
     assert first == second == [frozenset({by_hash(unit)}) for unit in units]
     pinned = connection.exec_driver_sql(
@@ -214,12 +214,12 @@ def test_a_stopped_experiment_assigns_nobody_new_and_takes_nothing_away(
     which = started(connection)
     old, new = pair(1), pair(2)
     settle(connection, [old, new])
-    joined = accept(connection, propose(connection, old), old)
+    joined = accept(connection, propose(connection, old))
 
     assert move(connection, "stop", which).is_done
-    again = accept(connection, propose(connection, old), old)
+    again = accept(connection, propose(connection, old))
     assert (again, joined) == (frozenset({by_hash(old)}),) * 2
-    assert accept(connection, propose(connection, new), new) == frozenset()
+    assert accept(connection, propose(connection, new)) == frozenset()
 
     assert move(connection, "decide", which).is_done
     assert arms_for(connection, [old, new], START) == [frozenset(), frozenset()]
@@ -242,7 +242,7 @@ def test_a_client_is_in_one_arm_with_all_of_his_payees(connection: Connection) -
     assert len({arm for each in arms for arm in each if arm.startswith("launch/")}) == 3
     assert all(len(each) == 2 for each in arms)
     for unit in units[:2]:
-        assert accept(connection, propose(connection, unit), unit) >= of_client
+        assert accept(connection, propose(connection, unit)) >= of_client
     joined = "SELECT count(*), count(payee_id) FROM experiment_unit"
     assert connection.exec_driver_sql(joined).one() == (3, 2)
 
@@ -272,14 +272,14 @@ def test_the_rule_stops_an_experiment_that_has_its_units(connection: Connection)
     units = {by_hash(pair(n)): pair(n) for n in range(99)}
     settle(connection, list(units.values()))
     which = started(connection, stop_after_units=1)
-    accept(connection, propose(connection, units["launch/low"]), units["launch/low"])
+    accept(connection, propose(connection, units["launch/low"]))
 
     assert ring(connection, days=1) == 1
     found = readout(connection, which, at=START + DAY)
     assert found is not None
     assert (found[0].state, found[2]) == (State.RUNNING, None)
 
-    accept(connection, propose(connection, units["launch/control"]), units["launch/control"])
+    accept(connection, propose(connection, units["launch/control"]))
     assert ring(connection, days=2) == 1
     study = store.find_study(connection, which)
     assert study is not None

@@ -11,7 +11,7 @@ from commissions import service_experiments_desk as desk
 from commissions.experiments import Arm
 from commissions.model import Scope
 from commissions.model_experiments import UnitKind
-from commissions.service_experiments import Joined, Unit, arms_for, pin_arms
+from commissions.service_experiments import Unit
 from commissions.service_experiments_desk import MoveExperiment, PrepareExperiment
 from escrow.model import Terms
 from kernel.commands import Outcome
@@ -112,10 +112,12 @@ def propose(
     return stage
 
 
-def accept(connection: Connection, stage: Stage, unit: Unit) -> frozenset[str]:
-    """Accept it, and pin the arms that its parties are in; which they are."""
+def accept(connection: Connection, stage: Stage) -> frozenset[str]:
+    """Accept it; the arms that it is pinned in."""
     assert stage.accept().is_done
-    (arms,) = arms_for(connection, [unit], stage.now)
-    if arms:
-        pin_arms(connection, [Joined(stage.contract_id, unit, arms)], stage.now)
-    return arms
+    pinned = connection.exec_driver_sql(
+        "SELECT e.name || '/' || c.arm FROM experiment_contract c"
+        " JOIN experiment e ON e.id = c.experiment_id WHERE c.contract_id = %s",
+        (stage.contract_id,),
+    )
+    return frozenset(pinned.scalars())
