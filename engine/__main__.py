@@ -28,6 +28,8 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "trial-balance": ("trial_balance", "All balances by kind, and the totals of each book."),
         "statement": ("statement", "The extract of one account, line by line."),
         "extract": ("extract", "A party's account extract of a month: tables, CSV, PDF."),
+        "invoices": ("invoices", "Invoices, receipts and credit notes: issue, list, show, PDF."),
+        "tax": ("tax", "The tax owed on fees per country, and who supplies."),
         "report": ("report", "A report on both axes: any date, as it was known."),
         "reservations": ("reservations", "Money that is set aside, and since when."),
         "prove": ("prove", "Recount one tenant's books."),
