@@ -9,6 +9,7 @@ from commissions.model import Band, Scope, Side
 from commissions.model_plans import RefundRule
 from escrow import store
 from escrow.model import Contract
+from tax.service_invoice import issue_due
 from tests.commissions.books import hold, tariff
 from tests.escrow.stage import Stage
 from tests.escrow.stage_plans import Shop
@@ -87,3 +88,27 @@ def test_a_clients_plan_is_asked_too(connection: Connection) -> None:
             assert shop.cancel(begun).facts["state"] == "cancelled"
 
     assert found == [cheaper, everybody]
+
+
+def test_what_is_charged_and_given_back_has_its_documents(connection: Connection) -> None:
+    """An invoice of 14.99 + 3.00, a credit note of 9.71 + 1.94 that names it; the tax ties."""
+    shop = Shop(connection)
+    shop.tax()
+    shop.earn(10_000)
+    shop.sell(refund=RefundRule.PRO_RATA)
+    begun = shop.subscribe()
+    shop.now += timedelta(days=10, hours=5)
+    assert shop.cancel(begun).is_done
+
+    assert len(issue_due(connection, shop.now).numbers) == 2
+
+    rows = connection.exec_driver_sql(
+        "SELECT kind, fee_kind, net_minor, tax_minor, original_id IS NOT NULL FROM invoice"
+        " WHERE party_id = %s ORDER BY id",
+        (shop.party_id,),
+    )
+    assert [tuple(row) for row in rows] == [
+        ("invoice", "subscription", 1_499, 300, False),
+        ("credit_note", "subscription", -971, -194, True),
+    ]
+    assert shop.sums()[2] == 300 - 194
