@@ -85,6 +85,7 @@ class History:
         self.billed, self.charged = billed, Counter({MONTHS[0]: charged})
         self.lines: list[list[FeeLine]] = [[], [], []]
         self.told: list[Told] = []
+        self.gone: list[list[tuple[Told, int]]] = [[], [], []]
         self.fees: Counter[UUID] = Counter()
         self.earned: Counter[UUID] = Counter()
         self.compared = 0
@@ -155,10 +156,11 @@ class History:
             part = min(amount, each.kept_minor)
             amount -= part
             self._keep(each, each.kept_minor - part)
+            self.gone[slot].append((each, part))
         self._check_lines(slot)
 
     def restore(self) -> None:
-        """What had come back is the payee's again, newest release first."""
+        """What had come back is the payee's again: what came back last is restored first."""
         slot, gone = self._pick([each.amount_minor - each.kept_minor for each in self.told])
         if not gone:
             return
@@ -166,11 +168,13 @@ class History:
         restored = take_again(self.price(slot), amount)
         assert sum(line.gross_minor for line in restored.lines) == amount
         self._take(slot, restored.lines)
-        for each in reversed(self.told):
-            if each.slot == slot:
-                part = min(amount, each.amount_minor - each.kept_minor)
-                amount -= part
-                self._keep(each, each.kept_minor + part)
+        while amount:
+            each, back = self.gone[slot].pop()
+            part = min(amount, back)
+            amount -= part
+            self._keep(each, each.kept_minor + part)
+            if back > part:
+                self.gone[slot].append((each, back - part))
         self._check_lines(slot)
 
     def move_fee(self) -> None:
@@ -229,7 +233,10 @@ class History:
 
     def _take(self, slot: int, lines: Sequence[FeeLine]) -> None:
         for line in lines:
+            _check_storable(line)
             self.pair.take(line)
+            assert self.pair.billed_minor >= 0
+            assert self.pair.charged_month_minor >= 0
         self.lines[slot] = list(with_lines(self.price(slot), lines).lines)
 
     def _keep(self, told: Told, kept_minor: int) -> None:
@@ -327,6 +334,17 @@ def _contract(currency: str) -> Contract:
 
 
 _CONTRACTS: Final = {currency: _contract(currency) for currency in CURRENCIES}
+
+
+def _check_storable(line: FeeLine) -> None:
+    """What the database's own constraints on fee lines ask for."""
+    if line.kind is FeeKind.COMMISSION:
+        assert line.gross_minor
+        assert abs(line.fee_minor) <= abs(line.gross_minor) + 1, line
+    signed = (line.gross_minor, line.fee_minor, line.tax_minor)
+    assert min(signed) >= 0 or max(signed) <= 0, line
+    assert line.tax_minor == 0 or (line.tax_country and line.tax_rate_bps > 0), line
+    assert min(line.before_minor, line.before_month_minor) >= 0, line
 
 
 def _check_release(made: Charge, price: Price, lines: Sequence[FeeLine], slot_id: UUID) -> None:
