@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from commissions import service_experiments_desk, service_fx
 from engine.scanner import TimerHandler
 from escrow import service as escrow
-from escrow import service_reserve
+from escrow import service_fee_move, service_reserve
 from escrow import timers as escrow_timers
 from escrow.service_batch import FUNDING_HANDLER, REFUND_HANDLER
 from escrow.service_chargeback import EVIDENCE_HANDLER, evidence_results
@@ -33,6 +33,7 @@ TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
         **journals.HANDLERS,
         **service_experiments_desk.HANDLERS,
         **service_fx.HANDLERS,
+        **service_fee_move.HANDLERS,
         "escrow.max_hold": service_reserve.max_hold(
             lambda connection, account, at: len(
                 settlement.settle(connection, at=at, rail_account=account)
