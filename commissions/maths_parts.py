@@ -3,9 +3,10 @@
 The parts of a payment sum to `commissions.maths.fee` for any tariff, history and amount.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from commissions.maths import NOTHING_BEFORE, Before
 from commissions.model import Tariff
@@ -25,8 +26,7 @@ class What(StrEnum):
     TAX_WITHIN = "tax_within"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """What one rule adds to a fee, or takes from it (below zero); minor units.
 
     A band has its rate, the sums billed that it lies between (no end: None), and how much of the
@@ -48,37 +48,41 @@ def parts(tariff: Tariff, amount_minor: int, before: Before = NOTHING_BEFORE) ->
     found = list(_bands(tariff, amount_minor, before.billed_minor)) if amount_minor else []
     if not found:
         return ()
-    charged = sum(each.fee_minor for each in found)
-    month = tariff.cap_month_minor
-    steps = (
-        (What.PER_TRANSACTION, charged + tariff.per_transaction_minor),
-        (What.FLOOR, tariff.floor_minor),
-        (What.CAP, tariff.cap_minor),
-        (What.CAP_MONTH, None if month is None else max(month - before.charged_month_minor, 0)),
-        (What.AMOUNT, amount_minor),
-    )
-    for what, bound in steps:
-        if bound is None:
-            continue
-        after = max(charged, bound) if what in _RAISING else min(charged, bound)
+    charged = sum([each.fee_minor for each in found])
+    for what, after in _bounded(tariff, amount_minor, before, charged):
         if after != charged:
             found.append(Part(what, after - charged))
-        charged = after
+            charged = after
     return tuple(found)
 
 
-_RAISING = frozenset({What.PER_TRANSACTION, What.FLOOR})
+def _bounded(
+    tariff: Tariff, amount_minor: int, before: Before, charged: int
+) -> Iterator[tuple[What, int]]:
+    """The fee behind each step that may change it, in the order of `commissions.maths.fee`."""
+    charged += tariff.per_transaction_minor
+    yield What.PER_TRANSACTION, charged
+    charged = max(charged, tariff.floor_minor)
+    yield What.FLOOR, charged
+    if tariff.cap_minor is not None:
+        charged = min(charged, tariff.cap_minor)
+        yield What.CAP, charged
+    if tariff.cap_month_minor is not None:
+        charged = min(charged, max(tariff.cap_month_minor - before.charged_month_minor, 0))
+        yield What.CAP_MONTH, charged
+    yield What.AMOUNT, min(charged, amount_minor)
 
 
 def _bands(tariff: Tariff, amount_minor: int, billed_minor: int) -> Iterator[Part]:
     """The bands that a payment lies in, lowest first."""
-    start, until = 0, billed_minor + amount_minor
-    for end, rate_bps in tariff.bands:
-        low = max(start, billed_minor)
+    at = bisect_right(tariff.ends, billed_minor)
+    start = tariff.ends[at - 1] if at else 0
+    low, until = billed_minor, billed_minor + amount_minor
+    before = round_bps(tariff.bps_minor(low))
+    for end, rate_bps in tariff.bands[at:]:
         high = until if end is None else min(end, until)
-        if low < high:
-            taken = round_bps(tariff.bps_minor(high)) - round_bps(tariff.bps_minor(low))
-            yield Part(What.BAND, taken, rate_bps, high - low, start, end)
-        if end is None or end >= until:
+        after = round_bps(tariff.bps_minor(high))
+        yield Part(What.BAND, after - before, rate_bps, high - low, start, end)
+        if high == until:
             return
-        start = end
+        low, start, before = high, high, after

@@ -1,9 +1,9 @@
 """What a fee schedule is: bands, flat parts, bounds, and where and when it holds."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate
@@ -100,13 +100,15 @@ class Level(StrEnum):
 STRENGTH: Final = MappingProxyType({level: place for place, level in enumerate(Level)})
 """Level -> its place; the least wins. Source: domain/escrow.md 3.2, resolution order."""
 
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
 DIMENSIONS: Final = (
     "contract_id", "promotion", "client_id", "plan", "client_plan", "arm", "category", "origin",
     "country", "basis",
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scope:
     """Which deals a schedule is for; what is None does not matter.
 
@@ -125,7 +127,7 @@ class Scope:
     country: str | None = None
     basis: str | None = None
 
-    @property
+    @cached_property
     def level(self) -> Level:
         """The strongest of its dimensions says where it comes from."""
         if self.contract_id is not None:
@@ -140,13 +142,18 @@ class Scope:
             return Level.EXPERIMENT
         return Level.DEFAULT if self.named == () else Level.CATEGORY
 
-    @property
+    @cached_property
     def named(self) -> tuple[str, ...]:
         """The dimensions that matter."""
         return tuple(name for name in DIMENSIONS if getattr(self, name) is not None)
 
+    @cached_property
+    def wanted(self) -> tuple[tuple[str, str], ...]:
+        """The dimensions that matter, each with what it has to be."""
+        return tuple((name, getattr(self, name)) for name in self.named)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Schedule:
     """One version of a fee schedule: immutable once approved.
 
@@ -169,7 +176,27 @@ class Schedule:
 
     def tariff(self, currency: str) -> Tariff | None:
         """Its prices in a currency, or None."""
-        return next((each for each in self.tariffs if each.currency == currency), None)
+        return self._by_currency.get(currency)
+
+    @cached_property
+    def id_text(self) -> str:
+        """Its id as it is written."""
+        return str(self.id)
+
+    @cached_property
+    def _by_currency(self) -> Mapping[str, Tariff]:
+        return {each.currency: each for each in reversed(self.tariffs)}
+
+    @cached_property
+    def strength(self) -> tuple[int, int, int, timedelta]:
+        """What decides between schedules that fit a deal, in order: the least is strongest."""
+        scope = self.scope
+        return (
+            STRENGTH[scope.level],
+            -len(scope.named),
+            -self.priority,
+            _NEVER - self.valid_from,
+        )
 
     def is_in_force(self, at: datetime) -> bool:
         """Whether it holds at an instant."""

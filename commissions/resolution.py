@@ -5,13 +5,15 @@ Source: domain/escrow.md 3.2, resolution order.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Final, NamedTuple
 
-from commissions.model import STRENGTH, Facts, Schedule, Scope, Side
+from commissions.model import Facts, Schedule, Scope, Side
 from kernel.errors import Broken, Refusal
 
-_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_STRENGTH: Final = attrgetter("strength")
+_REASONS: Final = ("level", "dimensions", "priority", "newer")
 
 
 class NoSchedule(Refusal):
@@ -20,8 +22,7 @@ class NoSchedule(Refusal):
     code = "fees.no_schedule"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One schedule that fitted, and how it stood: `won`, or by what it lost."""
 
     schedule_id: str
@@ -42,8 +43,7 @@ class Choice:
 
 def fits(scope: Scope, facts: Facts) -> bool:
     """Whether a deal is in a scope: every dimension that matters is as it says."""
-    for name in scope.named:
-        wanted = getattr(scope, name)
+    for name, wanted in scope.wanted:
         if name == "arm":
             if wanted not in facts.arms:
                 return False
@@ -64,34 +64,28 @@ def choose(
         each
         for each in schedules
         if each.side is side
+        and (not each.scope.wanted or fits(each.scope, facts))
         and each.is_in_force(at)
-        and fits(each.scope, facts)
         and each.tariff(currency) is not None
     ]
     if not fitting:
         raise NoSchedule(side=side.value, currency=currency)
-    fitting.sort(key=strength)
-    if len(fitting) > 1 and strength(fitting[0]) == strength(fitting[1]):
+    fitting.sort(key=_STRENGTH)
+    if len(fitting) > 1 and fitting[0].strength == fitting[1].strength:
         raise Broken("two fee schedules tie", ids=[str(each.id) for each in fitting[:2]])
     return Choice(fitting[0], tuple(_trace(fitting)))
 
 
 def strength(schedule: Schedule) -> tuple[int, int, int, timedelta]:
     """What decides between schedules that fit, in order: the least is strongest."""
-    scope = schedule.scope
-    return (
-        STRENGTH[scope.level],
-        -len(scope.named),
-        -schedule.priority,
-        _NEVER - schedule.valid_from,
-    )
+    return schedule.strength
 
 
 def _trace(fitting: Sequence[Schedule]) -> Iterable[Step]:
     best = fitting[0]
     for each in fitting:
         yield Step(
-            schedule_id=str(each.id),
+            schedule_id=each.id_text,
             level=each.scope.level.value,
             dimensions=each.scope.named,
             priority=each.priority,
@@ -102,6 +96,7 @@ def _trace(fitting: Sequence[Schedule]) -> Iterable[Step]:
 
 def lost_by(best: Schedule, other: Schedule) -> str:
     """By what one schedule loses to another that is stronger."""
-    names = ("level", "dimensions", "priority", "newer")
-    pairs = zip(names, strength(best), strength(other), strict=True)
-    return next(name for name, ours, theirs in pairs if ours != theirs)
+    for name, ours, theirs in zip(_REASONS, best.strength, other.strength, strict=True):
+        if ours != theirs:
+            return name
+    raise Broken("two fee schedules tie", ids=[best.id_text, other.id_text])

@@ -161,7 +161,7 @@ def commission_parts(price: Price, made: Charge) -> tuple[Part, ...]:
     """The commission of a charge as the sum of its parts: the normal fee's, then what is less."""
     before = Before(price.pair.billed_minor, price.pair.charged_in(price.month))
     found = parts(price.tariff, made.gross_minor, before)
-    full = sum(each.fee_minor for each in found)
+    full = sum([each.fee_minor for each in found])
     if made.foregone_minor:
         found = (*found, Part(What.PROMOTION, -made.foregone_minor))
     limited = made.commission_minor + made.foregone_minor - full

@@ -4,7 +4,6 @@ Inside the product an amount is a whole number of minor units beside a currency 
 edges it is `{"amount": "100.00", "currency": "EUR"}`, and on paper a `moneyed.Money`.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal
@@ -160,8 +159,11 @@ def convert(amount_minor: int, *, sold: str, bought: str, rate: Fraction) -> int
     """
     assert amount_minor >= 0
     assert rate > 0
-    exact = amount_minor * rate * Fraction(10) ** (exponent(bought) - exponent(sold))
-    return math.floor(exact + Fraction(1, 2))
+    # In whole numbers: a sum of fractions takes ten times as long.
+    shift = exponent(bought) - exponent(sold)
+    above = amount_minor * rate.numerator * 10 ** max(shift, 0)
+    below = rate.denominator * 10 ** max(-shift, 0)
+    return int((2 * above + below) // (2 * below))
 
 
 def allocate(amount_minor: int, weights: Sequence[int]) -> list[int]:

@@ -8,6 +8,8 @@ from typing import Final, Protocol
 PLACES: Final = 10
 """Decimals of a rate."""
 
+_TENS: Final = 10**PLACES
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -39,7 +41,8 @@ class Source(Protocol):
 
 def rounded(rate: Fraction) -> Fraction:
     """A rate at ten decimals, half up."""
-    return Fraction(int(rate * 10**PLACES + Fraction(1, 2)), 10**PLACES)
+    below = rate.denominator
+    return Fraction((2 * rate.numerator * _TENS + below) // (2 * below), _TENS)
 
 
 def show_rate(rate: Fraction) -> str:
