@@ -9,15 +9,16 @@ from sqlalchemy import Connection
 
 from commissions import store_experiments as store
 from commissions.experiments import Arm, Experiment, assign
-from commissions.model import Scope
+from commissions.model import Band, Scope
 from commissions.model_experiments import State, UnitKind, unit_key
 from commissions.service_experiments import Joined, Unit, arms_for, pin_arms
 from commissions.service_experiments_desk import LOOK, LOOK_EVERY, look, readout
 from kernel import timers
 from kernel.errors import Broken
 from kernel.ids import new_id
+from kernel.money import parse_minor
 from kernel.principals import SYSTEM, Actor, PrincipalKind
-from tests.commissions.books import START, hold, rows
+from tests.commissions.books import START, hold, rows, tariff
 from tests.commissions.trials import (
     ARMS,
     accept,
@@ -30,6 +31,7 @@ from tests.commissions.trials import (
     settle,
     started,
 )
+from tests.escrow.stage import Stage
 
 TABLES = (
     "experiment",
@@ -247,24 +249,55 @@ def test_a_client_is_in_one_arm_with_all_of_his_payees(connection: Connection) -
     assert connection.exec_driver_sql(joined).one() == (3, 2)
 
 
-def test_no_experiment_touches_a_contract_that_runs(connection: Connection) -> None:
-    """Start, stop and decide leave its row, its pins and its fee alone, whatever its unit's arm."""
+@pytest.mark.parametrize(
+    ("currency", "amount_minor", "tenth", "third"),
+    [("EUR", 10_000, 1_000, 3_000), ("JPY", 7_777, 778, 2_333), ("KWD", 12_345, 1_235, 3_703)],
+)
+def test_no_experiment_touches_a_contract_that_runs(
+    connection: Connection, currency: str, amount_minor: int, tenth: int, third: int
+) -> None:
+    """Start, stop and decide leave its row, its pins and its fee alone; only new ones differ.
+
+    Before the experiment a tenth is taken, in its arm three tenths: a contract pays for life what
+    held when it was accepted. The odd half of 3,703.5 was rounded up in what was billed before.
+    """
     unit = next(pair(n) for n in range(99) if by_hash(pair(n)) == "launch/low")
     settle(connection, [unit])
-    stage = propose(connection, unit)
-    assert stage.accept().is_done
-    contract = "SELECT * FROM contract WHERE id = %s"
-    before = connection.exec_driver_sql(contract, (stage.contract_id,)).one()
-    pins = rows(connection, ("fee_choice", "experiment_contract"))
-
+    hold(connection, tariffs=(tariff(currency),))
+    dear = tariff(currency, Band(None, 3_000))
+    hold(connection, "dear", scope=Scope(arm="launch/low"), tariffs=(dear,))
+    before = propose(connection, unit, currency=currency, amount_minor=amount_minor)
+    accept(connection, before)
     command = draw_up()
-    scope = Scope(arm="launch/low")
-    hold(connection, "dear", scope=scope)
     prepare(connection, command)
-    for verb in ("start", "stop", "decide"):
+    assert move(connection, "start", command.experiment_id).is_done
+    within = propose(connection, unit, currency=currency, amount_minor=amount_minor)
+    accept(connection, within)
+    kept = kept_of(connection)
+
+    for verb in ("stop", "decide"):
         assert move(connection, verb, command.experiment_id).is_done
-        assert connection.exec_driver_sql(contract, (stage.contract_id,)).one() == before
-        assert rows(connection, ("fee_choice", "experiment_contract")) == pins
+        assert kept_of(connection) == kept
+    after = propose(connection, unit, currency=currency, amount_minor=amount_minor)
+    accept(connection, after)
+
+    assert [commission_minor(stage) for stage in (before, within, after)] == [tenth, third, tenth]
+
+
+def kept_of(connection: Connection) -> list[Any]:
+    """Every contract with its pins, and every choice of fees."""
+    return [
+        connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY 1, 2").all()
+        for table in ("contract", "fee_choice", "experiment_contract")
+    ]
+
+
+def commission_minor(stage: Stage) -> int:
+    """What we take of all of a contract's money."""
+    assert stage.fund().is_done
+    assert stage.submit().is_done
+    told = stage.approve().facts["commission"]
+    return parse_minor(told["amount"], told["currency"])
 
 
 def test_the_rule_stops_an_experiment_that_has_its_units(connection: Connection) -> None:
