@@ -212,10 +212,19 @@ class Replay:
             self.script.look(waiting[slot_id], SlotState(state), day)
 
     def _close(self) -> None:
-        """Have the rail quiet and the books settled; twice, because refunds may need the first."""
+        """Have the rail quiet and the books settled; twice, because refunds may need the first.
+
+        What was converted is filled as far as it can be, and every fee has its document.
+        """
+        at = self.stage.read(clock.now)
         for _ in range(2):
             self.stage.call(settlement.settle)
             self.stage.hear_rail()
+            self.exchange.fill(self.stage, at, everything=True)
+        self.stage.call(settlement.settle)
+        self.stage.hear_rail()
+        if self.source is not None:
+            self.taxes.issue(self.stage)
 
 
 def _taken(some: list[Left]) -> list[Left]:

@@ -80,12 +80,15 @@ class Exchange:
                 service_fx.take_rates, [TakeRates(actor=SYSTEM, rates=rates, origin=ORIGIN)]
             )
 
-    def fill(self, stage: Stage, at: datetime) -> None:
-        """On business days fill what was converted before, as far as the accounts can pay it."""
-        if self.source is None or at.weekday() > FRIDAY:
+    def fill(self, stage: Stage, at: datetime, *, everything: bool = False) -> None:
+        """On business days fill what was converted before, as far as the accounts can pay it.
+
+        `everything`: whatever the day, and whenever it was converted.
+        """
+        if self.source is None or (at.weekday() > FRIDAY and not everything):
             return
         waiting = stage.read(lambda c: store_fx.list_open(c, after=None, limit=_PAGE))
-        due = [each for each in waiting if each.at.date() < at.date()]
+        due = [each for each in waiting if everything or each.at.date() < at.date()]
         orders = [self._order(self.source, each, at.date()) for each in due]
         made = bank.fill(stage.rail, orders, at=at)
         stage.serve(

@@ -12,7 +12,7 @@ import io
 import zipfile
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -80,11 +80,11 @@ class Recount:
     """What came out: per currency the figures of both ways to count, and where they differ.
 
     `exchanged` has, by bought currency, how many conversions there were and how many are open, and
-    margin and loss of those that are filled.
+    margin and loss of those that are filled. `open_sides` is what those that are open come to, by
+    both of their currencies.
     """
 
     exchanged: dict[str, Counter[str]] = field(default_factory=dict)
-    bridge: Counter[str] = field(default_factory=Counter)
     open_sides: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
 
@@ -105,7 +105,7 @@ def recount_exchange(
     rows: Iterable[Exchanged],
     history: History,
     balances: Mapping[tuple[str, str], int],
-    fill_bps: Mapping[str, int],
+    fill_bps: Callable[[str, str, date], int],
 ) -> Recount:
     """Count all conversions again, and hold margin, loss and bridge against the books.
 
@@ -114,18 +114,20 @@ def recount_exchange(
         history: the bank's file.
         balances: (kind, currency) -> what the books have there, debit positive; of
             `platform.expense.fx` only what fills have posted.
-        fill_bps: conversion -> what its provider keeps, in basis points of the mid rate of the day
-            on which it fills.
+        fill_bps: what the provider keeps of a pair (sold, bought) on a day, in basis points of
+            that day's mid rate.
     """
     found = Recount()
     for row in rows:
-        _recount_one(row, history, fill_bps.get(row.id), found)
-    for currency in sorted({currency for _, currency in balances} | set(found.bridge)):
+        _recount_one(row, history, fill_bps, found)
+    for currency in sorted({*(code for _, code in balances), *found.open_sides, *found.exchanged}):
         _compare(currency, balances, found)
     return found
 
 
-def _recount_one(row: Exchanged, history: History, fill_bps: int | None, found: Recount) -> None:
+def _recount_one(
+    row: Exchanged, history: History, fill_bps: Callable[[str, str, date], int], found: Recount
+) -> None:
     tally = found.exchanged.setdefault(row.bought, Counter())
     tally["conversions"] += 1
     mid = history.mid(row.sold, row.bought, row.as_of)
@@ -149,7 +151,11 @@ def _recount_one(row: Exchanged, history: History, fill_bps: int | None, found: 
 
 
 def _recount_fill(
-    row: Exchanged, history: History, fill_bps: int | None, margin: int, found: Recount
+    row: Exchanged,
+    history: History,
+    fill_bps: Callable[[str, str, date], int],
+    margin: int,
+    found: Recount,
 ) -> None:
     tally = found.exchanged[row.bought]
     if row.filled_minor is None or row.filled_on is None:
@@ -158,11 +164,13 @@ def _recount_fill(
         found.open_sides[row.bought] += row.bought_minor
         return
     mid = history.mid(row.sold, row.bought, row.filled_on)
-    if mid is not None and fill_bps is not None:
-        price = _rounded(mid * (_WHOLE_BPS - fill_bps) / _WHOLE_BPS)
-        filled = _bought(row.sold_minor, row, price)
-        if filled != row.filled_minor:
-            found.tell(f"conversion {row.id}: filled with {row.filled_minor}, counted {filled}")
+    if mid is None:
+        found.tell(f"conversion {row.id}: the file has no rate of {row.filled_on}")
+        return
+    kept = fill_bps(row.sold, row.bought, row.filled_on)
+    filled = max(1, _bought(row.sold_minor, row, _rounded(mid * (_WHOLE_BPS - kept) / _WHOLE_BPS)))
+    if filled != row.filled_minor:
+        found.tell(f"conversion {row.id}: filled with {row.filled_minor}, counted {filled}")
     gap = row.filled_minor - row.bought_minor
     if (row.gap_minor, row.loss_minor) != (gap, margin - gap):
         found.tell(f"conversion {row.id}: gap {row.gap_minor}, loss {row.loss_minor}")
@@ -177,7 +185,6 @@ def _compare(currency: str, balances: Mapping[tuple[str, str], int], found: Reco
         "margin": (-balances.get(("platform.revenue.fx_margin", currency), 0), tally["margin"]),
         "loss": (balances.get(("platform.expense.fx", currency), 0), tally["loss"]),
     }
-    found.bridge[currency] = booked["the bridge"][0]
     for name, (books, counted) in booked.items():
         if books != counted:
             found.tell(f"{name} of exchange is {books} {currency} in the books, counted {counted}")

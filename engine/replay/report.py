@@ -24,8 +24,10 @@ class Report:
     them, debit positive. `claims`, `open` (what is still to come) and `open_items` (what is over
     and not zero, or owed) are counts and amounts by name. `rates` are the shares in basis points by
     which everybody behaved. At `midnights_told_late` the rail had payments that it told us of
-    later: they were the whole difference. `digest` is a SHA-256 over all balances. `seconds` and
-    `lines_per_second` are the only figures that differ between two runs of one file
+    later: they were the whole difference. `exchange` (by bought currency), `fees` (by account) and
+    `documents` (by series) were counted a second time, from the central bank's file and the rows
+    alone; where the books differ, a finding says so. `digest` is a SHA-256 over all balances.
+    `seconds` and `lines_per_second` are the only figures that differ between two runs of one file
     and seed.
     """
 
@@ -77,6 +79,9 @@ class Report:
     midnights_told_late: int = 0
     digest: str = ""
     rates: Mapping[str, int] = field(default_factory=dict)
+    exchange: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    fees: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    documents: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_good(self) -> bool:
@@ -183,6 +188,9 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("in clients' wallets", _money(report.wallets)),
         ("paid out", _money(report.paid_out)),
         ("revenue", _money(report.revenue)),
+        ("exchanged, with margin and loss", _exchange(report.exchange)),
+        ("tax on fees, by country", _taxes(report.fees)),
+        ("documents", _counts(report.documents)),
         ("claims", _items(report.claims)),
         ("still to come", _items(report.open)),
         ("open items", _items(report.open_items)),
@@ -203,6 +211,25 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("books proven", "yes" if report.proven else "NO"),
         ("client money safe", "yes" if report.safeguarding else "NO"),
     ]
+
+
+def _exchange(exchange: Mapping[str, Mapping[str, Any]]) -> str:
+    if not exchange:
+        return "none"
+    return "\n".join(
+        f"{each['conversions']:,} into {currency} ({each['open']:,} open):"
+        f" {each['margin']}, {each['loss']}"
+        for currency, each in exchange.items()
+    )
+
+
+def _taxes(fees: Mapping[str, Mapping[str, str]]) -> str:
+    found = {
+        account.rpartition(" ")[2]: ", ".join(f"{digits} {code}" for code, digits in sums.items())
+        for account, sums in fees.items()
+        if account.startswith("platform.vat_payable")
+    }
+    return "\n".join(f"{country}: {sums}" for country, sums in found.items()) or "none"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

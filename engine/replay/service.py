@@ -26,6 +26,7 @@ from engine.replay.lines import LINE_WAYS
 from engine.replay.postings import Kind, Posting, Unreadable, open_postings
 from engine.replay.quarrels import WAYS
 from engine.replay.report import Report, amounts, from_json, items
+from engine.replay.second_count import count_again
 from engine.replay.stage import Stage
 from engine.replay.store_midnight import digest_balances
 from engine.replay.store_outcome import Sum
@@ -246,9 +247,11 @@ def _report(
         sums = store.get_sums(connection)
         waiting = list(open_items(connection, at=clock.now(connection)))
         outcome = {**_outcome(connection), "open_items": _items_of(waiting)}
+        again = count_again(connection, options.seed)
     checked = check_books(engine, tenant)
     left_over = [_say(item) for item in waiting if item.sort.endswith(NOT_ZERO)]
-    findings = (*run.midnights.findings, *left_over, *checked.findings)
+    findings = (*run.midnights.findings, *left_over, *again.findings, *checked.findings)
+    is_clean = not left_over and not run.midnights.findings and not again.findings
     last = run.starts_on + timedelta(days=max(0, run.days_done - 1))
     return Report(
         tenant=tenant.name,
@@ -279,13 +282,16 @@ def _report(
         lines=sums.lines,
         seconds=round(seconds, 2),
         lines_per_second=int(sums.lines / seconds) if seconds else 0,
-        proven=checked.is_proven and not left_over and not run.midnights.findings,
+        proven=checked.is_proven and is_clean,
         safeguarding=checked.is_safe,
         findings=findings,
         contract_states=sums.contract_states,
         returned=amounts(sums.returned),
         midnights=run.midnights.checked,
         midnights_told_late=run.midnights.told_late,
+        exchange=again.exchange,
+        fees=again.fees,
+        documents=again.documents,
         **outcome,
     )
 
