@@ -39,7 +39,7 @@ def count(connection: Connection, table: str) -> int:
         ({"address": "a\x00b"}, "tax.bad_profile"),
         ({"check_days": 0}, "tax.bad_profile"),
         ({"tax_numbers": {"DE": "DE136695977"}}, "tax.bad_number"),
-        ({"in_force_from": START - timedelta(days=900)}, "tax.too_early"),
+        ({"in_force_from": START - timedelta(days=2_000)}, "tax.too_early"),
     ],
 )
 def test_a_bad_supplier_is_refused(

@@ -104,7 +104,7 @@ def test_a_check_that_does_not_fit_counts_for_nothing(spoil: dict[str, object]) 
             "vat.not_enough_evidence",
             supply("DE", "FR", evidence=tuple(Evidence(kind, c) for kind in "ab" for c in "XY")),
         ),
-        ("vat.no_rate", supply("DE", "FR", on=date(2023, 12, 31))),
+        ("vat.no_rate", supply("DE", "FR", on=date(2021, 6, 30))),
         ("vat.not_decided", supply("DE", "FR", service=Service.INTERMEDIATION)),
     ],
 )
