@@ -81,14 +81,17 @@ class Forgone:
 class Page:
     """All that is approved, laid out so that a deal looks at what may fit it alone."""
 
-    general: tuple[Schedule, ...]
+    general: Mapping[str | None, tuple[Schedule, ...]]
+    """By the category that they are for; None: whatever it is."""
     by_contract: Mapping[str, tuple[Schedule, ...]]
     by_client: Mapping[str, tuple[Schedule, ...]]
     promotions: tuple[Version, ...]
 
     def near(self, facts: Facts) -> Iterable[Schedule]:
         """The schedules that may fit a deal."""
-        yield from self.general
+        yield from self.general.get(None, ())
+        if facts.category is not None:
+            yield from self.general.get(facts.category, ())
         if facts.contract_id is not None:
             yield from self.by_contract.get(facts.contract_id, ())
         if facts.client_id is not None:
@@ -97,7 +100,7 @@ class Page:
 
 def lay_out(versions: Iterable[Version]) -> Page:
     """A page of what is approved."""
-    general: list[Schedule] = []
+    general: dict[str | None, tuple[Schedule, ...]] = {}
     promotions: list[Version] = []
     by_contract: dict[str, tuple[Schedule, ...]] = {}
     by_client: dict[str, tuple[Schedule, ...]] = {}
@@ -111,8 +114,8 @@ def lay_out(versions: Iterable[Version]) -> Page:
         elif scope.client_id is not None:
             by_client[scope.client_id] = (*by_client.get(scope.client_id, ()), schedule)
         else:
-            general.append(schedule)
-    return Page(tuple(general), by_contract, by_client, tuple(promotions))
+            general[scope.category] = (*general.get(scope.category, ()), schedule)
+    return Page(general, by_contract, by_client, tuple(promotions))
 
 
 def promotions_of(page: Page, ask: Ask, at: datetime) -> list[Version]:

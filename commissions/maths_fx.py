@@ -53,11 +53,11 @@ class Gap(NamedTuple):
 
 def customer_rate(mid: Fraction, margin_bps: int) -> Fraction:
     """The mid rate less a margin in basis points, directly and not by the reciprocal."""
-    if mid <= 0:
+    if mid.numerator <= 0:
         raise ZeroRate(rate=str(mid))
     assert 0 <= margin_bps < 10_000
-    found = rounded(mid * (10_000 - margin_bps) / 10_000)
-    if found <= 0:
+    found = rounded(Fraction(mid.numerator * (10_000 - margin_bps), mid.denominator * 10_000))
+    if found.numerator <= 0:
         raise ZeroRate(rate=str(mid))
     return found
 

@@ -84,19 +84,17 @@ def strength(schedule: Schedule) -> tuple[int, int, int, timedelta]:
 def _trace(fitting: Sequence[Schedule]) -> Iterable[Step]:
     best = fitting[0]
     for each in fitting:
+        scope = each.scope
+        result = "won" if each is best else lost_by(best, each)
         yield Step(
-            schedule_id=each.id_text,
-            level=each.scope.level.value,
-            dimensions=each.scope.named,
-            priority=each.priority,
-            valid_from=each.valid_from,
-            result="won" if each is best else lost_by(best, each),
+            each.id_text, scope.level.value, scope.named, each.priority, each.valid_from, result
         )
 
 
 def lost_by(best: Schedule, other: Schedule) -> str:
     """By what one schedule loses to another that is stronger."""
-    for name, ours, theirs in zip(_REASONS, best.strength, other.strength, strict=True):
-        if ours != theirs:
+    ours, theirs = best.strength, other.strength
+    for place, name in enumerate(_REASONS):
+        if ours[place] != theirs[place]:
             return name
     raise Broken("two fee schedules tie", ids=[best.id_text, other.id_text])
