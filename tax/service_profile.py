@@ -106,7 +106,7 @@ def store_check(
         facts = {
             "check_id": str(check_id),
             "country": buyer.tax_country,
-            "register": answer.register,
+            "source": answer.register,
             "reference": answer.reference,
             "is_valid": answer.is_valid,
             "checked_at": answer.checked_at.isoformat(),

@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any, Final
 from uuid import UUID
 
+from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection
 
 from kernel.database import driver
@@ -16,6 +17,7 @@ from tax.model_invoice import DocumentKind, Fee, Invoice, Standing
 _SQL: Final = resources.files("tax").joinpath("sql")
 _DUE: Final = _SQL.joinpath("fees_to_invoice.sql").read_text("utf-8").encode()
 _STANDING: Final = _SQL.joinpath("standing_invoices.sql").read_text("utf-8").encode()
+_VAT: Final = _SQL.joinpath("vat_payable.sql").read_text("utf-8").encode()
 _COLUMNS: Final = ", ".join(field.name for field in fields(Invoice))
 _LOCK: Final = """
 SELECT code, next_seq, last_at FROM invoice_series WHERE code = ANY (%s) ORDER BY code FOR UPDATE
@@ -141,6 +143,12 @@ def list_invoices(
         "until": until,
     }
     return list(_invoices(driver(connection).execute(_LIST.encode(), asked)))
+
+
+def list_vat(connection: Connection, *, since: datetime, until: datetime) -> list[Any]:
+    """Tax per country and currency: of fees, of documents, and in the ledger."""
+    cursor = driver(connection).cursor(row_factory=namedtuple_row)
+    return cursor.execute(_VAT, {"since": since, "until": until}).fetchall()
 
 
 def _invoices(rows: Iterable[tuple[Any, ...]]) -> Iterator[Invoice]:

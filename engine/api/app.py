@@ -19,7 +19,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.api import answers_books, keys, log_reads, reads_extracts, writes_periods, writes_quotes
+from engine.api import (
+    answers_books,
+    keys,
+    log_reads,
+    reads_extracts,
+    reads_tax,
+    writes_periods,
+    writes_quotes,
+)
 from engine.api.access import Scope
 from engine.api.answers_chargebacks import BankActed
 from engine.api.bulk import bulk_model, bulk_route
@@ -59,6 +67,7 @@ from engine.api.reads_plans import PLAN_READS
 from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.reads_retainers import RETAINER_READS
+from engine.api.reads_tax import TAX_READS
 from engine.api.refusals import NotFound, PlatformOnly
 from engine.api.sandbox import BankBody, play_bank
 from engine.api.views import api_key
@@ -90,6 +99,7 @@ READS: Final = (
     *ACTION_READS,
     *OPEN_ITEM_READS,
     *EXTRACT_READS,
+    *TAX_READS,
 )
 VERSION: Final = "1"
 
@@ -211,6 +221,7 @@ def endpoints(
     found["POST", "/v1/rails/{rail}/bank"] = partial(_play_bank, edge, rails)
     found["POST", writes_quotes.ONE] = partial(writes_quotes.take_one, edge)
     found["POST", writes_quotes.MANY] = partial(writes_quotes.take_many, edge)
+    found["GET", reads_tax.PDF] = partial(reads_tax.show_pdf, edge)
     found["GET", reads_extracts.EXTRACT] = partial(reads_extracts.show_extract, edge)
     found["GET", log_reads.CHECKPOINT] = partial(log_reads.show_checkpoint, edge)
     found["POST", log_reads.CHECKPOINT] = partial(log_reads.make_checkpoint, edge, ask_signer)
@@ -247,6 +258,7 @@ def operations() -> Sequence[Operation]:
     return (
         *(*found, *log_reads.operations(), *writes_periods.OPERATIONS),
         *reads_extracts.operations(),
+        *reads_tax.operations(),
         *writes_quotes.operations(),
         *_odd_operations(),
     )

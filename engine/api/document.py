@@ -38,6 +38,7 @@ _PATH_PATTERNS: Final[Mapping[str, str]] = {
     "event_id": "^[0-9]{1,19}$",
     "key_id": "^[0-9a-f]{32}$",
     "rail": "^[a-z_]{1,40}$",
+    "number": "^[A-Z]{1,8}[0-9]{4}-[0-9]{6,19}$",
     "month": "^[0-9]{4}-[0-9]{2}$",
 }
 

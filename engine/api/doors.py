@@ -36,6 +36,7 @@ from ledger.model import Draft
 from ledger.service import post
 from payouts import methods
 from payouts import service as payouts
+from tax import service_profile
 
 _NAMES: Final = (
     *(
@@ -58,6 +59,9 @@ _NAMES: Final = (
     *("schedule_id", "ending_id"),
     *("subject", "reference"),
 )
+
+
+_TAX: Final = ("set_supplier", "set_buyer", "store_check")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +173,7 @@ def _doors() -> Mapping[str, Door]:
     services |= _terms()
     services |= _plans()
     services |= _fees()
+    services |= {f"tax.{verb}": getattr(service_profile, verb) for verb in _TAX}
     return {name: Door(service, subjects) for name, service in services.items()}
 
 

@@ -18,6 +18,7 @@ from engine.api.writes_plans import PLANS
 from engine.api.writes_reservations import RESERVATIONS
 from engine.api.writes_retainers import RETAINERS
 from engine.api.writes_slots import SLOTS
+from engine.api.writes_tax import TAX
 
 WRITES: Final[tuple[Write[Any], ...]] = (
     *SLOTS,
@@ -35,4 +36,5 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *FEES,
     *EXPERIMENTS,
     *PLANS,
+    *TAX,
 )

@@ -6,6 +6,7 @@ from engine import worker
 from engine.api.logs import configure_logs
 from engine.commands.frame import database, in_words
 from engine.handlers import TIMERS
+from engine.invoicing import InvoiceLoop
 from engine.loops import MoneyLoop
 from kernel.due import DueTenants
 from kernel.settings import read_settings
@@ -21,15 +22,16 @@ def command(threads: int, parent: int | None) -> None:
     if parent is not None:
         worker.end_with_parent(parent)
     configure_logs()
-    with database(pool_size=threads + 6) as opened:
+    with database(pool_size=threads + 8) as opened:
         engine = opened.engine
         money = MoneyLoop(
             engine, DueTenants(engine), lambda tenant: SimulatedRail(engine, tenant.name)
         )
+        invoices = InvoiceLoop(engine, DueTenants(engine))
         worker.work(
             engine,
             TIMERS,
-            loops=[money.run_forever],
+            loops=[money.run_forever, invoices.run_forever],
             broker_url=read_settings().broker_url,
             worker_threads=threads,
         )

@@ -178,6 +178,7 @@ CREATE TABLE invoice_line (
 
 CREATE INDEX fee_line_to_invoice ON fee_line (id)
     WHERE treatment IS NOT NULL AND (fee_minor <> 0 OR tax_minor <> 0);
+CREATE INDEX fee_line_taxed_by_event ON fee_line (event_id) WHERE treatment IS NOT NULL;
 """
 
 INVOICE_GUARDS = """

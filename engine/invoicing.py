@@ -1,0 +1,90 @@
+"""The invoicer at work: batch after batch, each in a transaction of its own."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from typing import Final
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.store_locks import only_one
+from kernel import clock
+from kernel.database import Tenant, transaction
+from rails.rates import ecb
+from rails.rates.model import Source
+from tax.model_invoice import Issued
+from tax.service_invoice import issue_due
+
+BATCH: Final = 500
+"""Fee lines of one transaction: the series stand still for so long, and no longer."""
+
+_log = structlog.get_logger(__name__)
+
+
+@cache
+def ecb_rates() -> Source:
+    """The packaged reference rates, for the tax in its country's currency; read once."""
+    return ecb.packaged()
+
+
+def issue_all(
+    engine: Engine, tenant: Tenant, *, rates: Source | None, batch: int = BATCH
+) -> Issued:
+    """Issue documents for all fees that have none, until no more can be issued."""
+    numbers: list[str] = []
+    while True:
+        with transaction(engine, tenant) as connection:
+            at = clock.now(connection)
+            issued = issue_due(connection, at, batch, rates=rates, everything=True)
+        numbers += issued.numbers
+        if not issued.numbers:
+            return Issued(tuple(numbers), issued.waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLoop:
+    """Walks the tenants and issues what is due; each is walked by one process at a time.
+
+    Once a tenant's day it looks at all fees, and else at those near the last with a document.
+    """
+
+    engine: Engine
+    tenants: Callable[[], Sequence[Tenant]]
+    interval_s: float = 2.0
+    looked_on: dict[str, date] = field(default_factory=dict)
+
+    def run_forever(self, stop: threading.Event) -> None:
+        """Go round until `stop` is set; at once again while there is work."""
+        while not stop.is_set():
+            if not self.run_once(stop):
+                stop.wait(self.interval_s)
+
+    def run_once(self, stop: threading.Event) -> bool:
+        """Look at each tenant once; whether a document was issued."""
+        count = 0
+        for tenant in self.tenants():
+            if stop.is_set():
+                break
+            try:
+                with only_one(self.engine, "invoices", tenant) as is_ours:
+                    if is_ours:
+                        count += self._look_at(tenant)
+            except SQLAlchemyError as trouble:
+                name = type(trouble).__name__
+                _log.warning("invoices.round_failed", tenant=tenant.name, trouble=name)
+        return count > 0
+
+    def _look_at(self, tenant: Tenant) -> int:
+        with transaction(self.engine, tenant) as connection:
+            at = clock.now(connection)
+            is_first = self.looked_on.get(tenant.name) != at.date()
+            issued = issue_due(connection, at, BATCH, rates=ecb_rates(), everything=is_first)
+        if not issued.numbers:
+            self.looked_on[tenant.name] = at.date()
+        else:
+            _log.info("invoices.issued", tenant=tenant.name, documents=len(issued.numbers))
+        return len(issued.numbers)
