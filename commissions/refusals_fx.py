@@ -69,6 +69,12 @@ class FillTaken(Refusal):
     code = "fx.fill_taken"
 
 
+class FillInAnotherCurrency(Refusal):
+    """A conversion is filled in the currency that it bought."""
+
+    code = "fx.fill_in_another_currency"
+
+
 class BadPolicy(Refusal):
     """The policy cannot be what was meant; `why` says where."""
 

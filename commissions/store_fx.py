@@ -37,6 +37,13 @@ WHERE state = 'open' AND (%(after)s::uuid IS NULL OR id > %(after)s)
 ORDER BY id LIMIT %(limit)s
 """
 
+_LIST: Final = f"""
+SELECT {_COLUMNS} FROM fx_conversion
+WHERE (%(party_id)s::uuid IS NULL OR party_id = %(party_id)s)
+    AND (%(after)s::uuid IS NULL OR id > %(after)s)
+ORDER BY id LIMIT %(limit)s
+"""
+
 _SAVE_FILLS: Final = """
 UPDATE fx_conversion SET state = 'filled', filled_minor = given.filled_minor,
     filled_at = given.filled_at, provider = given.provider, provider_ref = given.provider_ref,
@@ -126,6 +133,14 @@ def list_open(connection: Connection, *, after: UUID | None, limit: int) -> list
     """Conversions that no provider has filled, in the order of their ids."""
     rows = driver(connection).execute(_LIST_OPEN.encode(), {"after": after, "limit": limit})
     return [_conversion(row) for row in rows]
+
+
+def list_conversions(
+    connection: Connection, *, after: UUID | None, limit: int, party_id: UUID | None
+) -> list[Conversion]:
+    """Conversions in the order of their ids, those of one party if it is named."""
+    given = {"after": after, "limit": limit, "party_id": party_id}
+    return [_conversion(row) for row in driver(connection).execute(_LIST.encode(), given)]
 
 
 def find_fills(

@@ -42,6 +42,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "verify": ("verify", "Check an export, or the books, for alterations."),
         "invariants": ("invariants", "Prove the books and the client money of every tenant."),
         "open-items": ("open_items", "What should be over by now and is not."),
+        "fx": ("fx", "Rates of exchange, conversions that wait, and revaluations."),
         "audit": ("audit", "Run the journal-entry tests of an auditor."),
         "auditor": ("auditor", "Let auditors in, list them, and end their logins."),
         "period": ("period", "Close accounting periods, reopen them, and check their closings."),

@@ -45,6 +45,11 @@ EXCHANGE: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Fill used before",
             "{provider} has filled conversion {conversion_id} with {provider_ref}.",
         ),
+        "fx.fill_in_another_currency": (
+            422,
+            "Filled in another currency",
+            "The conversion bought {currency}, and the fill is in {given}.",
+        ),
         "fx.bad_policy": (422, "Bad policy of exchange", "The policy cannot be meant: {why}."),
         "fx.unknown_policy": (404, "Unknown policy", "There is no such policy of exchange."),
         "fx.policy_approved": (409, "Approved already", "This policy was approved before."),

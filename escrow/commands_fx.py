@@ -18,11 +18,13 @@ class Convert(Command):
 class RecordFill(Command):
     """What a provider gave for the sold amount of a conversion.
 
-    `filled_minor` is above zero, in the bought currency; `provider_ref` is the provider's own name
-    of the trade: the same one again changes nothing.
+    `filled_minor` is above zero, in the bought currency, which `currency` repeats where the
+    provider names it; `provider_ref` is the provider's own name of the trade: the same one again
+    changes nothing.
     """
 
     conversion_id: UUID
     provider: str
     provider_ref: str
     filled_minor: int
+    currency: str = ""

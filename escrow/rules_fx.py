@@ -9,6 +9,7 @@ from commissions.maths_fx import share_gap
 from commissions.model_fx import Conversion, ConversionKind, Fill, Quote
 from commissions.refusals_fx import (
     AlreadyFilled,
+    FillInAnotherCurrency,
     FillTaken,
     OnHold,
     PartyNotClear,
@@ -87,12 +88,15 @@ def fill(
 ) -> tuple[Plan, Fill | None]:
     """Book what the provider gave (P34, P36); the same fill again changes nothing.
 
-    Refuses `fx.not_operator`, `fx.unknown_conversion`, `fx.fill_taken`, `fx.already_filled`.
+    Refuses `fx.not_operator`, `fx.unknown_conversion`, `fx.fill_in_another_currency`,
+    `fx.fill_taken`, `fx.already_filled`.
     """
     check_operator(command.actor)
     _check_fill(command)
     if conversion is None:
         raise UnknownConversion(conversion_id=str(command.conversion_id))
+    if command.currency not in {"", conversion.bought}:
+        raise FillInAnotherCurrency(currency=conversion.bought, given=command.currency)
     name = {"provider": command.provider, "provider_ref": command.provider_ref}
     before = taken.get((command.provider, command.provider_ref))
     if before is not None:

@@ -55,6 +55,7 @@ from engine.api.reads_claims import CLAIM_READS
 from engine.api.reads_clocks import CLOCK_READS
 from engine.api.reads_deals import DEAL_READS
 from engine.api.reads_disputes import DISPUTE_READS
+from engine.api.reads_exchange import EXCHANGE_READS
 from engine.api.reads_experiments import EXPERIMENT_READS
 from engine.api.reads_extracts import EXTRACT_READS
 from engine.api.reads_fees import FEE_READS
@@ -100,6 +101,7 @@ READS: Final = (
     *OPEN_ITEM_READS,
     *EXTRACT_READS,
     *TAX_READS,
+    *EXCHANGE_READS,
 )
 VERSION: Final = "1"
 

@@ -9,7 +9,12 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from commissions import service_experiments_desk, service_schedule
+from commissions import (
+    service_experiments_desk,
+    service_fx,
+    service_fx_policy,
+    service_schedule,
+)
 from engine.group_commit import Door, GroupCommit, Service
 from escrow import service as escrow
 from escrow import (
@@ -25,6 +30,7 @@ from escrow import (
     service_retainer,
     service_retainer_pause,
 )
+from escrow import service_fx as conversions
 from escrow import timers as escrow_timers
 from escrow.commands import AddMilestones, Propose
 from kernel import clock
@@ -34,7 +40,7 @@ from kernel.errors import Refusal
 from ledger import holds, journals, parties, reservations
 from ledger.model import Draft
 from ledger.service import post
-from payouts import methods
+from payouts import methods, service_revaluation
 from payouts import service as payouts
 from tax import service_profile
 
@@ -51,6 +57,7 @@ _NAMES: Final = (
         "party_id",
         "hold_id",
     ),
+    *("policy_id", "quote_id", "conversion_id"),
     *("reservation_id", "journal_id"),
     *("term_id", "week_id", "entry_id", "run_id", "line_dispute_id"),
     *("retainer_id", "period_id", "drawdown_id"),
@@ -141,6 +148,7 @@ def _doors() -> Mapping[str, Door]:
         "journals.approve": journals.approve,
         "journals.reject": journals.reject,
         "journals.set_limits": journals.set_limits,
+        **_exchange(),
     }
     for verb in (
         *("propose", "add_milestones", "accept", "pause", "resume", "end", "close"),
@@ -175,6 +183,20 @@ def _doors() -> Mapping[str, Door]:
     services |= _fees()
     services |= {f"tax.{verb}": getattr(service_profile, verb) for verb in _TAX}
     return {name: Door(service, subjects) for name, service in services.items()}
+
+
+def _exchange() -> dict[str, Service]:
+    """Rates, policies and quotes; what is exchanged and filled; and what that makes of balances."""
+    return {
+        "fx.take_rates": service_fx.take_rates,
+        "fx.prepare_policy": service_fx_policy.prepare_policy,
+        "fx.approve_policy": service_fx_policy.approve_policy,
+        "fx.quote": service_fx.quote,
+        "escrow.convert": conversions.convert,
+        "escrow.record_fills": conversions.record_fills,
+        "payouts.revalue": service_revaluation.revalue,
+        "payouts.reverse_revaluation": service_revaluation.reverse_revaluation,
+    }
 
 
 def _terms() -> dict[str, Service]:

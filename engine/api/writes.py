@@ -8,6 +8,7 @@ from engine.api.writes_claims import CLAIMS
 from engine.api.writes_clocks import CLOCKS
 from engine.api.writes_contracts import CONTRACTS
 from engine.api.writes_disputes import DISPUTES
+from engine.api.writes_exchange import EXCHANGE
 from engine.api.writes_experiments import EXPERIMENTS
 from engine.api.writes_fees import FEES
 from engine.api.writes_hourly import HOURS
@@ -37,4 +38,5 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *EXPERIMENTS,
     *PLANS,
     *TAX,
+    *EXCHANGE,
 )

@@ -20,18 +20,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from kernel.errors import Refusal
-from rails.rates.model import Rate, rounded
+from rails.rates.model import NotRates, Rate, rounded
 
 EURO: Final = "EUR"
 _PACKAGED: Final = ("currency_converter", "eurofxref-hist.zip")
 _MISSING: Final = frozenset({"", "N/A"})
-
-
-class NotRates(Refusal):
-    """The file is none of the bank's."""
-
-    code = "fx.not_rates"
 
 
 class EcbRates:

@@ -1,9 +1,13 @@
 """Rates of one's own: a table that says from which day each holds."""
 
+import csv
+import io
 from collections.abc import Iterable
 from datetime import date
+from fractions import Fraction
+from pathlib import Path
 
-from rails.rates.model import Rate
+from rails.rates.model import NotRates, Rate, rounded
 
 
 class FixedRates:
@@ -29,3 +33,31 @@ class FixedRates:
         """What it has a rate of by that day, sold or bought."""
         known = [each for each in self._rates if each.as_of <= on]
         return frozenset({code for each in known for code in (each.sold, each.bought)})
+
+
+def read(path: Path) -> FixedRates:
+    """A table as CSV with the columns as_of, sold, bought, rate; refuses `fx.not_rates`."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+        rates = [
+            Rate(
+                FixedRates.name,
+                row["sold"],
+                row["bought"],
+                _whole(Fraction(row["rate"])),
+                date.fromisoformat(row["as_of"]),
+            )
+            for row in rows
+        ]
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, csv.Error) as trouble:
+        raise NotRates(why=str(trouble)[:200]) from trouble
+    if not rates:
+        raise NotRates(why="no rate in it")
+    return FixedRates(rates)
+
+
+def _whole(rate: Fraction) -> Fraction:
+    """A rate above zero that ten decimals hold."""
+    if rate <= 0 or rounded(rate) != rate:
+        raise ValueError(f"{rate} is no rate of ten decimals above zero")
+    return rate

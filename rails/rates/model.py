@@ -5,10 +5,18 @@ from datetime import date
 from fractions import Fraction
 from typing import Final, Protocol
 
+from kernel.errors import Refusal
+
 PLACES: Final = 10
 """Decimals of a rate."""
 
 _TENS: Final = 10**PLACES
+
+
+class NotRates(Refusal):
+    """The file holds no rates as its source writes them."""
+
+    code = "fx.not_rates"
 
 
 @dataclass(frozen=True, slots=True)

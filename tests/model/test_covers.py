@@ -57,6 +57,19 @@ OUTSIDE: Final = MappingProxyType(
         "ledger.linked.post_chains": "the library's: tests/ledger/test_linked.py",
         "escrow.service_plans.run_steps": "how commands are run, no command",
         **{
+            f"{room}.{verb}": "of exchange: tests/escrow/test_conversions.py"
+            for room, verbs in {
+                "commissions.service_fx": ("take_rates", "quote"),
+                "commissions.service_fx_policy": ("prepare_policy", "approve_policy"),
+                "escrow.service_fx": ("convert", "record_fills"),
+            }.items()
+            for verb in verbs
+        },
+        "payouts.service_revaluation.revalue": "month's end: tests/payouts/test_revaluation.py",
+        "payouts.service_revaluation.reverse_revaluation": (
+            "month's end: tests/payouts/test_revaluation.py"
+        ),
+        **{
             f"escrow.service_{room}.{verb}": "sold beside the deals: tests/escrow/test_plans*.py"
             for room, verbs in (
                 ("offerings", ("prepare_offering", "approve_offering", "reject_offering")),

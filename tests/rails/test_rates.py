@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from rails.rates import ecb
-from rails.rates.ecb import NotRates
 from rails.rates.fixed import FixedRates
-from rails.rates.model import Rate, Source
+from rails.rates.model import NotRates, Rate, Source
 
 TEXT = """Date,USD,JPY,HRK,
 2026-03-03,1.1000,164.50,N/A,
