@@ -176,7 +176,7 @@ def _promoted(found: list[Version], ask: Ask, forgone: Forgone) -> Promoted:
             why = "won"
         elif why is None and best is not None:
             ranks = strength(best.schedule), strength(version.schedule)
-            why = lost_by(best.schedule, version.schedule) if ranks[0] != ranks[1] else "name"
+            why = lost_by(best.schedule, other=version.schedule) if ranks[0] != ranks[1] else "name"
         scope = version.schedule.scope
         steps.append(
             Step(

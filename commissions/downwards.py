@@ -11,8 +11,9 @@ Source: domain/escrow.md 3.1, migration of May 2023.
 from commissions.model import Tariff
 
 
-def dearer_by(new: Tariff, old: Tariff) -> str | None:
-    """The first part in which `new` may charge more than `old`; None: never."""
+def dearer_by(new: Tariff, *, than: Tariff) -> str | None:
+    """The first part in which `new` may charge more than another; None: never."""
+    old = than
     assert new.currency == old.currency
     for start in sorted({0, *new.ends, *old.ends}):
         if _rate_above(new, start) > _rate_above(old, start):

@@ -85,13 +85,13 @@ def _trace(fitting: Sequence[Schedule]) -> Iterable[Step]:
     best = fitting[0]
     for each in fitting:
         scope = each.scope
-        result = "won" if each is best else lost_by(best, each)
+        result = "won" if each is best else lost_by(best, other=each)
         yield Step(
             each.id_text, scope.level.value, scope.named, each.priority, each.valid_from, result
         )
 
 
-def lost_by(best: Schedule, other: Schedule) -> str:
+def lost_by(best: Schedule, *, other: Schedule) -> str:
     """By what one schedule loses to another that is stronger."""
     ours, theirs = best.strength, other.strength
     for place, name in enumerate(_REASONS):

@@ -85,7 +85,7 @@ def check_approver(prepared_by: UUID, actor: Actor) -> None:
         raise SamePerson
 
 
-def check_end(version: Version, ends_at: datetime, at: datetime) -> None:
+def check_end(version: Version, *, ends_at: datetime, at: datetime) -> None:
     """A schedule ends earlier than planned, and never before now.
 
     Refuses `fees.wrong_state`, `fees.changes_the_past`, `fees.bad_schedule`.

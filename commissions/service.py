@@ -112,7 +112,8 @@ def _forgone(connection: Connection, page: Page, asks: Sequence[Ask], at: dateti
     }
     if not bounded:
         return Forgone()
-    return store_choice.sum_forgone(connection, bounded, {ask.payee_id for ask in asks})
+    payees = {ask.payee_id for ask in asks}
+    return store_choice.sum_forgone(connection, promotions=bounded, payees=payees)
 
 
 def _is_bound(limit: tuple[int | None, ...]) -> bool:

@@ -125,7 +125,7 @@ def prepare_ending(
             version = found.get(command.schedule_id)
             if version is None:
                 raise UnknownSchedule(schedule_id=str(command.schedule_id))
-            rules.check_end(version, command.ends_at, at)
+            rules.check_end(version, ends_at=command.ends_at, at=at)
         except Refusal as refusal:
             outcomes.append(refused(refusal))
             continue
@@ -237,7 +237,7 @@ def _decide_endings(
             version = versions[ending.schedule_id]
             if approves:
                 rules.check_approver(ending.prepared_by, command.actor)
-                rules.check_end(version, ending.ends_at, at)
+                rules.check_end(version, ends_at=ending.ends_at, at=at)
         except Refusal as refusal:
             outcomes.append(refused(refusal))
             continue

@@ -40,7 +40,7 @@ ORDER BY contract_id, side DESC, is_promotion, seq
 
 
 def sum_forgone(
-    connection: Connection, promotions: Collection[UUID], payees: Collection[UUID]
+    connection: Connection, *, promotions: Collection[UUID], payees: Collection[UUID]
 ) -> Forgone:
     """What promotions forwent until now: in all, and of these payees."""
     given = {"promotions": sorted(promotions), "payees": sorted(payees)}

@@ -46,7 +46,7 @@ from kernel.timers import Arm, DueTimer
 from ledger.model import Draft
 from ledger.service import post
 
-TIMER: Final = "escrow.fee_move"
+TIMER: Final = "fees.move"
 STEP: Final = 500
 """Contracts that one transaction looks at."""
 
@@ -161,7 +161,7 @@ def run_step(
         moved_count=move.moved_count + len(going),
         skipped_count=move.skipped_count + len(verdicts) - len(going),
     )
-    store_fee_move.save_move(connection, move, after)
+    store_fee_move.save_move(connection, move, after=after)
     if after.state is MoveState.DONE:
         _tell(connection, after, Command(actor=SYSTEM), at)
     return after
@@ -225,7 +225,7 @@ def _why_not(contract: Contract, schedule: Schedule, known: Mapping[UUID, Schedu
     old = known[pinned].tariff(contract.currency) if pinned else flat(contract.currency, rate)
     if old is None:
         raise Broken("a pinned schedule has no such currency", contract_id=str(contract.id))
-    part = dearer_by(new, old)
+    part = dearer_by(new, than=old)
     return None if part is None else f"would be dearer: {part}"
 
 
@@ -330,7 +330,7 @@ def _decide(
         if state is MoveState.APPROVED:
             after = replace(after, approved_by=who)
         found[move.id] = after
-        store_fee_move.save_move(connection, move, after)
+        store_fee_move.save_move(connection, move, after=after)
         if state is MoveState.APPROVED:
             timers.arm(connection, [Arm(move.subject, TIMER, at, 1)])
         _tell(connection, after, command, at)

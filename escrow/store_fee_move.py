@@ -59,11 +59,11 @@ def list_moves(connection: Connection, *, after: UUID | None, limit: int) -> lis
     return [_move(row) for row in rows]
 
 
-def save_move(connection: Connection, old: FeeMove, new: FeeMove) -> None:
+def save_move(connection: Connection, old: FeeMove, *, after: FeeMove) -> None:
     """Move it on; Broken if it was not in the state that its lock showed."""
     given = (
-        *(new.state, new.approved_by, new.decided_by, new.decided_at),
-        *(new.looked_to, new.moved_count, new.skipped_count, old.id, old.state),
+        *(after.state, after.approved_by, after.decided_by, after.decided_at),
+        *(after.looked_to, after.moved_count, after.skipped_count, old.id, old.state),
     )
     if driver(connection).execute(_SAVE, given).rowcount != 1:
         raise Broken("a move of fees moved under its lock", id=str(old.id))

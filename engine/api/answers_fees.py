@@ -121,3 +121,29 @@ class PromotionNamedAnswer(Answer):
     state: str
     version: int
     promotion: str
+
+
+class MoveAnswer(Answer):
+    """A move of running contracts. It goes on by itself once approved, until it is `done`."""
+
+    move_id: IdText
+    schedule_id: IdText
+    which: Literal["all", "accepted_before", "named"]
+    accepted_before: TimeText | None
+    contract_ids: list[IdText] | None
+    reason: str
+    state: Literal["prepared", "approved", "withdrawn", "done"]
+    prepared_by: IdText
+    approved_by: IdText | None
+    decided_at: TimeText | None
+    moved_count: int
+    skipped_count: int
+
+
+class MovingAnswer(Answer):
+    """What would become of one contract. `why_not` null: it moves."""
+
+    contract_id: IdText
+    from_schedule_id: IdText | None
+    moves: bool
+    why_not: str | None

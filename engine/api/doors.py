@@ -21,6 +21,7 @@ from escrow import (
     service_chargeback,
     service_claims,
     service_dispute,
+    service_fee_move,
     service_hybrid,
     service_notice,
     service_offerings,
@@ -63,7 +64,7 @@ _NAMES: Final = (
     *("retainer_id", "period_id", "drawdown_id"),
     "experiment_id",
     *("offering_id", "subscription_id", "purchase_id"),
-    *("schedule_id", "ending_id"),
+    *("schedule_id", "ending_id", "move_id"),
     *("subject", "reference"),
 )
 
@@ -178,9 +179,7 @@ def _doors() -> Mapping[str, Door]:
         (service_claims, ("set_claim_rules",)),
     ):
         services |= {f"escrow.{verb}": getattr(room, verb) for verb in verbs}
-    services |= _terms()
-    services |= _plans()
-    services |= _fees()
+    services |= _terms() | _plans() | _fees()
     services |= {f"tax.{verb}": getattr(service_profile, verb) for verb in _TAX}
     return {name: Door(service, subjects) for name, service in services.items()}
 
@@ -226,7 +225,12 @@ def _fees() -> dict[str, Service]:
         f"experiments.{verb}": getattr(service_experiments_desk, verb)
         for verb in ("prepare", "withdraw", "start", "stop", "decide")
     }
-    return {**keepers, **trials, "fees.name_promotion": service_promotion.name_promotion}
+    moves: dict[str, Service] = {
+        f"fees.{verb}": getattr(service_fee_move, verb)
+        for verb in ("prepare_move", "approve_move", "withdraw_move")
+    }
+    named = {"fees.name_promotion": service_promotion.name_promotion}
+    return {**keepers, **trials, **moves, **named}
 
 
 def _plans() -> dict[str, Service]:

@@ -11,11 +11,21 @@ from commissions.explaining import choice_json, ids_in
 from commissions.model_schedule import ScheduleState, as_json, ending_json
 from engine.api import store as api_store
 from engine.api.access import Scope
-from engine.api.answers_fees import ContractFeesAnswer, EndingAnswer, ScheduleAnswer
+from engine.api.answers_fees import (
+    ContractFeesAnswer,
+    EndingAnswer,
+    MoveAnswer,
+    MovingAnswer,
+    ScheduleAnswer,
+)
 from engine.api.calls import Look, Page, PageQuery, Read, after_id, by_id, declare, page_of
 from engine.api.models import Time
 from engine.api.refusals import PlatformOnly
+from escrow import service_fee_move, store_fee_move
 from escrow import store as deals
+from escrow.model_fee_move import as_json as move_json
+from escrow.model_fee_move import verdict_json
+from kernel import clock
 
 
 class SchedulesQuery(PageQuery):
@@ -96,6 +106,41 @@ def _contract_fees(connection: Connection, look: Look) -> dict[str, Any] | None:
     return contract_fees(connection, named)
 
 
+def _moves(connection: Connection, look: Look) -> Page:
+    if look.sees_only is not None:
+        raise PlatformOnly
+    limit = look.query.limit
+    rows = store_fee_move.list_moves(connection, after=after_id(look), limit=limit + 1)
+    return page_of(rows, limit, show=move_json, key=by_id)
+
+
+def _move(connection: Connection, look: Look) -> dict[str, Any] | None:
+    if look.sees_only is not None:
+        raise PlatformOnly
+    named = look.ids["move_id"]
+    found = store_fee_move.find_moves(connection, [named]).get(named)
+    return None if found is None else move_json(found)
+
+
+def _moving(connection: Connection, look: Look) -> Page | None:
+    """What would become of each contract that a move has not looked at yet."""
+    if look.sees_only is not None:
+        raise PlatformOnly
+    named = look.ids["move_id"]
+    found = store_fee_move.find_moves(connection, [named]).get(named)
+    if found is None:
+        return None
+    verdicts, behind = service_fee_move.look(
+        connection,
+        found,
+        clock.now(connection),
+        after=after_id(look) or found.looked_to,
+        limit=look.query.limit,
+    )
+    shown = [verdict_json(each) for each in verdicts]
+    return Page(shown, None if behind is None else [str(behind)])
+
+
 def _text(value: UUID | None) -> str | None:
     return None if value is None else str(value)
 
@@ -123,6 +168,31 @@ FEE_READS: Final[tuple[Read, ...]] = (
         _endings,
         EndingAnswer,
         summary="What was proposed about the end of a schedule",
+        pages=True,
+    ),
+    declare(
+        "/v1/fee_moves",
+        Scope.LEDGER_READ,
+        _moves,
+        MoveAnswer,
+        summary="Moves of running contracts to other fee schedules",
+        query=PageQuery,
+        pages=True,
+    ),
+    declare(
+        "/v1/fee_moves/{move_id}",
+        Scope.LEDGER_READ,
+        _move,
+        MoveAnswer,
+        summary="A move, and how far it has come",
+    ),
+    declare(
+        "/v1/fee_moves/{move_id}/contracts",
+        Scope.LEDGER_READ,
+        _moving,
+        MovingAnswer,
+        summary="Who would move and who would not, and why: nothing is written",
+        query=PageQuery,
         pages=True,
     ),
     declare(

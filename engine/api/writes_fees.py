@@ -7,13 +7,15 @@ from pydantic import Field
 from commissions.commands import DecideEnding, DecideSchedule, PrepareEnding, PrepareSchedule
 from commissions.model import Band, Scope, Side, Tariff
 from commissions.model_schedule import Limit, Promotion
-from commissions.refusals_schedule import UnknownEnding, UnknownSchedule
+from commissions.refusals_schedule import UnknownEnding, UnknownMove, UnknownSchedule
 from commissions.rules import MOST_BANDS
 from commissions.rules_schedule import MOST_TARIFFS
 from engine.api.access import Scope as Right
-from engine.api.answers_fees import EndingAnswer, PromotionNamedAnswer, ScheduleAnswer
+from engine.api.answers_fees import EndingAnswer, MoveAnswer, PromotionNamedAnswer, ScheduleAnswer
 from engine.api.calls import Given, Subject, Write
 from engine.api.models import Amount, Currency, Id, ReasonBody, Request, Text, Time
+from engine.api.refusals import Invalid
+from escrow.model_fee_move import MOST_NAMED, DecideMove, PrepareMove
 from escrow.refusals import UnknownContract
 from escrow.service_promotion import NamePromotion
 from kernel.commands import Command
@@ -21,6 +23,7 @@ from kernel.ids import new_id
 
 SCHEDULE: Final = Subject("fee_schedule", "schedule_id", UnknownSchedule)
 ENDING: Final = Subject("fee_ending", "ending_id", UnknownEnding)
+MOVE: Final = Subject("fee_move", "move_id", UnknownMove)
 
 Word = Annotated[str, Field(pattern="^[A-Za-z0-9_.:-]{1,80}$")]
 """A name that a schedule asks for."""
@@ -119,6 +122,17 @@ class EndingBody(Request):
     reason: Text = ""
 
 
+class MoveBody(Request):
+    """Running contracts that shall move to a schedule: all that would get it now, unless named."""
+
+    schedule_id: Id
+    accepted_before: Time | None = None
+    contract_ids: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MOST_NAMED)] | None = (
+        None
+    )
+    reason: Text = ""
+
+
 class NamePromotionBody(Request):
     """Which promotion a deal names."""
 
@@ -174,6 +188,24 @@ def _decide_ending(given: Given[ReasonBody]) -> Command:
     )
 
 
+def _prepare_move(given: Given[MoveBody]) -> Command:
+    body = given.body
+    if body.contract_ids is not None and body.accepted_before is not None:
+        raise Invalid(errors=[{"field": "contract_ids", "why": "either contracts or a time"}])
+    return PrepareMove(
+        actor=given.actor,
+        move_id=new_id(),
+        schedule_id=body.schedule_id,
+        accepted_before=body.accepted_before,
+        contract_ids=body.contract_ids,
+        reason=body.reason,
+    )
+
+
+def _decide_move(given: Given[ReasonBody]) -> Command:
+    return DecideMove(actor=given.actor, move_id=given.ids["move_id"], reason=given.body.reason)
+
+
 def _name_promotion(given: Given[NamePromotionBody]) -> Command:
     return NamePromotion(
         actor=given.actor,
@@ -192,6 +224,19 @@ def _on_schedule(verb: str, right: Right, summary: str) -> Write[ReasonBody]:
         answer=ScheduleAnswer,
         summary=summary,
         subject=SCHEDULE,
+    )
+
+
+def _on_move(verb: str, right: Right, summary: str) -> Write[ReasonBody]:
+    return Write(
+        path=f"/v1/fee_moves/{{move_id}}/{verb}",
+        service=f"fees.{verb}_move",
+        scope=right,
+        body=ReasonBody,
+        command=_decide_move,
+        answer=MoveAnswer,
+        summary=summary,
+        subject=MOVE,
     )
 
 
@@ -232,6 +277,18 @@ FEES: Final[tuple[Write[Any], ...]] = (
         status=201,
         subject=SCHEDULE,
     ),
+    Write(
+        path="/v1/fee_moves",
+        service="fees.prepare_move",
+        scope=Right.FEES_WRITE,
+        body=MoveBody,
+        command=_prepare_move,
+        answer=MoveAnswer,
+        summary="Propose to move running contracts to a schedule that is never dearer",
+        status=201,
+    ),
+    _on_move("approve", Right.FEES_APPROVE, "Begin a move that another person prepared"),
+    _on_move("withdraw", Right.FEES_WRITE, "Let a proposed move go"),
     Write(
         path="/v1/contracts/{contract_id}/promotion",
         service="fees.name_promotion",

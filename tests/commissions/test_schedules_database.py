@@ -36,7 +36,7 @@ def anyone(request: pytest.FixtureRequest) -> Connection:
 
 
 @contextmanager
-def refused(connection: Connection, *why: str) -> Iterator[None]:
+def refuses(connection: Connection, *why: str) -> Iterator[None]:
     """The statement is refused, by one of these constraints or error codes."""
     cause: BaseException | None = None
     try:
@@ -93,7 +93,7 @@ def test_no_two_approved_schedules_hold_at_one_time(anyone: Connection) -> None:
     hold(anyone)
     twin = written(anyone)
 
-    with refused(anyone, "fee_tariff_no_two_at_a_time"):
+    with refuses(anyone, "fee_tariff_no_two_at_a_time"):
         store.save_decided(anyone, approved(twin))
 
 
@@ -118,7 +118,7 @@ def test_a_schedule_in_two_currencies_overlaps_in_one_of_them(anyone: Connection
 
     store.save_decided(anyone, approved(apart))
 
-    with refused(anyone, "fee_tariff_no_two_at_a_time"):
+    with refuses(anyone, "fee_tariff_no_two_at_a_time"):
         store.save_decided(anyone, approved(twin))
 
 
@@ -127,7 +127,7 @@ def test_the_approver_is_another_person(anyone: Connection) -> None:
     twin = written(anyone)
     alone = replace(approved(twin), approved_by=twin.prepared_by, decided_by=twin.prepared_by)
 
-    with refused(anyone, "fee_schedule_takes_two"):
+    with refuses(anyone, "fee_schedule_takes_two"):
         store.save_decided(anyone, alone)
 
 
@@ -135,7 +135,7 @@ def test_nothing_holds_before_it_is_approved(anyone: Connection) -> None:
     """An approval dated after the first day is refused."""
     twin = written(anyone)
 
-    with refused(anyone, "fee_schedule_begins_once_approved"):
+    with refuses(anyone, "fee_schedule_begins_once_approved"):
         store.save_decided(anyone, replace(approved(twin), decided_at=START + DAY))
 
 
@@ -159,7 +159,7 @@ def test_no_band_is_added_to_a_schedule(anyone: Connection, name: str) -> None:
     twin = written(anyone, draw_up("twin", tariffs=(tariff("EUR", *TIERS),)))
     anyone.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
-    with refused(anyone, *WHY):
+    with refuses(anyone, *WHY):
         anyone.exec_driver_sql(
             "INSERT INTO fee_band (schedule_id, currency, place, from_minor, up_to_minor, rate_bps)"
             f" VALUES {BANDS[name]}",
@@ -184,7 +184,7 @@ def test_bands_rise_without_gaps(anyone: Connection, name: str) -> None:
     anyone.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
     anyone.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
 
-    with refused(anyone, "fee_schedule_is_whole"):
+    with refuses(anyone, "fee_schedule_is_whole"):
         _write_bands(anyone, whole, GAPS[name])
 
 
@@ -193,8 +193,9 @@ def test_bands_that_rise_without_gaps_are_taken(anyone: Connection) -> None:
     whole = written(anyone)
 
     _write_bands(anyone, whole, [(1, 0, 10), (2, 10, None)])
-
     anyone.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
+    assert rows(anyone, ("fee_schedule", "fee_band")) == {"fee_schedule": 2, "fee_band": 3}
 
 
 def _write_bands(
@@ -255,7 +256,7 @@ def test_an_approved_schedule_does_not_change(anyone: Connection, name: str) -> 
     hold(anyone, tariffs=(tariff("EUR", Band(10, 5), Band(None, 10)),))
     anyone.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
-    with refused(anyone, "HF001", "HF011", "42501", "23503", "23514"):
+    with refuses(anyone, "HF001", "HF011", "42501", "23503", "23514"):
         anyone.exec_driver_sql(CHANGES[name])
 
 

@@ -204,7 +204,7 @@ def test_a_move_takes_two_people_and_an_approved_schedule(connection: Connection
     assert approve(connection, new_id()).code == "fees.unknown_move"
     move = store_fee_move.find_moves(connection, [command.move_id])[command.move_id]
     with pytest.raises(errors.Error), connection.begin_nested():
-        store_fee_move.save_move(connection, move, move)
+        store_fee_move.save_move(connection, move, after=move)
 
 
 def test_an_approved_move_runs_by_its_timer_and_goes_on_where_it_was(
@@ -255,7 +255,7 @@ def test_a_schedule_that_is_never_dearer_never_charges_more(
     new: Tariff, old: Tariff, billed: int, payments: list[int]
 ) -> None:
     """Each payment costs no more but for the minor unit that rounding may put into it."""
-    if dearer_by(new, old) is not None:
+    if dearer_by(new, than=old) is not None:
         return
 
     for amount in payments:
@@ -269,6 +269,6 @@ def test_a_schedule_is_never_dearer_than_itself() -> None:
     given_prices = Tariff("EUR", TIERS, 30, 100, 9_000, 90_000)
     lower = Tariff("EUR", TIERS[1:], 0, 0, 8_000, 80_000)
 
-    assert dearer_by(given_prices, given_prices) is None
-    assert dearer_by(lower, given_prices) is None
-    assert dearer_by(given_prices, lower) == "rate"
+    assert dearer_by(given_prices, than=given_prices) is None
+    assert dearer_by(lower, than=given_prices) is None
+    assert dearer_by(given_prices, than=lower) == "rate"

@@ -103,9 +103,8 @@ CREATE TABLE fee_schedule (
         CHECK ((state = 'approved') = (approved_by IS NOT NULL)),
     CONSTRAINT fee_schedule_approver_decided
         CHECK (approved_by IS NULL OR approved_by = decided_by),
-    CONSTRAINT fee_schedule_decided_whole CHECK (
-        (state = 'prepared') = (decided_by IS NULL) AND (state = 'prepared') = (decided_at IS NULL)
-    )
+    CONSTRAINT fee_schedule_decided_whole CHECK ((state = 'prepared') = (decided_by IS NULL)
+        AND (state = 'prepared') = (decided_at IS NULL))
 );
 CREATE INDEX fee_schedule_by_contract ON fee_schedule (contract_id) WHERE contract_id IS NOT NULL;
 
@@ -176,9 +175,8 @@ CREATE TABLE fee_ending (
     CONSTRAINT fee_ending_approved_by_somebody
         CHECK ((state = 'approved') = (approved_by IS NOT NULL)),
     CONSTRAINT fee_ending_approver_decided CHECK (approved_by IS NULL OR approved_by = decided_by),
-    CONSTRAINT fee_ending_decided_whole CHECK (
-        (state = 'prepared') = (decided_by IS NULL) AND (state = 'prepared') = (decided_at IS NULL)
-    ),
+    CONSTRAINT fee_ending_decided_whole CHECK ((state = 'prepared') = (decided_by IS NULL)
+        AND (state = 'prepared') = (decided_at IS NULL)),
     CONSTRAINT fee_ending_spares_the_past CHECK (state <> 'approved' OR ends_at >= decided_at)
 );
 CREATE INDEX fee_ending_by_schedule ON fee_ending (schedule_id);
@@ -211,10 +209,8 @@ CREATE TABLE fee_move (
     decided_by uuid,
     decided_at timestamptz,
     looked_to uuid,
-    moved_count integer NOT NULL DEFAULT 0
-        CONSTRAINT fee_move_moved_counts CHECK (moved_count >= 0),
-    skipped_count integer NOT NULL DEFAULT 0
-        CONSTRAINT fee_move_skipped_counts CHECK (skipped_count >= 0),
+    moved_count integer NOT NULL DEFAULT 0,
+    skipped_count integer NOT NULL DEFAULT 0,
     CONSTRAINT fee_move_before_a_time
         CHECK ((which = 'accepted_before') = (accepted_before IS NOT NULL)),
     CONSTRAINT fee_move_names_contracts CHECK ((which = 'named') = (contract_ids IS NOT NULL)),
@@ -222,13 +218,11 @@ CREATE TABLE fee_move (
     CONSTRAINT fee_move_approved_by_somebody
         CHECK ((state IN ('approved', 'done')) = (approved_by IS NOT NULL)),
     CONSTRAINT fee_move_approver_decided CHECK (approved_by IS NULL OR approved_by = decided_by),
-    CONSTRAINT fee_move_decided_whole CHECK (
-        (state = 'prepared') = (decided_by IS NULL) AND (state = 'prepared') = (decided_at IS NULL)
-    ),
-    CONSTRAINT fee_move_begins_approved CHECK (
-        state IN ('approved', 'done')
-        OR (looked_to IS NULL AND moved_count = 0 AND skipped_count = 0)
-    )
+    CONSTRAINT fee_move_decided_whole CHECK ((state = 'prepared') = (decided_by IS NULL)
+        AND (state = 'prepared') = (decided_at IS NULL)),
+    CONSTRAINT fee_move_counts CHECK (moved_count >= 0 AND skipped_count >= 0),
+    CONSTRAINT fee_move_begins_approved CHECK (state IN ('approved', 'done')
+        OR (looked_to IS NULL AND moved_count = 0 AND skipped_count = 0))
 );
 
 CREATE TABLE fee_choice (

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from kernel.principals import PrincipalKind
-from tests.engine.api.conftest import Answer, Api, make_key, make_party
+from tests.engine.api.conftest import Answer, Api, World, make_key, make_party
 
 
 @dataclass
@@ -160,39 +160,49 @@ def test_schedules_are_the_platforms_own(api: Api) -> None:
     assert codes(*answers) == ["auth.platform_only", "fees.finance_only", "fees.finance_only"]
 
 
-def test_a_contract_tells_its_fees_in_plain_words(api: Api, people: People) -> None:
-    """Both parties see what was pinned and why; a stranger does not. A promotion is named first."""
-    ann, bob = people.ann, people.bob
-    for given in (
-        body("plain", tariffs=[tiers("KWD", "500.000", "10000.000")]),
-        body(
-            "spring",
-            tariffs=[{"currency": "KWD", "bands": [{"rate_bps": 250}]}],
-            scope={"promotion": "spring"},
-            promotion={"applies_until": "2026-09-01T00:00:00Z"},
-        ),
-    ):
-        made = ann.post("/v1/fee_schedules", given)
-        assert bob.post(f"/v1/fee_schedules/{made.body['schedule_id']}/approve").status == 200
+def in_force(people: People, name: str, **more: Any) -> str:
+    """A schedule that two people put in force; its id."""
+    made = people.ann.post("/v1/fee_schedules", body(name, **more))
+    schedule_id = made.body["schedule_id"]
+    assert people.bob.post(f"/v1/fee_schedules/{schedule_id}/approve").status == 200
+    return str(schedule_id)
+
+
+def offered(api: Api, currency: str, amount: str) -> tuple[Api, Api, str]:
+    """A deal that its payee proposed: client, payee, and its address."""
     client, payee = make_party(api, "client"), make_party(api, "freelancer")
     offer = {
         "client_id": client,
         "payee_id": payee,
-        "currency": "KWD",
-        "milestones": [{"title": "all", "amount": money("100.000", "KWD")}],
+        "currency": currency,
+        "milestones": [{"title": "all", "amount": money(amount, currency)}],
     }
     proposed = api.as_party(payee).post("/v1/contracts", offer)
     path = f"/v1/contracts/{proposed.body['contract_id']}"
+    return api.as_party(client), api.as_party(payee), path
 
-    unknown = api.as_party(client).post(f"{path}/promotion", {"promotion": "autumn"})
-    named = api.as_party(client).post(f"{path}/promotion", {"promotion": "spring"})
-    accepted = api.as_party(client).post(f"{path}/accept")
-    late = api.as_party(payee).post(f"{path}/promotion", {"promotion": "spring"})
+
+def test_a_contract_tells_its_fees_in_plain_words(api: Api, people: People) -> None:
+    """Both parties see what was pinned and why; a stranger does not. A promotion is named first."""
+    in_force(people, "plain", tariffs=[tiers("KWD", "500.000", "10000.000")])
+    in_force(
+        people,
+        "spring",
+        tariffs=[{"currency": "KWD", "bands": [{"rate_bps": 250}]}],
+        scope={"promotion": "spring"},
+        promotion={"applies_until": "2026-09-01T00:00:00Z"},
+    )
+    client, payee, path = offered(api, "KWD", "100.000")
+
+    unknown = client.post(f"{path}/promotion", {"promotion": "autumn"})
+    named = client.post(f"{path}/promotion", {"promotion": "spring"})
+    accepted = client.post(f"{path}/accept")
+    late = payee.post(f"{path}/promotion", {"promotion": "spring"})
 
     assert codes(unknown, named, accepted, late) == [
         *("fees.unknown_promotion", 200, 200, "fees.promotion_named"),
     ]
-    shown = api.as_party(payee).get(f"{path}/fees").body
+    shown = payee.get(f"{path}/fees").body
     assert [each["part"] for each in shown["choices"]] == ["payee", "promotion"]
     assert shown["choices"][0]["prices"] == [
         "20 % from 0.000 KWD to 500.000 KWD",
@@ -206,8 +216,40 @@ def test_a_contract_tells_its_fees_in_plain_words(api: Api, people: People) -> N
         " when the deal was accepted."
     )
     assert kept == "plain version 1, for everybody (default): holds."
-    assert shown["choices"][1]["words"][1] == (
-        "It counts for releases before 2026-09-01T00:00:00+00:00."
-    )
-    assert shown == api.as_party(client).get(f"{path}/fees").body
+    until = shown["choices"][1]["words"][1]
+    assert until == "It counts for releases before 2026-09-01T00:00:00+00:00."
+    assert shown == client.get(f"{path}/fees").body
     assert api.as_party(make_party(api, "client")).get(f"{path}/fees").status == 404
+
+
+def test_running_contracts_move_downwards(api: Api, people: People, world: World) -> None:
+    """A dry run says who moves and why not; two people begin it, and it runs by itself."""
+    ann, bob = people.ann, people.bob
+    deals = [offered(api, "JPY", "10000") for _ in range(2)]
+    for client, _, path in deals:
+        assert client.post(f"{path}/accept").status == 200
+    ids = [path.rpartition("/")[2] for _, _, path in deals]
+    prices = [{"currency": "JPY", "bands": [{"rate_bps": 900}]}]
+    cheaper = in_force(people, "cheaper", tariffs=prices, scope={"origin": "marketplace"})
+
+    both = ann.post(
+        "/v1/fee_moves",
+        {"schedule_id": cheaper, "contract_ids": ids, "accepted_before": "2026-03-03T00:00:00Z"},
+    )
+    prepared = ann.post("/v1/fee_moves", {"schedule_id": cheaper, "contract_ids": ids})
+    move = f"/v1/fee_moves/{prepared.body['move_id']}"
+    dry = bob.get(f"{move}/contracts").body["items"]
+    alone, begun = ann.post(f"{move}/approve"), bob.post(f"{move}/approve")
+    world.settle()
+
+    assert codes(both, prepared, alone, begun) == [
+        *("request.invalid", 201, "fees.same_person", 200),
+    ]
+    assert {each["contract_id"]: each["moves"] for each in dry} == dict.fromkeys(ids, True)
+    done = bob.get(move).body
+    assert (done["state"], done["moved_count"], done["skipped_count"]) == ("done", 2, 0)
+    fees = deals[0][0].get(f"{deals[0][2]}/fees").body
+    assert fees["payee_schedule_id"] == cheaper
+    assert [each["why"] for each in fees["choices"]] == ["migration"]
+    assert done in bob.get("/v1/fee_moves").body["items"]
+    assert bob.get(f"{move}/contracts").body["items"] == []
