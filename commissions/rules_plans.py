@@ -264,9 +264,9 @@ def paid_for(
 
 def bought(
     offering: Offering,
+    *,
     purchase_id: UUID,
     party_id: UUID,
-    *,
     about: str,
     currency: str,
     price_minor: int,

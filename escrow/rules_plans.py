@@ -82,7 +82,12 @@ def charged(
 
 
 def failed(
-    before: Subscription, after: Subscription, retry_at: datetime | None, actor: Actor, at: datetime
+    retry_at: datetime | None,
+    actor: Actor,
+    at: datetime,
+    *,
+    before: Subscription,
+    after: Subscription,
 ) -> Step:
     """A charge failed for want of money: it is tried again, or the plan has lapsed."""
     is_over = after.state is SubscriptionState.LAPSED
@@ -95,11 +100,12 @@ def failed(
 
 
 def cancelled(
-    before: Subscription,
-    after: Subscription,
     paid: tuple[Purchase, Purchase] | None,
     actor: Actor,
     at: datetime,
+    *,
+    before: Subscription,
+    after: Subscription,
 ) -> Step:
     """A subscription was ended. What it gives back goes where it came from; if it runs out, later.
 
@@ -131,26 +137,30 @@ def bought(paid: Purchase, actor: Actor, at: datetime) -> Step:
     )
 
 
-def returned(old: Purchase, new: Purchase, actor: Actor, at: datetime) -> Step:
+def returned(actor: Actor, at: datetime, *, before: Purchase, after: Purchase) -> Step:
     """A product was given back: what is left of its price, with the tax on it."""
     return Step(
-        draft=_draft("product.returned", new.subject, actor, at, _back(old, new), None, new),
-        purchase=(old, new),
-        fee=_fee_back(new),
-        cancels=((new.subject, EARN),),
+        draft=_draft(
+            "product.returned", after.subject, actor, at, _back(before, after), None, after
+        ),
+        purchase=(before, after),
+        fee=_fee_back(after),
+        cancels=((after.subject, EARN),),
     )
 
 
-def earned(old: Purchase, new: Purchase, actor: Actor, at: datetime) -> Step:
+def earned(actor: Actor, at: datetime, *, before: Purchase, after: Purchase) -> Step:
     """Days of a purchase are over (P44, earned)."""
     entries = movements.p44_earn(
-        kind=new.kind, currency=new.currency, amount_minor=new.earned_minor - old.earned_minor
+        kind=after.kind,
+        currency=after.currency,
+        amount_minor=after.earned_minor - before.earned_minor,
     )
-    goes_on = new.state is PurchaseState.EARNING
+    goes_on = after.state is PurchaseState.EARNING
     return Step(
-        draft=_draft("purchase.earned", new.subject, actor, at, entries, None, new),
-        purchase=(old, new),
-        alarms=_earning(new, at) if goes_on else (),
+        draft=_draft("purchase.earned", after.subject, actor, at, entries, None, after),
+        purchase=(before, after),
+        alarms=_earning(after, at) if goes_on else (),
     )
 
 

@@ -110,7 +110,7 @@ def cancel_subscription(
             period = paid.get(old.id)
             new, back = rules.cancelled(old, period, role, at)
             given = (period, rules.given_back(period, back, role)) if period and back else None
-            return rules_plans.cancelled(old, new, given, command.actor, at)
+            return rules_plans.cancelled(given, command.actor, at, before=old, after=new)
 
         return run_steps(connection, alone, decide, at=at)
 
@@ -165,7 +165,7 @@ def return_product(
             role = rules.role_of(command.actor, old.party_id)
             _check_version(command.version, old.version)
             new = rules.returned(old, role, at)
-            return rules_plans.returned(old, new, command.actor, at)
+            return rules_plans.returned(command.actor, at, before=old, after=new)
 
         return run_steps(connection, alone, decide, at=at)
 
@@ -271,8 +271,8 @@ def _bought(command: BuyProduct, sold: Sequence[Offering], tax: TaxOn, at: datet
     price = rules.price_of(version, command.currency, Every.ONCE, version=command.offering_version)
     return rules.bought(
         version,
-        command.purchase_id,
-        command.party_id,
+        purchase_id=command.purchase_id,
+        party_id=command.party_id,
         about=command.about,
         currency=command.currency,
         price_minor=price,

@@ -52,7 +52,7 @@ def renew(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     def decide(command: Ring) -> Step:
         old = known[command.row_id]
         if old.state is SubscriptionState.ENDING:
-            return rules_plans.cancelled(old, rules.run_out(old, at), None, SYSTEM, at)
+            return rules_plans.cancelled(None, SYSTEM, at, before=old, after=rules.run_out(old, at))
         check_held(connection, old.party_id, people)
         new = rules.renewed(old, at)
         paid = rules.paid_for(new, new_id(), tax=taxes[old.party_id], at=at)
@@ -77,7 +77,7 @@ def earn(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
 
     def decide(command: Ring) -> Step:
         old = known[command.row_id]
-        return rules_plans.earned(old, rules.earned(old, at), SYSTEM, at)
+        return rules_plans.earned(SYSTEM, at, before=old, after=rules.earned(old, at))
 
     earning = [
         Ring(actor=SYSTEM, row_id=_id(each))
@@ -120,7 +120,7 @@ def _fail(connection: Connection, poor: Sequence[Subscription], at: datetime) ->
     def decide(command: Ring) -> Step:
         old = by_id[command.row_id]
         new, retry_at = rules.failed(old, at)
-        return rules_plans.failed(old, new, retry_at, SYSTEM, at)
+        return rules_plans.failed(retry_at, SYSTEM, at, before=old, after=new)
 
     run_steps(connection, [Ring(actor=SYSTEM, row_id=each) for each in by_id], decide, at=at)
 
