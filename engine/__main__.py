@@ -27,6 +27,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "balance": ("balance", "Balances of accounts."),
         "trial-balance": ("trial_balance", "All balances by kind, and the totals of each book."),
         "statement": ("statement", "The extract of one account, line by line."),
+        "quote": ("quote", "The whole price of a payment before anyone signs."),
         "extract": ("extract", "A party's account extract of a month: tables, CSV, PDF."),
         "invoices": ("invoices", "Invoices, receipts and credit notes: issue, list, show, PDF."),
         "tax": ("tax", "The tax owed on fees per country, and who supplies."),

@@ -35,7 +35,7 @@ def seen(text: str) -> str:
 
     Text of left-to-right scripts comes back as it is.
     """
-    plain = "".join(each if each.isprintable() else " " for each in text)
+    plain = "".join(each for each in text if each.isprintable())
     if not any(unicodedata.bidirectional(each) in _RIGHT_TO_LEFT for each in plain):
         return plain
     return str(BidiParagraph(text=_joined(plain)).get_reordered_string())

@@ -29,6 +29,10 @@ _MARGIN: Final = 12.0
 _ROW: Final = 4.6
 _SMALL: Final = 3.8
 _FOOT: Final = 16.0
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
 _GREY: Final = (110, 110, 110)
 _LINE_GREY: Final = 205
 _BAND: Final = (240, 243, 247)
@@ -60,11 +64,11 @@ _LINES: Final = (
     _Column("Balance", 36, "R"),
 )
 _STANDINGS: Final = (
-    _Column("Account", 70),
-    _Column("Opening", 40, "R"),
-    _Column("In", 40, "R"),
-    _Column("Out", 40, "R"),
-    _Column("Closing", 40, "R"),
+    _Column("Account", 93),
+    _Column("Opening", 45, "R"),
+    _Column("In", 45, "R"),
+    _Column("Out", 45, "R"),
+    _Column("Closing", 45, "R"),
 )
 
 
@@ -81,7 +85,8 @@ class _Paper(FPDF):
         self._has_fallback = False
         self.set_margins(_MARGIN, _MARGIN)
         self.set_auto_page_break(auto=False)
-        self.set_title(f"Account extract {extract.month}")
+        self.heading = f"Account extract, {_month(extract)}"
+        self.set_title(self.heading)
         self.set_lang("en")
         if extract.span.end is not None:
             self.set_creation_date(extract.span.end)
@@ -89,7 +94,7 @@ class _Paper(FPDF):
     def header(self) -> None:
         """Whose extract of which month it is."""
         self.say(9, "B")
-        self.cell(0, 5, f"Account extract {self.extract.month}", align="L")
+        self.cell(0, 5, self.heading, align="L")
         self.say(7, grey=True)
         self.set_x(_MARGIN)
         whose = f"{self.extract.party_kind} {self.extract.party_id}"
@@ -328,7 +333,7 @@ def _fee_words(fees: Fees) -> str:
     ours = fees.total_minor - fees.tax_minor
     of = f" of {amount(fees.gross_minor)}" if fees.gross_minor else ""
     tax = f" and tax {amount(fees.tax_minor)}" if fees.tax_minor else ""
-    return f"Our fee {amount(ours)}{tax}{of} {fees.currency}"
+    return f"Our fee {amount(ours)}{tax}{of}, in {fees.currency}"
 
 
 def _movement(paper: _Paper, line: Movement, what: list[str], details: list[str]) -> None:
@@ -355,6 +360,12 @@ def _under(paper: _Paper, text: str, height: float) -> None:
     paper.set_x(_MARGIN + _LINES[0].width)
     paper.cell(_LINES[1].width, height, text)
     paper.ln(height)
+
+
+def _month(extract: Extract) -> str:
+    """The month as people write it."""
+    start = extract.span.start
+    return extract.month if start is None else f"{_MONTHS[start.month - 1]} {start.year}"
 
 
 def _amount(minor: int, *, currency: str) -> str:
