@@ -200,6 +200,12 @@ def lock_paid(connection: Connection, subscription_ids: Iterable[UUID]) -> dict[
     return {each.subscription_id: each for each in found if each.subscription_id}
 
 
+def find_paid(connection: Connection, subscription_id: UUID) -> Purchase | None:
+    """What a subscription paid for its newest period and has not all earned, without a lock."""
+    where = "subscription_id = %s AND state = 'earning' ORDER BY from_at DESC LIMIT 1"
+    return next(iter(_purchases(connection, where, (subscription_id,))), None)
+
+
 def list_running(
     connection: Connection, party_ids: Iterable[UUID], at: datetime
 ) -> set[tuple[UUID, str, str]]:

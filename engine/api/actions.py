@@ -5,21 +5,25 @@ The steps come from the machines' own tables, what is in their way from the serv
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from commissions import store_plans
+from commissions.machine_plans import PURCHASES, SUBSCRIPTIONS
 from engine.api.calls import Fetch, Look
 from engine.api.doors import DOORS
 from engine.api.writes import WRITES
 from engine.refusals import sentence
-from escrow import service_options
+from escrow import service_options, ways_plans
 from escrow.clocks import CONSEQUENCES
 from escrow.model import Contract
+from escrow.ways_plans import PURCHASE_WAYS, SUBSCRIPTION_WAYS
 from escrow.ways_slot import SERVICES
 from kernel import clock, timers
-from kernel.options import Option, list_options
+from kernel.options import Machine, Option, Way, list_options
 from kernel.principals import SYSTEM
 from ledger import holds
 from payouts import store as payouts
@@ -39,6 +43,9 @@ def _calls() -> Mapping[Any, list[str]]:
 
 
 _CALLS: Final = _calls()
+
+
+_FIRES: Final = MappingProxyType({**CONSEQUENCES, **ways_plans.CONSEQUENCES})
 
 
 def of(kind: str, *, parameter: str) -> Fetch:
@@ -83,6 +90,40 @@ def of_payout(connection: Connection, look: Look) -> dict[str, Any] | None:
         at=clock.now(connection),
     )
     return _answer(connection, row, row.subject, found, [f"party:{row.payee_id}"])
+
+
+def of_subscription(connection: Connection, look: Look) -> dict[str, Any] | None:
+    """Steps of a party's plan, its clock, and the holds on the party."""
+    rows = store_plans.find_subscriptions(connection, [look.ids["subscription_id"]])
+    return _of_sold(connection, look, rows, SUBSCRIPTIONS, SUBSCRIPTION_WAYS)
+
+
+def of_purchase(connection: Connection, look: Look) -> dict[str, Any] | None:
+    """Steps of what a party paid for, its clock, and the holds on the party."""
+    rows = store_plans.find_purchases(connection, [look.ids["purchase_id"]])
+    return _of_sold(connection, look, rows, PURCHASES, PURCHASE_WAYS)
+
+
+def _of_sold(
+    connection: Connection,
+    look: Look,
+    rows: Sequence[Any],
+    machine: Machine,
+    ways: Mapping[Any, Way],
+) -> dict[str, Any] | None:
+    if not rows or look.sees_only not in {None, rows[0].party_id}:
+        return None
+    (row,) = rows
+    found = list_options(
+        connection,
+        machine,
+        ways,
+        row,
+        mine=ways_plans.roles_of(row.party_id, look.actor),
+        actor=look.actor,
+        at=clock.now(connection),
+    )
+    return _answer(connection, row, row.subject, found, [f"party:{row.party_id}"])
 
 
 def _is_seen(look: Look, row: Any, contract: Contract | None) -> bool:  # noqa: ANN401  any subject
@@ -176,7 +217,7 @@ def _clock(timer: timers.Timer, step: Option | None) -> dict[str, Any]:
         "kind": timer.kind,
         "due_at": timer.due_at.isoformat(),
         "paused": timer.paused_remaining is not None,
-        "consequence": CONSEQUENCES.get(timer.kind, timer.kind),
+        "consequence": _FIRES.get(timer.kind, timer.kind),
         "leads_to": step.leads_to if step else None,
         "blocked_by": [refusal.code] if refusal else [],
     }

@@ -41,6 +41,8 @@ ACTION_READS: Final[tuple[Read, ...]] = (
         _look(f"{path}/{{{parameter}}}", fetch=actions.of(kind, parameter=parameter), name=name)
         for path, kind, parameter, name in _SUBJECTS
     ),
+    _look("subscriptions/{subscription_id}", fetch=actions.of_subscription, name="a subscription"),
+    _look("purchases/{purchase_id}", fetch=actions.of_purchase, name="what was paid for a time"),
     declare(
         "/v1/payouts/{payout_id}/actions",
         Scope.PAYOUTS_READ,

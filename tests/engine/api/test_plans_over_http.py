@@ -91,6 +91,39 @@ def test_a_plan_from_its_approval_to_its_end(
     world.prove()
 
 
+def test_what_one_can_do_now(
+    api: Api, api_engine: Engine, world: World, people: tuple[Api, Api]
+) -> None:
+    """A party reads how its plan ends and when it is charged; a stranger reads nothing."""
+    own = api.as_party(make_payee(api, api_engine))
+    prices = [{"every": "once", "price": eur("9.90")}]
+    products = {"kind": "product", "prices": prices, "days": 7}
+    keeps, gives = sell(people), sell(people, refund="pro_rata")
+    fixed, loose = sell(people, **products), sell(people, refund="pro_rata", **products)
+
+    for plan, step, leads_to in ((keeps, "cancel", "ending"), (gives, "cancel_now", "cancelled")):
+        body = {"plan": plan, "currency": "EUR", "every": "month"}
+        taken = own.post("/v1/subscriptions", body).body
+        path = f"/v1/subscriptions/{taken['subscription_id']}"
+        seen = own.get(f"{path}/actions").body
+        (mine,) = [each for each in seen["actions"] if each["yours"]]
+        assert (mine["trigger"], mine["open"], mine["leads_to"]) == (step, True, leads_to)
+        assert mine["call"] == "POST /v1/subscriptions/{subscription_id}/cancel"
+        (charge,) = seen["if_nothing_happens"]
+        assert charge["due_at"] == taken["period_to"]
+        assert "is charged" in charge["consequence"]
+        assert own.post(f"{path}/cancel").body["state"] == leads_to
+        if leads_to == "ending":
+            advance(api, world, days=32)
+
+    for product, blocked in ((fixed, ["plans.keeps"]), (loose, [])):
+        bought = own.post("/v1/purchases", {"product": product, "currency": "EUR"}).body
+        path = f"/v1/purchases/{bought['purchase_id']}/actions"
+        (mine,) = [each for each in own.get(path).body["actions"] if each["yours"]]
+        assert (mine["trigger"], mine["blocked_by"]) == ("give_back", blocked)
+        assert api.as_party(make_party(api, "client")).get(path).status == 404
+
+
 def test_one_person_sells_nothing(api: Api, people: tuple[Api, Api]) -> None:
     """A key prepares nothing, a preparer approves nothing, and what waits is not for parties."""
     refused = prepare(api)
