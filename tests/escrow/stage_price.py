@@ -133,6 +133,23 @@ WHERE coalesce(billed_minor, -1) <> coalesce(billed, 0)
     OR coalesce(charged_month_minor, -1) <> coalesce(charged, 0)
 """
 
+# What slots say that the payee kept, and what was billed of them: an advance is billed before the
+# client pays it.
+SLOTS = """
+SELECT slot.id, kept.minor, kept.advanced, sum(gross_minor) AS billed
+FROM slot
+CROSS JOIN LATERAL (
+    SELECT released_minor - returned_minor AS minor, coalesce((
+        SELECT sum(claim.gross_minor) FROM client_claim AS claim
+        JOIN work_week AS week ON week.id = claim.week_id
+        WHERE week.slot_id = slot.id AND claim.state = 'open'
+    ), 0) AS advanced
+) AS kept
+LEFT JOIN fee_line ON fee_line.slot_id = slot.id AND fee_line.kind = 'commission'
+GROUP BY slot.id, kept.minor, kept.advanced
+HAVING kept.minor + kept.advanced <> coalesce(sum(gross_minor), 0)
+"""
+
 # What releases say that they took, and their first lines of commission.
 RELEASES = """
 SELECT release.id, commission_minor, first.fee_minor, release.tax_minor, first.tax_minor
@@ -160,5 +177,5 @@ def prove_prices(connection: Connection) -> None:
         booked = {tuple(row) for row in connection.exec_driver_sql(BOOKED, (kind,)) if row[2]}
         told = {tuple(row) for row in connection.exec_driver_sql(question) if row[2]}
         assert booked == told, kind
-    for question in (BY_EVENT, PAIRS, RELEASES):
+    for question in (BY_EVENT, PAIRS, RELEASES, SLOTS):
         assert connection.exec_driver_sql(question).all() == []
