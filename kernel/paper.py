@@ -1,8 +1,7 @@
-"""Text as paper wants it: right-to-left scripts in the order that is seen, Arabic letters joined.
+"""Text as paper wants it: Arabic letters joined.
 
-A PDF holds glyphs from left to right and knows no scripts. Latin, Greek, Cyrillic and Chinese come
-out as they are; Hebrew and Arabic are put in visual order (Unicode TR 9), and Arabic letters take
-the form of their place in a word, which fonts keep as characters of their own (U+FE70 to U+FEFC).
+A PDF holds glyphs and knows no scripts. An Arabic letter has a form for each place in a word, which
+fonts keep as characters of their own (U+FE80 to U+FEFC). `tax.fonts` puts lines in visual order.
 """
 
 import unicodedata
@@ -10,9 +9,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from fpdf.bidi import BidiParagraph
-
-_RIGHT_TO_LEFT: Final = frozenset({"R", "AL"})
 _PLACES: Final = ("<isolated>", "<final>", "<initial>", "<medial>")
 _LAM: Final = "\u0644"
 
@@ -28,22 +24,14 @@ def _read_forms() -> Mapping[str, tuple[str, ...]]:
 
 
 _FORMS: Final = _read_forms()
+_ARABIC: Final = frozenset(letter for letter in _FORMS if len(letter) == 1)
 
 
-def seen(text: str) -> str:
-    """A line of text as its glyphs stand on paper from left to right; control signs are left out.
-
-    Text of left-to-right scripts comes back as it is.
-    """
-    plain = "".join(each for each in text if each.isprintable())
-    if not any(unicodedata.bidirectional(each) in _RIGHT_TO_LEFT for each in plain):
-        return plain
-    return str(BidiParagraph(text=_joined(plain)).get_reordered_string())
-
-
-def _joined(text: str) -> str:
-    """Arabic letters in the forms of their places."""
-    letters = list(_ligated(text))
+def joined(text: str) -> str:
+    """A text in the order that it is read, its Arabic letters in the forms of their places."""
+    if _ARABIC.isdisjoint(text):
+        return text
+    letters = _ligated(text)
     shaped = []
     for place, letter in enumerate(letters):
         forms = _FORMS.get(letter)

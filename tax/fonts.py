@@ -12,6 +12,8 @@ from typing import Final
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # it ships no types
 from fpdf.bidi import BidiParagraph
 
+from kernel.paper import joined
+
 FILES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "regular": "DejaVuSans.ttf",
@@ -57,10 +59,10 @@ def is_whole(text: str) -> bool:
 
 
 def as_seen(line: str) -> str:
-    """One line in the order that it is seen in, from left to right."""
+    """One line in the order that it is seen in, from left to right, Arabic letters joined."""
     if not any(unicodedata.bidirectional(each) in _FROM_RIGHT for each in line):
         return line
-    seen = BidiParagraph(line).reorder_resolved_levels()
+    seen = BidiParagraph(joined(line)).reorder_resolved_levels()
     # What runs from the right turns its brackets round.
     return "".join(
         each.character.translate(_MIRRORED) if each.embedding_level % 2 else each.character

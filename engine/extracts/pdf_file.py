@@ -7,7 +7,6 @@ gives the same bytes.
 from collections.abc import Callable, Iterable
 from datetime import UTC
 from functools import partial
-from importlib import resources
 from typing import IO, Final, NamedTuple
 
 from fpdf import FPDF
@@ -18,7 +17,7 @@ from escrow.model_extract import Fees, Movement, Summary
 from escrow.rules_extract import ACCOUNT_WORDS
 from kernel.errors import Refusal
 from kernel.money import format_minor
-from kernel.paper import seen
+from tax import fonts
 
 LONGEST: Final = 10_000
 """Lines of an extract on paper; a longer one is read as CSV."""
@@ -78,10 +77,8 @@ class _Paper(FPDF):
     def __init__(self, extract: Extract) -> None:
         super().__init__(orientation="landscape", format="A4")
         self.extract = extract
-        fonts = resources.files("tax").joinpath("fonts")
-        for style, name in (("", "DejaVuSans.ttf"), ("B", "DejaVuSans-Bold.ttf")):
-            self.add_font(_FONT, style, str(fonts.joinpath(name)))
-        self._fallback = str(fonts.joinpath("DroidSansFallback.ttf"))
+        for style, font in (("", "regular"), ("B", "bold")):
+            self.add_font(_FONT, style, str(fonts.path_of(font)))
         self._has_fallback = False
         self.set_margins(_MARGIN, _MARGIN)
         self.set_auto_page_break(auto=False)
@@ -124,17 +121,14 @@ class _Paper(FPDF):
         self.set_draw_color(_LINE_GREY)
         self.line(_MARGIN, self.get_y(), self.w - _MARGIN, self.get_y())
 
-    def shown(self, text: str) -> str:
-        """A caller's text in visual order; a font for its signs is taken in when one is needed."""
-        visual = seen(text)
-        if not self._has_fallback and any(not self._knows(each) for each in visual):
-            self.add_font(_FALLBACK, "", self._fallback)
+    def printed(self, text: str) -> str:
+        """A caller's text as our fonts can print it; the second font is taken in when needed."""
+        plain = fonts.printable(text)
+        if not self._has_fallback and fonts.needs_fallback(plain):
+            self.add_font(_FALLBACK, "", str(fonts.path_of("fallback")))
             self.set_fallback_fonts([_FALLBACK], exact_match=False)
             self._has_fallback = True
-        return visual
-
-    def _knows(self, sign: str) -> bool:
-        return ord(sign) in self.fonts[_FONT.lower()].cmap  # type: ignore[union-attr]
+        return plain
 
     def has_room(self, height: float) -> bool:
         """Whether so many millimetres fit above the foot."""
@@ -315,8 +309,8 @@ def _told(paper: _Paper, line: Movement) -> tuple[list[str], list[str]]:
     paper.say(8)
     title = f": {line.about.title}" if line.about.title else ""
     # Broken as it is read; each line is put in visual order by itself.
-    paper.shown(line.what + title)
-    what = [paper.shown(each) for each in paper.wrapped(line.what + title, width, most=2)]
+    told = paper.wrapped(paper.printed(line.what + title), width, most=2)
+    what = list(map(fonts.as_seen, told))
     paper.say(6.5)
     details = []
     if line.fees is not None and line.fees.total_minor:
