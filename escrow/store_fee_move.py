@@ -14,14 +14,13 @@ from kernel.errors import Broken
 _COLUMNS: Final = ", ".join(field.name for field in fields(FeeMove))
 _STATE: Final = _COLUMNS.split(", ").index("state")
 
-# The next running contracts that a move looks at, in the order of their ids.
-_NEXT: Final = """
-SELECT id FROM contract
+# The running contracts that a move looks at.
+_LOOKED_AT: Final = """
+FROM contract
 WHERE (%(after)s::uuid IS NULL OR id > %(after)s) AND accepted_at IS NOT NULL
     AND (%(before)s::timestamptz IS NULL OR accepted_at < %(before)s)
     AND (%(named)s::uuid[] IS NULL OR id = ANY (%(named)s))
     AND state IN ('active', 'paused')
-ORDER BY id LIMIT %(limit)s
 """
 
 _SAVE: Final = """
@@ -73,13 +72,21 @@ def list_next(
     connection: Connection, move: FeeMove, *, after: UUID | None, limit: int
 ) -> Sequence[UUID]:
     """The next contracts that a move looks at, whatever becomes of them."""
-    given = {
-        "after": after,
-        "before": move.accepted_before,
-        "named": move.contract_ids,
-        "limit": limit,
-    }
-    return [row[0] for row in driver(connection).execute(_NEXT, given)]
+    statement = f"SELECT id {_LOOKED_AT} ORDER BY id LIMIT %(limit)s"
+    given = {**_given(move, after), "limit": limit}
+    return [row[0] for row in driver(connection).execute(statement.encode(), given)]
+
+
+def count_left(connection: Connection, move: FeeMove) -> int:
+    """How many contracts a move has not looked at yet."""
+    statement = f"SELECT count(*) {_LOOKED_AT}"
+    given = _given(move, move.looked_to)
+    row = driver(connection).execute(statement.encode(), given).fetchone()
+    return row[0] if row else 0
+
+
+def _given(move: FeeMove, after: UUID | None) -> dict[str, Any]:
+    return {"after": after, "before": move.accepted_before, "named": move.contract_ids}
 
 
 def _by_ids(connection: Connection, ids: Iterable[UUID], lock: str) -> dict[UUID, FeeMove]:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import click
+from sqlalchemy import Connection
 
 from commissions import store
 from commissions.explaining import for_whom, prices
@@ -19,8 +20,13 @@ from engine.commands.frame import (
     tenant_option,
     written,
 )
+from engine.commands.progress import count_bar
+from engine.startup import Database
+from escrow import service_fee_move, store_fee_move
+from escrow.model_fee_move import FeeMove, MoveState, Verdict, verdict_json
+from escrow.model_fee_move import as_json as move_json
 from kernel import clock
-from kernel.database import snapshot
+from kernel.database import Tenant, snapshot, transaction
 
 
 @click.group()
@@ -118,6 +124,80 @@ def explain(*, contract_id: UUID, tenant_name: str | None, as_json: bool) -> Non
         click.echo("")
         for line in [*choice["words"], *(f"  {each}" for each in choice["prices"])]:
             click.echo(line)
+
+
+@command.command()
+@click.argument("move_id", type=click.UUID)
+@click.option("--dry-run", "only_looks", is_flag=True, help="Say who would move; write nothing.")
+@tenant_option
+@json_option
+@in_words
+def move(*, move_id: UUID, only_looks: bool, tenant_name: str | None, as_json: bool) -> None:
+    """Run an approved move of running contracts to its end, or look at what it would do.
+
+    It goes on where it was: what was moved stays moved, and a worker runs it as well.
+    """
+    with database() as opened:
+        tenant = tenant_of(opened, tenant_name)
+        with snapshot(opened.engine, tenant) as connection:
+            found = store_fee_move.find_moves(connection, [move_id]).get(move_id)
+            if found is not None and only_looks:
+                _tell_dry(connection, found, as_json=as_json)
+                return
+        if found is None:
+            click.echo(f"Tenant {tenant.name} has no move {move_id}.", err=True)
+            raise click.exceptions.Exit(BAD_NEWS)
+        found = _run(opened, tenant, found)
+    if as_json:
+        print_json(move_json(found))
+    else:
+        counts = f"{found.moved_count} contracts moved, {found.skipped_count} stayed"
+        click.echo(f"The move is {found.state.value}: {counts}.")
+    if found.state is not MoveState.DONE:
+        raise click.exceptions.Exit(BAD_NEWS)
+
+
+def _run(opened: Database, tenant: Tenant, found: FeeMove) -> FeeMove:
+    with transaction(opened.engine, tenant) as connection:
+        total = store_fee_move.count_left(connection, found)
+    done = 0
+    with count_bar() as tell:
+        while found.state is MoveState.APPROVED:
+            with transaction(opened.engine, tenant) as connection:
+                at = clock.now(connection)
+                found = service_fee_move.run_step(connection, found.id, at=at) or found
+            done = min(done + service_fee_move.STEP, total)
+            tell("looking at contracts", done, total)
+    return found
+
+
+def _tell_dry(connection: Connection, found: FeeMove, *, as_json: bool) -> None:
+    at, after = clock.now(connection), found.looked_to
+    verdicts: list[Verdict] = []
+    while True:
+        some, after = service_fee_move.look(
+            connection, found, at, after=after, limit=service_fee_move.STEP
+        )
+        verdicts += some
+        if after is None:
+            break
+    if as_json:
+        print_json([verdict_json(each) for each in verdicts])
+        return
+    if verdicts:
+        print_table(
+            ("contract", "pinned now", "moves"),
+            [
+                (
+                    str(each.contract_id),
+                    str(each.from_schedule_id or "rates of its terms"),
+                    "yes" if each.why_not is None else f"no: {each.why_not}",
+                )
+                for each in verdicts
+            ],
+        )
+    going = sum(each.why_not is None for each in verdicts)
+    click.echo(f"{going} contracts would move, {len(verdicts) - going} would stay.")
 
 
 def _tell(version: Version) -> None:

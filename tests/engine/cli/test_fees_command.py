@@ -8,9 +8,13 @@ from click.testing import CliRunner, Result
 
 from commissions.model import Band, Scope
 from engine.__main__ import main
+from escrow import service_fee_move
+from escrow.model import Terms
+from escrow.model_fee_move import DecideMove, PrepareMove
+from kernel import clock
 from kernel.database import Tenant, connect, transaction
 from kernel.ids import new_id
-from tests.commissions.books import TIERS, draw_up, hold, prepare, tariff
+from tests.commissions.books import START, TIERS, draw_up, finance, hold, prepare, tariff
 from tests.escrow.stage import Stage
 from tests.fixtures.databases import TestDatabase
 
@@ -88,3 +92,39 @@ def test_what_there_is_not_is_bad_news(told: tuple[UUID, UUID]) -> None:
         assert (outcome.exit_code, outcome.stdout) == (status, "")
         assert "has no" in outcome.stderr
     assert holdfast("show", "x").exit_code == 2
+
+
+def test_a_move_is_looked_at_and_run_to_its_end(
+    own_database: TestDatabase, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dry run writes nothing; what nobody approved does not run; then all are moved."""
+    monkeypatch.setenv("DATABASE_URL", own_database.app_url)
+    engine = connect(own_database.app_url)
+    with transaction(engine, tenant) as connection:
+        clock.make_sandbox(connection, at=START)
+        for rate in (1_000, 1_000, 300):
+            stage = Stage(connection, terms=Terms(commission_bps=rate))
+            assert stage.propose().is_done
+            assert stage.accept().is_done
+        schedule_id = hold(connection, tariffs=(tariff("EUR", Band(None, 500)),))
+        command = PrepareMove(actor=finance(), move_id=new_id(), schedule_id=schedule_id)
+        assert service_fee_move.prepare_move(connection, [command], at=START)[0].is_done
+    named = str(command.move_id)
+
+    dry = holdfast("move", named, "--dry-run")
+    listed = json.loads(holdfast("move", named, "--dry-run", "--json").stdout)
+    waits = holdfast("move", named)
+    with transaction(engine, tenant) as connection:
+        approve = DecideMove(actor=finance(), move_id=command.move_id)
+        assert service_fee_move.approve_move(connection, [approve], at=START)[0].is_done
+    engine.dispose()
+    ran = holdfast("move", named)
+    again = json.loads(holdfast("move", named, "--json").stdout)
+
+    assert (dry.exit_code, waits.exit_code, ran.exit_code) == (0, 1, 0)
+    assert "2 contracts would move, 1 would stay." in dry.stdout
+    assert [each["why_not"] for each in listed] == [None, None, "would be dearer: rate"]
+    assert "The move is prepared: 0 contracts moved" in waits.stdout
+    assert "The move is done: 2 contracts moved, 1 stayed." in ran.stdout
+    assert (again["state"], again["moved_count"]) == ("done", 2)
+    assert holdfast("move", str(new_id())).exit_code == 1
