@@ -40,7 +40,7 @@ def anyone(request: pytest.FixtureRequest) -> Connection:
 
 
 @contextmanager
-def refused(connection: Connection, *why: str) -> Iterator[None]:
+def refuses(connection: Connection, *why: str) -> Iterator[None]:
     """The statement is refused, by one of these constraints or error codes."""
     cause: BaseException | None = None
     try:
@@ -87,7 +87,7 @@ def test_arms_units_and_pins_stand(anyone: Connection, statement: str) -> None:
     """What was written is not changed and does not go, by the tenant's role or by the owner."""
     joined(anyone)
 
-    with refused(anyone, NO_RIGHT, APPEND_ONLY):
+    with refuses(anyone, NO_RIGHT, APPEND_ONLY):
         anyone.exec_driver_sql(statement)
 
 
@@ -112,7 +112,7 @@ def test_a_running_experiment_only_stops(anyone: Connection, change: str) -> Non
     """Its design and who started it stay as they are; no state is left out or taken again."""
     which = started(anyone)
 
-    with refused(anyone, NO_RIGHT, "HF011"):
+    with refuses(anyone, NO_RIGHT, "HF011"):
         anyone.exec_driver_sql(f"UPDATE experiment SET {change} WHERE id = %s", (which,))
 
 
@@ -122,7 +122,7 @@ def test_two_people_stand_behind_each(anyone: Connection) -> None:
     prepare(anyone, command)
     alone = (command.actor.principal_id, START, command.experiment_id)
 
-    with refused(anyone, "experiment_takes_two"):
+    with refuses(anyone, "experiment_takes_two"):
         anyone.exec_driver_sql(
             "UPDATE experiment SET state = 'running', started_by = %s, started_at = %s"
             " WHERE id = %s",
@@ -130,7 +130,7 @@ def test_two_people_stand_behind_each(anyone: Connection) -> None:
         )
     which = started(anyone, "second", actor=command.actor)
     assert move(anyone, "stop", which).is_done
-    with refused(anyone, "experiment_decision_takes_two"):
+    with refuses(anyone, "experiment_decision_takes_two"):
         anyone.exec_driver_sql(
             "UPDATE experiment SET state = 'decided', decided_by = %s, decided_at = %s,"
             " decision = 'x' WHERE id = %s",
@@ -153,7 +153,7 @@ def test_an_experiment_is_whole(anyone: Connection, arms: list[tuple[str, int, i
     """Two arms with a control, one after the other, and together all of the units."""
     which = new_id()
 
-    with refused(anyone, "experiment_is_whole"):
+    with refuses(anyone, "experiment_is_whole"):
         anyone.exec_driver_sql(
             "INSERT INTO experiment (id, name, unit, stop_after_units, harm_bps, quiet_days,"
             " arm_count, reason, prepared_by, prepared_at)"
@@ -173,7 +173,7 @@ def test_no_arm_is_added_later(anyone: Connection) -> None:
     command = draw_up(arms=(Arm("control", 10), Arm("low", 10)))
     prepare(anyone, command)
 
-    with refused(anyone, "experiment_is_whole"):
+    with refuses(anyone, "experiment_is_whole"):
         anyone.exec_driver_sql(
             "INSERT INTO experiment_arm (experiment_id, name, place, start_bps, share_bps)"
             " VALUES (%s, 'free', 4, 9999, 1)",
@@ -197,18 +197,18 @@ def test_nobody_is_put_into_an_arm_by_hand(anyone: Connection) -> None:
     key = f"{unit.client_id}:{unit.payee_id}"
 
     for other in {"control", "low", "holdout"} - {mine}:
-        with refused(anyone, "experiment_unit_joins_rightly"):
+        with refuses(anyone, "experiment_unit_joins_rightly"):
             anyone.exec_driver_sql(JOIN, (which, key, *unit, other, START))
-    with refused(anyone, "experiment_unit_arm_is_its_own"):
+    with refuses(anyone, "experiment_unit_arm_is_its_own"):
         anyone.exec_driver_sql(JOIN, (which, key, *unit, "high", START))
-    with refused(anyone, "experiment_unit_key_names_it"):
+    with refuses(anyone, "experiment_unit_key_names_it"):
         anyone.exec_driver_sql(JOIN, (which, f"{key}x", *unit, mine, START))
     alone = str(unit.client_id)
     for arm in ("control", "low", "holdout"):
-        with refused(anyone, "experiment_unit_joins_rightly"):
+        with refuses(anyone, "experiment_unit_joins_rightly"):
             anyone.exec_driver_sql(JOIN, (which, alone, unit.client_id, None, arm, START))
     assert move(anyone, "stop", which).is_done
-    with refused(anyone, "experiment_unit_joins_rightly"):
+    with refuses(anyone, "experiment_unit_joins_rightly"):
         anyone.exec_driver_sql(JOIN, (which, key, *unit, mine, START))
 
 
@@ -226,17 +226,17 @@ def test_a_contract_is_pinned_to_its_own_unit_and_arm(anyone: Connection) -> Non
     )
     key = f"{unit.client_id}:{unit.payee_id}"
 
-    with refused(anyone, "experiment_contract_is_the_units"):
+    with refuses(anyone, "experiment_contract_is_the_units"):
         anyone.exec_driver_sql(pin, (which, contract_id, key, mine, START))
     own = propose(anyone, unit).contract_id
     wrong = next(arm for arm in ("control", "low") if arm != mine)
-    with refused(anyone, "experiment_contract_has_its_units_arm"):
+    with refuses(anyone, "experiment_contract_has_its_units_arm"):
         anyone.exec_driver_sql(pin, (which, own, key, wrong, START))
 
 
 def test_no_schedule_is_for_those_held_out(anyone: Connection) -> None:
     """They are charged as ever: the database takes no schedule with their arm."""
-    with refused(anyone, "fee_schedule_spares_the_held_out"):
+    with refuses(anyone, "fee_schedule_spares_the_held_out"):
         anyone.exec_driver_sql(
             "INSERT INTO fee_schedule (id, name, version, side, mode, arm, priority, tax_code,"
             " tariff_count, reason, recorded_at, prepared_by)"
@@ -304,5 +304,5 @@ def test_a_stop_waits_for_who_joins_and_refuses_who_comes_after(
         assert arms == frozenset()
     with transaction(own_engine, tenant) as late:
         forged = Joined(two, second, frozenset({"launch/control"}))
-        with refused(late, "experiment_unit_joins_rightly"):
+        with refuses(late, "experiment_unit_joins_rightly"):
             pin_arms(late, [forged], START)
