@@ -77,6 +77,12 @@ OUTSIDE: Final = MappingProxyType(
             )
             for verb in verbs
         },
+        **{
+            f"commissions.service_experiments_desk.{verb}": (
+                "moves no money: tests/commissions/test_experiments_service.py"
+            )
+            for verb in ("prepare", "withdraw", "start", "stop", "decide")
+        },
         "engine.api.doors.advance_clock": "the worlds move their clocks themselves",
     }
 )
