@@ -2,7 +2,8 @@
 --
 -- A pair is stored as it was given, or it is made over the euro of rates of one day where the source
 -- is the central bank, whose rates are all for one euro: it is `rate` divided by `per`.
--- A currency that the bank gave up has no rate after thirty days.
+-- A currency that the bank gave up has no rate after thirty days. Codes are compared as the type that
+-- they are stored in, without which no index is used.
 WITH chosen AS (
     SELECT coalesce(
         (
@@ -16,7 +17,7 @@ WITH chosen AS (
     ) AS source
 )
 SELECT asked.sold, asked.bought, asked.on_day, found.provider, found.rate, found.per, found.as_of
-FROM unnest(%(sold)s::text[], %(bought)s::text[], %(on)s::date[]) AS asked (sold, bought, on_day)
+FROM unnest(%(sold)s::bpchar[], %(bought)s::bpchar[], %(on)s::date[]) AS asked (sold, bought, on_day)
 CROSS JOIN chosen
 CROSS JOIN LATERAL (
     (
