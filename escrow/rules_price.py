@@ -288,9 +288,17 @@ def taxes_of(lines: Sequence[FeeLine]) -> Mapping[str, int]:
     return dict(found)
 
 
+def standing(lines: Sequence[FeeLine]) -> FeeLine:
+    """The line of a release that its fee stands on: the last that was earned.
+
+    The first, unless its tax was credited: then it was taken back and earned anew without.
+    """
+    return next(line for line in reversed(lines) if line.gross_minor > 0)
+
+
 def _moved(price: Price, lines: Sequence[FeeLine], kept_minor: int, keeps_minor: int) -> FeeLine:
     """The line by which a release that kept so much keeps another part of it."""
-    first = lines[0]
+    first = standing(lines)
     tariff = price.tariffs[first.schedule_id]
     promoted = price.tariffs[first.promotion_id] if first.is_promoted else None
     before = Before(first.before_minor, first.before_month_minor)

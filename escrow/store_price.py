@@ -4,6 +4,7 @@ A pair's row is moved by the lines of `fee_line` alone, by a trigger in the same
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
@@ -68,6 +69,12 @@ WHERE kind IN ('commission', 'client_fee') AND {{key}} = ANY (%s::uuid[]) ORDER 
 """
 _LINES_OF_SLOTS: Final = _LIST_LINES.format(key="slot_id")
 _LINES_OF_RELEASES: Final = _LIST_LINES.format(key="release_id")
+_LIST_TAXED: Final = f"""
+SELECT {", ".join(f"fee_line.{name}" for name in _NAMES)}
+FROM fee_line JOIN event ON event.id = fee_line.event_id
+WHERE fee_line.party_id = %s AND effective_at >= %s AND effective_at < %s AND tax_minor > 0
+    AND fee_line.kind = 'commission' ORDER BY fee_line.id
+"""
 
 
 def lock_pairs(connection: Connection, keys: Iterable[PairKey]) -> dict[PairKey, Pair]:
@@ -110,6 +117,14 @@ def list_lines(
             rows = driver(connection).execute(statement.encode(), (list(ids),))
             found.extend(_line(row) for row in rows)
     return found
+
+
+def list_taxed(
+    connection: Connection, party_id: UUID, *, since: datetime, until: datetime
+) -> list[FeeLine]:
+    """A payee's commissions that were taxed in a time, oldest first."""
+    rows = driver(connection).execute(_LIST_TAXED.encode(), (party_id, since, until))
+    return [_line(row) for row in rows]
 
 
 def add_lines(connection: Connection, lines: Sequence[tuple[FeeLine, int, Any]]) -> None:

@@ -39,7 +39,7 @@ class Fee:
     tax_country: str
     tax_rate_bps: int
     treatment: str
-    recorded_at: datetime
+    supplied_at: datetime
 
     @property
     def comes_back(self) -> bool:

@@ -112,7 +112,7 @@ def document(
                 "gross_minor": each.gross_minor,
                 "net_minor": each.fee_minor,
                 "tax_minor": each.tax_minor,
-                "supplied_at": each.recorded_at.isoformat(),
+                "supplied_at": each.supplied_at.isoformat(),
             }
             for each in fees
         ],
@@ -200,7 +200,7 @@ def currency_of(country: str, on: date) -> str:
 
 def _document_key(fee: Fee) -> tuple[object, ...]:
     alone = fee.id if fee.release_id is None else 0
-    return (*fee.family, fee.contract_id, fee.recorded_at, kind_of(fee), *fee.taxed, alone)
+    return (*fee.family, fee.contract_id, fee.supplied_at, kind_of(fee), *fee.taxed, alone)
 
 
 def _supplier(supplier: Supplier, tax_country: str) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def _national(fee: Fee, tax_minor: int, rate_of: RateOf) -> dict[str, Any] | Non
 
     Without a rate it says so: `tax_minor` is None.
     """
-    on = fee.recorded_at.date()
+    on = fee.supplied_at.date()
     currency = currency_of(fee.tax_country, on)
     if not tax_minor or currency == fee.currency:
         return None

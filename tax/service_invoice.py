@@ -163,7 +163,7 @@ def _document(going: _Round, invoice_id: UUID, fees: Sequence[Fee]) -> Invoice |
         line_count=len(fees),
         original_id=referred[0].id if referred else None,
         supplier_version=going.supplier.version,
-        supplied_at=first.recorded_at,
+        supplied_at=first.supplied_at,
         issued_at=issued_at,
         document=rules_invoice.document(fees, going.supplier, referred, going.rate_of),
         sealed=going.keys[first.party_id].seal(buyer, bound_to=_bound(invoice_id)),

@@ -49,6 +49,17 @@ class CheckActed(OpenAnswer):
     valid_since: TimeText | None
 
 
+class TaxCredited(OpenAnswer):
+    """The tax that went back to a party, by currency."""
+
+    party_id: IdText
+    event_id: str
+    check_id: IdText
+    valid_since: TimeText
+    fees: int
+    credited: list[Money]
+
+
 class InvoiceSupplier(Answer):
     """Who supplied, as the document names him."""
 

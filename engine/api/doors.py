@@ -30,6 +30,7 @@ from escrow import (
     service_reserve,
     service_retainer,
     service_retainer_pause,
+    service_tax_credit,
 )
 from escrow import service_fx as conversions
 from escrow import timers as escrow_timers
@@ -181,6 +182,7 @@ def _doors() -> Mapping[str, Door]:
         services |= {f"escrow.{verb}": getattr(room, verb) for verb in verbs}
     services |= _terms() | _plans() | _fees()
     services |= {f"tax.{verb}": getattr(service_profile, verb) for verb in _TAX}
+    services["tax.credit"] = service_tax_credit.credit_tax
     return {name: Door(service, subjects) for name, service in services.items()}
 
 

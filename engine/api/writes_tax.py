@@ -5,9 +5,10 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from engine.api.access import Scope
-from engine.api.answers_tax import BuyerActed, CheckActed, SupplierAnswer
+from engine.api.answers_tax import BuyerActed, CheckActed, SupplierAnswer, TaxCredited
 from engine.api.calls import Given, Subject, Write
-from engine.api.models import Request, Time
+from engine.api.models import ReasonBody, Request, Time
+from escrow.rules_tax_credit import CreditTax
 from kernel.commands import Command
 from ledger.parties import UnknownParty
 from tax.model_profile import Person, RegisterAnswer, SetBuyer, SetSupplier, StoreCheck
@@ -97,6 +98,10 @@ def _check(given: Given[CheckBody]) -> Command:
     return StoreCheck(actor=given.actor, party_id=given.ids["party_id"], answer=answer)
 
 
+def _credit(given: Given[ReasonBody]) -> Command:
+    return CreditTax(actor=given.actor, party_id=given.ids["party_id"], reason=given.body.reason)
+
+
 TAX: Final[tuple[Write[Any], ...]] = (
     Write(
         path="/v1/tax/supplier",
@@ -127,6 +132,17 @@ TAX: Final[tuple[Write[Any], ...]] = (
         command=_check,
         answer=CheckActed,
         summary="Store what a register said of a party's tax number (an operator)",
+        status=201,
+        subject=PARTY,
+    ),
+    Write(
+        path="/v1/parties/{party_id}/tax_credits",
+        service="tax.credit",
+        scope=Scope.FEES_WRITE,
+        body=ReasonBody,
+        command=_credit,
+        answer=TaxCredited,
+        summary="Give back the tax that a check with valid_since would have spared (an operator)",
         status=201,
         subject=PARTY,
     ),

@@ -12,8 +12,9 @@ SELECT
     fee.tax_country,
     fee.tax_rate_bps,
     fee.treatment,
-    fee.recorded_at
+    coalesce(event.effective_at, fee.recorded_at) AS supplied_at
 FROM fee_line AS fee
+LEFT JOIN event ON event.id = fee.event_id
 WHERE
     fee.treatment IS NOT NULL
     AND (fee.fee_minor <> 0 OR fee.tax_minor <> 0)

@@ -11,7 +11,8 @@ SELECT
     checked.tax_country,
     checked.is_valid,
     checked.checked_at,
-    checked.reference
+    checked.reference,
+    checked.valid_since
 FROM (
     SELECT country, service, when_unsure, check_days
     FROM tax_supplier
@@ -28,7 +29,7 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS buyer ON TRUE
 LEFT JOIN LATERAL (
-    SELECT id, tax_country, is_valid, checked_at, reference
+    SELECT id, tax_country, is_valid, checked_at, reference, valid_since
     FROM tax_check
     WHERE
         party_id = payer.party_id

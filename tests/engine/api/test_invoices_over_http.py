@@ -129,6 +129,27 @@ def test_the_tax_owed_ties(api: Api, deal: Deal) -> None:
     assert api.get("/v1/tax/vat", since="2026-03-03T00:00:00Z").body["rows"] == []
 
 
+def test_tax_is_credited_where_a_number_is_proved(api: Api) -> None:
+    """Without a proof 409; with one of a time without fees there is nothing to credit."""
+    party_id = make_party(api, "freelancer")
+    where = f"/v1/parties/{party_id}"
+    proof = {
+        "source": "vies",
+        "is_valid": True,
+        "reference": "WAPI2",
+        "checked_at": "2026-03-01T00:00:00Z",
+        "valid_since": "2026-02-01T00:00:00Z",
+    }
+
+    unproved = api.post(f"{where}/tax_credits", {"reason": "proved"})
+    assert api.post(f"{where}/tax_profile", BUYER).status == 201
+    assert api.post(f"{where}/tax_checks", proof).status == 201
+    nothing = api.post(f"{where}/tax_credits", {"reason": "proved"})
+
+    assert (unproved.status, unproved.code) == (409, "tax.not_proved")
+    assert (nothing.status, nothing.code) == (409, "tax.nothing_to_credit")
+
+
 def test_a_check_is_stored_and_a_bad_number_refused(api: Api) -> None:
     """Each with its status and code."""
     party_id = make_party(api, "freelancer")
