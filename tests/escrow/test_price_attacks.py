@@ -1,15 +1,21 @@
 """Where a cent could go astray: roundings that step together, and money of two currencies."""
 
 from dataclasses import replace
+from random import Random
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection
 
 from commissions.model import Band
+from escrow.model_dispute import DisputeState
+from tests.commissions.books import hold
+from tests.commissions.deals import draw, plain_price
 from tests.commissions.rates import stand_rates
 from tests.escrow.stage import START, Stage, check_balances
 from tests.escrow.stage_chargeback import Bank
 from tests.escrow.stage_claims import claims, send_back, set_rules
+from tests.escrow.stage_dispute import Court
 from tests.escrow.stage_price import (
     NO_CLIENT_FEE,
     agreed,
@@ -164,3 +170,64 @@ def test_a_bank_that_takes_converted_money(connection: Connection, amount: int) 
     assert [each.remaining_minor for each in claims(stage)] in ([0], [])
     check_balances(connection, "EUR", "revenue.commission 10.00 · claim on payee 0.00")
     prove_prices(connection)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_disputed_after_release_splits_with_its_fee_and_tax(
+    connection: Connection, seed: int
+) -> None:
+    """Parts set aside, split anywhere, in any bands: what stays is the fee of what stays."""
+    random = Random(seed)
+    drawn = draw(random)
+    tariff = drawn if seed % 2 else replace(drawn, bands=(Band(300, 0), Band(None, 9_500)))
+    hold(connection, tariffs=(tariff,))
+    first = agreed(connection, 1)
+    taxed(connection, first)
+    billed_minor = 0
+    for _ in range(4):
+        amount = random.choice((random.randint(2, 60), random.randint(2, 90_000)))
+        stage = agreed(connection, amount, like=first)
+        released(stage)
+        claim = random.choice((1, amount, random.randint(1, amount)))
+        to_payee = random.choice((0, claim, random.randint(0, claim)))
+        court = Court(stage)
+        assert court.open(amount_minor=claim, release_id=_release_of(stage)).is_done
+        prove_prices(connection)
+        assert court.serve().is_done
+        assert court.offer(stage.payee, to_payee, is_reply=True).is_done
+        if court.dispute.state is not DisputeState.EXECUTED:
+            assert court.accept(stage.client, 1).is_done
+
+        kept = amount - claim + to_payee
+        owed = plain_price(
+            tariff,
+            None,
+            kept,
+            billed_minor=billed_minor,
+            charged_month_minor=_charged(connection, stage, but=stage.slot_id),
+            tax_bps=1_900,
+        )
+        assert commission_of(connection, stage.slot_id) == owed.fee_minor
+        prove_prices(connection)
+        stage.wait(days=6)
+        first.now = stage.now
+        billed_minor += kept
+        prove_prices(connection)
+
+
+def _release_of(stage: Stage) -> UUID:
+    found: UUID = stage.connection.exec_driver_sql(
+        "SELECT id FROM release WHERE slot_id = %s", (stage.slot_id,)
+    ).scalar_one()
+    return found
+
+
+def _charged(connection: Connection, stage: Stage, *, but: UUID) -> int:
+    """The month's commission before a slot's release; all that the pair paid in other slots."""
+    found: int = connection.exec_driver_sql(
+        "SELECT coalesce(sum(fee_minor), 0)::bigint FROM fee_line"
+        " WHERE kind = 'commission' AND slot_id <> %s"
+        " AND month = date_trunc('month', %s AT TIME ZONE 'UTC')",
+        (but, stage.now),
+    ).scalar_one()
+    return found
