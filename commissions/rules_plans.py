@@ -168,18 +168,21 @@ def period(anchor_at: datetime, every: Every, number: int) -> Period:
     return Period(number, _start(anchor_at, every, number), _start(anchor_at, every, number + 1))
 
 
-def next_period(subscription: Subscription, at: datetime) -> Period:
-    """The period to charge now: the one after the last, or a later one if that went by unpaid."""
+def next_period(subscription: Subscription, at: datetime, *, has_waited: bool) -> Period:
+    """The period to charge now: the one after the last.
+
+    `has_waited`: a hold stopped the charge; then periods that went by whole are passed over.
+    """
     found = period(subscription.anchor_at, subscription.every, subscription.period_no + 1)
-    while found.to_at <= at:
+    while has_waited and found.to_at <= at:
         found = period(subscription.anchor_at, subscription.every, found.number + 1)
     return found
 
 
-def renewed(old: Subscription, at: datetime) -> Subscription:
+def renewed(old: Subscription, at: datetime, *, has_waited: bool = False) -> Subscription:
     """The subscription in its next period, which is paid."""
     row = step(SUBSCRIPTIONS, old.state, Trigger.RENEW, Role.SYSTEM)
-    begun = next_period(old, at)
+    begun = next_period(old, at, has_waited=has_waited)
     return replace(
         old,
         state=SubscriptionState(row.to),

@@ -4,7 +4,7 @@ Whoever charges a party locks it, so that two charges at once see each other. Cl
 `escrow.service_plans_clocks`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -69,7 +69,7 @@ def subscribe(
         sold = store_plans.list_sold(connection, OfferingKind.PLAN, names)
         live = store_plans.list_live(connection, people)
         taken = store_plans.find_subscriptions(connection, [each.subscription_id for each in alone])
-        taxes = taxes_of(connection, people, at)
+        taxes, held = taxes_of(connection, people, at), list_held(connection, people)
 
         def decide(command: Subscribe) -> Step:
             role = rules.role_of(command.actor, command.party_id)
@@ -80,7 +80,7 @@ def subscribe(
                 raise Subscribed(subscription_id=str(live[command.party_id].id))
             if command.subscription_id in {each.id for each in taken}:
                 raise IdTaken(id=str(command.subscription_id))
-            check_held(connection, command.party_id, people)
+            check_held(held, command.party_id)
             paid = rules.paid_for(new, new_id(), tax=taxes[command.party_id], at=at)
             return rules_plans.charged(None, new, paid, command.actor, at)
 
@@ -128,7 +128,7 @@ def buy_product(
         sold = store_plans.list_sold(connection, OfferingKind.PRODUCT, names)
         running = store_plans.list_running(connection, people, at)
         taken = store_plans.find_purchases(connection, [each.purchase_id for each in alone])
-        taxes = taxes_of(connection, people, at)
+        taxes, held = taxes_of(connection, people, at), list_held(connection, people)
 
         def decide(command: BuyProduct) -> Step:
             role = rules.role_of(command.actor, command.party_id)
@@ -139,7 +139,7 @@ def buy_product(
                 raise IdTaken(id=str(command.purchase_id))
             if (command.party_id, command.product, command.about) in running:
                 raise Running(product=command.product, about=command.about)
-            check_held(connection, command.party_id, people)
+            check_held(held, command.party_id)
             return rules_plans.bought(paid, command.actor, at)
 
         return run_steps(connection, alone, decide, at=at)
@@ -219,15 +219,23 @@ def taxes_of(connection: Connection, party_ids: Iterable[UUID], at: datetime) ->
     }
 
 
-def check_held(connection: Connection, party_id: UUID, people: dict[UUID, Party]) -> None:
+def list_held(connection: Connection, people: Mapping[UUID, Party]) -> dict[UUID, list[str]]:
+    """What stops charges of these parties: open holds, and sanctions that are not clear."""
+    found = holds.list_open(connection, [each.subject for each in people.values()])
+    stopped: dict[UUID, list[str]] = {}
+    for party in people.values():
+        named = [hold.kind.value for hold in found.get(party.subject, ())]
+        if party.sanction_state is not SanctionState.CLEAR:
+            named.append("sanctions")
+        if named:
+            stopped[party.id] = sorted(named)
+    return stopped
+
+
+def check_held(held: Mapping[UUID, list[str]], party_id: UUID) -> None:
     """Refuses `plans.on_hold`: an open hold, or a sanctions match, stops every charge."""
-    party = people[party_id]
-    found = holds.list_open(connection, [party.subject]).get(party.subject, [])
-    named = [hold.kind.value for hold in found]
-    if party.sanction_state is not SanctionState.CLEAR:
-        named.append("sanctions")
-    if named:
-        raise OnHold(party_id=str(party_id), holds=sorted(named))
+    if party_id in held:
+        raise OnHold(party_id=str(party_id), holds=held[party_id])
 
 
 def _lock_people(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Party]:

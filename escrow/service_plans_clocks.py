@@ -19,7 +19,7 @@ from commissions import store_plans
 from commissions.model_plans import PurchaseState, Subscription, SubscriptionState
 from escrow import rules_plans
 from escrow.rules_plans import EARN, RENEW, Step
-from escrow.service_plans import check_held, run_steps, taxes_of
+from escrow.service_plans import check_held, list_held, run_steps, taxes_of
 from kernel import timers
 from kernel.commands import Command, Outcome
 from kernel.ids import new_id
@@ -29,6 +29,8 @@ from ledger import parties
 from ledger.rules import InsufficientFunds
 
 AGAIN: Final = timedelta(days=1)
+WAITED: Final = 0
+"""The version of a clock that was set again because a charge could not be tried."""
 
 Handler = Callable[[Connection, Sequence[DueTimer], datetime], int]
 
@@ -38,6 +40,7 @@ class Ring(Command):
     """A clock's own command: the row that it is about."""
 
     row_id: UUID
+    has_waited: bool = False
 
 
 def renew(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
@@ -47,22 +50,25 @@ def renew(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
     people = parties.lock_share(connection, [each.party_id for each in found])
     known = store_plans.lock_subscriptions(connection, ids, skip_locked=True)
     claimed = timers.claim(connection, [each for each in due if _id(each) in known])
-    taxes = taxes_of(connection, people, at)
+    taxes, held = taxes_of(connection, people, at), list_held(connection, people)
 
     def decide(command: Ring) -> Step:
         old = known[command.row_id]
         if old.state is SubscriptionState.ENDING:
             return rules_plans.cancelled(None, SYSTEM, at, before=old, after=rules.run_out(old, at))
-        check_held(connection, old.party_id, people)
-        new = rules.renewed(old, at)
+        check_held(held, old.party_id)
+        new = rules.renewed(old, at, has_waited=command.has_waited)
         paid = rules.paid_for(new, new_id(), tax=taxes[old.party_id], at=at)
         return rules_plans.charged(old, new, paid, SYSTEM, at)
 
-    commands = [Ring(actor=SYSTEM, row_id=_id(each)) for each in claimed]
+    commands = [
+        Ring(actor=SYSTEM, row_id=_id(each), has_waited=each.subject_version == WAITED)
+        for each in claimed
+    ]
     outcomes = run_steps(connection, commands, decide, at=at)
     _fail(connection, _refused(commands, outcomes, known, poor=True), at)
     again = [
-        Arm(each.subject, RENEW, at + AGAIN, each.version)
+        Arm(each.subject, RENEW, at + AGAIN, WAITED)
         for each in _refused(commands, outcomes, known, poor=False)
     ]
     timers.arm(connection, again, at=at)

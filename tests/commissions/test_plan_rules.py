@@ -187,11 +187,13 @@ def test_a_late_failure_is_not_tried_in_the_past() -> None:
 
 
 def test_what_was_not_paid_in_time_is_not_charged_later() -> None:
-    """Whole periods that went by unpaid, under a hold, are left out; the anchor stays."""
+    """Periods that went by under a hold are left out, after an outage not; the anchor stays."""
     held = subscription(at=datetime(2026, 1, 31, tzinfo=UTC))
 
-    late = rules.renewed(held, datetime(2026, 5, 4, tzinfo=UTC))
+    at = datetime(2026, 5, 4, tzinfo=UTC)
+    late = rules.renewed(held, at, has_waited=True)
 
+    assert rules.renewed(held, at).period_to == datetime(2026, 3, 31, tzinfo=UTC)
     assert late.period_from == datetime(2026, 4, 30, tzinfo=UTC)
     assert late.period_to == datetime(2026, 5, 31, tzinfo=UTC)
 

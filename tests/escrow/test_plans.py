@@ -192,6 +192,36 @@ def test_a_hold_stops_the_charge_and_no_plan_is_lost_by_it(shop: Shop) -> None:
     assert shop.subscription(begun).failures == 0
 
 
+def test_months_under_a_hold_are_not_charged_afterwards(shop: Shop) -> None:
+    """Held for three months, then lifted: the running month is charged, those before are not."""
+    shop.earn(10_000)
+    assert shop.subscribe().is_done
+    place_hold(shop)
+    shop.until(datetime(2026, 6, 20, 9, tzinfo=UTC))
+    lift_hold(shop)
+
+    shop.pass_days(1)
+
+    assert [each.from_at.date().isoformat() for each in shop.purchases()] == [
+        "2026-03-02",
+        "2026-06-02",
+    ]
+    assert shop.sums() == (1_499 - 19 * (1_499 // 30), 1_499 + 19 * (1_499 // 30), 600)
+
+
+def test_after_a_leap_of_the_clock_every_month_is_charged(shop: Shop) -> None:
+    """Nobody rang for months, as in a sandbox that was moved on: each is charged, one by one."""
+    shop.earn(10_000)
+    begun = shop.subscribe()
+    shop.now = datetime(2026, 6, 20, 9, tzinfo=UTC)
+
+    shop.pass_days(0)
+
+    assert [each.from_at.month for each in shop.purchases()] == [3, 4, 5, 6]
+    assert shop.subscription(begun).period_to == datetime(2026, 7, 2, 9, tzinfo=UTC)
+    assert shop.sums()[0] == 1_499 - 18 * (1_499 // 30)
+
+
 @pytest.mark.parametrize("way", ["hold", "sanctions"])
 def test_who_is_held_buys_nothing(shop: Shop, way: str) -> None:
     """A hold or a sanctions match refuses a first charge; nothing is written."""

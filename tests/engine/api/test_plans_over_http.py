@@ -91,6 +91,23 @@ def test_a_plan_from_its_approval_to_its_end(
     world.prove()
 
 
+def test_a_sandbox_that_leaps_charges_every_month(
+    api: Api, api_engine: Engine, world: World, people: tuple[Api, Api]
+) -> None:
+    """Moved on by more than three months at once: four charges, and three are all earned."""
+    own = api.as_party(make_payee(api, api_engine, 100_000))
+    taken = own.post(
+        "/v1/subscriptions", {"plan": sell(people), "currency": "EUR", "every": "month"}
+    )
+    assert taken.status == 201
+
+    advance(api, world, days=100)
+
+    states = [each["state"] for each in own.get("/v1/purchases").body["items"]]
+    assert states == ["earned", "earned", "earned", "earning"]
+    world.prove()
+
+
 def test_what_one_can_do_now(
     api: Api, api_engine: Engine, world: World, people: tuple[Api, Api]
 ) -> None:
