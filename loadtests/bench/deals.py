@@ -1,7 +1,7 @@
 """Many deals at the same stage, made by the services themselves: proposed, funded, work shown."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import Any, Final, TypeVar
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from escrow import service
 from escrow.commands import ContractCommand, Fund, Milestone, Propose, SlotCommand, Submit
-from escrow.model import Method
+from escrow.model import Method, Terms
 from kernel.commands import Outcome
 from kernel.database import Tenant, transaction
 from kernel.ids import new_id
@@ -52,12 +52,16 @@ class OpenSlot:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A tenant with verified people on both sides, the clients with money in their wallets."""
+    """A tenant with verified people on both sides, the clients with money in their wallets.
+
+    All contracts are made on `terms`.
+    """
 
     engine: Engine
     tenant: Tenant
     clients: list[Person]
     payees: list[Person]
+    terms: Terms = field(default_factory=Terms)
 
     def make_slots(
         self, count: int, random: Random, *, at: datetime, say: Callable[[str], None]
@@ -73,7 +77,7 @@ class Market:
         proposals, accepts, slots = [], [], []
         for slot_ids in in_batches([new_id() for _ in range(count)], _MILESTONES):
             client, payee = random.choice(self.clients), random.choice(self.payees)
-            proposal = _propose(client, payee, slot_ids, random)
+            proposal = _propose(client, payee, slot_ids, random, self.terms)
             proposals.append(proposal)
             accepts.append(ContractCommand(actor=client.actor, contract_id=proposal.contract_id))
             slots += [OpenSlot(slot_id, client.actor, payee.actor) for slot_id in slot_ids]
@@ -125,7 +129,9 @@ def _add_people(connection: Connection, kind: PartyKind, count: int, at: datetim
     return [Person(each, Actor(new_id(), PrincipalKind.PERSON, each)) for each in ids]
 
 
-def _propose(client: Person, payee: Person, slot_ids: Sequence[UUID], random: Random) -> Propose:
+def _propose(
+    client: Person, payee: Person, slot_ids: Sequence[UUID], random: Random, terms: Terms
+) -> Propose:
     return Propose(
         actor=payee.actor,
         contract_id=new_id(),
@@ -136,6 +142,7 @@ def _propose(client: Person, payee: Person, slot_ids: Sequence[UUID], random: Ra
             Milestone(slot_id=slot_id, amount_minor=random.randint(5_000, 500_000))
             for slot_id in slot_ids
         ),
+        terms=terms,
     )
 
 

@@ -29,6 +29,7 @@ GOALS: Final = MappingProxyType(
         "callers256_hot_p99_ms": (30.0, 15.0),
         "release_lines_over_post_lines": (0.25, 0.25),
         "autorelease_over_release": (0.5, 0.5),
+        "release_priced_over_release_plain": (0.75, 0.9),
         "growth_1e7_over_1e5": (0.8, 0.95),
         "callers16_sealing_over_standing": (0.9, 1.0),
         "bulk_sealing_over_standing": (0.8, 0.9),

@@ -1,4 +1,7 @@
-"""Releasing slots through the escrow service, and auto-release by timers, beside plain posting."""
+"""Releasing slots through the escrow service, and auto-release by timers, beside plain posting.
+
+And the same releases with all that a price can have.
+"""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,6 +17,7 @@ from engine.scanner import Scanner
 from escrow import service, timers
 from kernel.database import Tenant, transaction
 from kernel.timers import DueTimer
+from loadtests.bench import priced
 from loadtests.bench.bench import Bench, Contest
 from loadtests.bench.deals import Market, OpenSlot, open_market
 from loadtests.bench.measure import Meter, Sample
@@ -54,6 +58,7 @@ def run(bench: Bench) -> None:
     """Release, post and fire by turns; every timer must fire once."""
     with bench.ground.engine() as engine:
         _run(bench, engine, bench.ground.make_tenant("release"), Random(_SEED))
+        priced.run(bench, engine)
     for note in _NOTES:
         bench.figures.note(note)
 

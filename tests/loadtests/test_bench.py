@@ -100,6 +100,8 @@ def test_release_is_compared_with_posting_and_timers_with_release(ground: Ground
     assert figures["release_lines_over_post_lines"] > 0
     assert figures["autorelease_over_release"] > 0
     assert figures["autorelease_fired"] == TINY.timers
+    assert figures["release_priced_over_release_plain"] > 0
+    assert figures["release_priced_per_s"] > 0
 
 
 @pytest.mark.slow
