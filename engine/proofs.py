@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from escrow.store_fee_proof import prove_fees
 from kernel import clock
 from kernel.database import Tenant, snapshot
 from kernel.money import format_minor
@@ -45,9 +46,10 @@ def check_books(engine: Engine, tenant: Tenant) -> Checked:
         proof = prove(connection)
         adopted = list_opening(connection, [kind for kind, _ in ACCOUNTS])
         safe = safeguarding(connection, [*balances, *_elsewhere(adopted)])
-    findings = (*_of_books(proof), *_of_money(safe.currencies))
+        fees = prove_fees(connection)
+    findings = (*_of_books(proof), *fees, *_of_money(safe.currencies))
     return Checked(
-        is_proven=proof.is_clean,
+        is_proven=proof.is_clean and not fees,
         is_safe=safe.is_safe,
         findings=findings,
         notes=tuple(

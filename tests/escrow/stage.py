@@ -22,6 +22,7 @@ from escrow.commands import (
     Tip,
 )
 from escrow.model import Method, Slot, Terms
+from escrow.store_fee_proof import prove_fees
 from kernel import timers as clock_rows
 from kernel.commands import Outcome
 from kernel.ids import new_id
@@ -274,6 +275,7 @@ def check_balances(connection: Connection, currency: str, line: str) -> None:
 def prove_books(connection: Connection) -> None:
     """The ledger proves itself, and what slots hold is what escrow accounts owe."""
     assert prove(connection).findings == ()
+    assert prove_fees(connection) == []
     rows = connection.exec_driver_sql(
         "SELECT subject, currency, -sum(balance_minor)::bigint FROM account"
         " WHERE kind IN ('custody.escrow', 'custody.escrow_disputed') AND balance_minor <> 0"

@@ -10,7 +10,6 @@ from kernel.ids import new_id
 from tests.model import parts
 from tests.model.acts import act, within
 from tests.model.bazaar_disputes import Disputes
-from tests.model.model import share as share_of
 from tests.model.parts import Effect
 
 
@@ -30,9 +29,7 @@ class Claims(Disputes):
         agreement = "" if n % 16 == 5 else "mail:1"
         may = actor == right or (actor.is_operator and bool(agreement))
         may = may and amount <= kept - slot["contested_minor"]
-        ours = share_of(kept, deal["commission_bps"]) - share_of(
-            max(0, kept - amount), deal["commission_bps"]
-        )
+        ours = parts.Purse(self.now, slot, Effect()).unwound(min(kept, amount))
         available = self.now.balance("custody.earned_available", deal["payee_id"])
         may = may and (self.fronts or amount - ours <= available)
         known = None if self.is_disputed(slot) or slot["uncleared_minor"] else may

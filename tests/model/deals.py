@@ -20,7 +20,6 @@ from tests.model.model import (
     Slot,
     Terms,
     World,
-    share,
 )
 from tests.model.rail import Operation
 
@@ -269,9 +268,8 @@ def confirm(world: World, actor: Actor, slot: Slot) -> Reasons:
 def let_go(world: World, slot: Slot, amount: int, state: str) -> None:
     """P07, P10: the oldest lots go first; the client's whole fee is earned with the first part."""
     terms, currency = slot.contract.terms, slot.contract.currency
-    before = share(slot.released, terms.commission_bps)
     slot.released += amount
-    commission = share(slot.released, terms.commission_bps) - before
+    commission = world.charge(slot.contract, amount)
     world.add("client_fee", currency, slot.fee_deferred)
     rest = amount
     for lot in slot.lots:

@@ -262,6 +262,7 @@ class World:
     payout_fees: dict[str, int] = field(default_factory=dict)
     wallets: Counter[tuple[Party, str]] = field(default_factory=Counter)
     available: Counter[tuple[Party, str]] = field(default_factory=Counter)
+    billed: Counter[tuple[Party, Party, str]] = field(default_factory=Counter)
     pots: Counter[tuple[str, str]] = field(default_factory=Counter)
     rail: RailWorld = field(default_factory=RailWorld)
     by_subject: dict[str, object] = field(default_factory=dict)
@@ -281,6 +282,13 @@ class World:
         found = self.by_subject[subject]
         assert isinstance(found, Slot | Release)
         return found.contract, found if isinstance(found, Slot) else found.slot
+
+    def charge(self, contract: Contract, amount: int) -> int:
+        """Our commission on what is billed now, after all that the pair was billed before."""
+        pair = (contract.client, contract.payee, contract.currency)
+        before = share(self.billed[pair], contract.terms.commission_bps)
+        self.billed[pair] += amount
+        return share(self.billed[pair], contract.terms.commission_bps) - before
 
     def new_release(
         self, contract: Contract, slot: Slot | None, gross: int, commission: int

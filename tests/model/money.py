@@ -43,7 +43,8 @@ def fund(world: World, actor: Actor, slot: Slot, funding_id: UUID, *, method: st
         no |= {"escrow.contract_not_running"}
     if not is_new and (world.has_open_funding(slot) or not slot.unpaid):
         no |= {"escrow.nothing_unpaid"}
-    fee = share(slot.unpaid, contract.terms.client_fee_bps)
+    bps = contract.terms.client_fee_bps
+    fee = share(slot.price, bps) - share(slot.price - slot.unpaid, bps)
     purpose = "slot" if is_new else "top_up"
     paid = Funding(funding_id, contract, slot, purpose, method, slot.unpaid, fee, "created")
     if method == "wallet":
@@ -143,7 +144,7 @@ def _fill(world: World, paid: Funding, *, cleared: bool) -> None:
 def _hand_over(world: World, paid: Funding, *, cleared: bool) -> None:
     """A tip goes straight to the payee, both fees are earned; it waits until it has cleared."""
     contract, currency = paid.contract, paid.contract.currency
-    commission = share(paid.amount, contract.terms.commission_bps)
+    commission = world.charge(contract, paid.amount)
     paid.tip = world.new_release(contract, None, paid.amount, commission)
     world.add("commission", currency, commission)
     world.add("client_fee", currency, paid.fee)

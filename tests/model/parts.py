@@ -56,6 +56,14 @@ class Purse:
         self.fee = self.slot["fee_deferred_minor"]
         self.deal = self.now.one("contract", id=self.slot["contract_id"])
         self.gone: Counter[int] = Counter()
+        self.billed = self._billed()
+
+    def _billed(self) -> int:
+        """All that the pair was billed by now."""
+        names = ("client_id", "payee_id", "currency")
+        mine = {name: self.deal[name] for name in names}
+        found = self.now.all_of("pair_billing", lambda row: mine.items() <= row.items())
+        return found[0]["billed_minor"] if found else 0
 
     @property
     def id(self) -> str:
@@ -74,7 +82,23 @@ class Purse:
     def commission(self, amount: int) -> int:
         """Ours on the next part that the payee keeps."""
         bps = self.deal["commission_bps"]
-        return share(self.kept + amount, bps) - share(self.kept, bps)
+        return share(self.billed + amount, bps) - share(self.billed, bps)
+
+    def unwound(self, amount: int) -> int:
+        """Our commission on so much of what was released: newest release first, from its top."""
+        bps, left, ours = self.deal["commission_bps"], amount, 0
+        kept: Counter[str] = Counter()
+        before: dict[str, int] = {}
+        for line in sorted(self.now.all_of("fee_line"), key=lambda each: int(each["id"])):
+            if line["slot_id"] == self.id and line["kind"] == "commission":
+                before.setdefault(line["release_id"], line["before_minor"])
+                kept[line["release_id"]] += line["gross_minor"]
+        for release_id in reversed(before):
+            part, start = min(left, kept[release_id]), before[release_id] + kept[release_id]
+            ours += share(start, bps) - share(start - part, bps)
+            left -= part
+        assert not left
+        return ours
 
     def release(self, amount: int) -> None:
         """P07, P10: to the payee, with commission; the client's whole fee is earned."""
@@ -89,6 +113,7 @@ class Purse:
         self.effect.put("platform.deferred_fees", self.fee)
         self.effect.slot(self.id, held=-amount, released=amount, fee_deferred=-self.fee)
         self.held, self.kept, self.fee = self.held - amount, self.kept + amount, 0
+        self.billed += amount
 
     def send_back(self, amount: int, *, to_wallet: bool = False) -> None:
         """P14, P32b: newest lot first, with its part of the fee, rounded down."""
@@ -130,7 +155,7 @@ class Purse:
                 self._give(lot, part, to_wallet=False)
                 left -= part
         assert not left
-        return self.commission(amount)
+        return self.unwound(amount)
 
 
 def funded(funding: Row, *, rail_fee: int) -> Effect:
@@ -220,11 +245,12 @@ def _from_reserve(effect: Effect, now: Sight, slot: Row, dispute: Row, payee: in
     purse = Purse(now, slot, effect)
     ours = purse.returned(back) if back else 0
     net = reserved - (back - ours)
-    ours, net = ours + max(0, -net), max(0, net)
+    lost, net = max(0, -net), max(0, net)
     effect.put("custody.earned_reserved", reserved, release["payee_id"])
     effect.put(f"custody.{earned}", -net, release["payee_id"])
-    effect.from_platform(ours)
+    effect.from_platform(ours + lost)
     effect.put("platform.revenue.commission", ours)
+    effect.put("platform.expense.bad_debt", lost)
     effect.slot(slot["id"], contested=-claim, returned=back)
 
 
@@ -255,9 +281,8 @@ def set_aside(now: Sight, slot: Row, release: Row, claim: int) -> Effect:
     """P12, of released money in its security hold: the payee's own part of it."""
     effect = Effect()
     purse = Purse(now, slot, Effect())
-    purse.kept -= claim
     free = release["gross_minor"] - release["commission_minor"] - release["taken_net_minor"]
-    own = min(claim - purse.commission(claim), free)
+    own = min(claim - purse.unwound(claim), free)
     effect.put("custody.earned_pending", own, release["payee_id"])
     effect.put("custody.earned_reserved", -own, release["payee_id"])
     effect.slot(slot["id"], contested=claim)

@@ -12,7 +12,17 @@ from kernel.database import driver
 Row = dict[str, Any]
 
 _TABLES: Final = (
-    *("slot", "lot", "funding", "release", "refund", "dispute", "dispute_offer"),
+    *(
+        "slot",
+        "lot",
+        "pair_billing",
+        "fee_line",
+        "funding",
+        "release",
+        "refund",
+        "dispute",
+        "dispute_offer",
+    ),
     *("dispute_evidence", "dispute_decision", "claim", "claim_write_off", "hourly_term"),
     *("work_week", "week_line", "time_entry", "client_claim", "line_dispute", "time_run"),
     *("retainer", "retainer_period", "drawdown", "contract", "reservation", "journal", "period"),
