@@ -84,10 +84,12 @@ class RegisterAnswer:
 class Register(Protocol):
     """A public register of tax numbers."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in a check."""
 
-    def covers(self, country: str) -> bool:
-        """Whether numbers of this country can be asked for."""
+    def covers(self, country: str, number: str) -> bool:
+        """Whether this number of a country can be asked for."""
 
     def ask(self, country: str, number: str, *, at: datetime) -> RegisterAnswer:
         """What the register says; RailTrouble if it does not answer. Never in a transaction."""

@@ -1,10 +1,13 @@
 """`holdfast tax`: the tax owed on our fees, and who supplies."""
 
+import os
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import click
 
+from engine.commands.acting import actor_of, key_option, tell
 from engine.commands.frame import (
     BAD_NEWS,
     database,
@@ -15,9 +18,12 @@ from engine.commands.frame import (
     tenant_of,
     tenant_option,
 )
+from engine.tax_checks import check_number
+from kernel import clock
 from kernel.database import snapshot
 from tax import service_report, store_profile
 from tax.pdf import money
+from tax.registers import configured
 from tax.service_profile import supplier_facts
 
 _Day = click.DateTime(formats=["%Y-%m-%d"])
@@ -82,6 +88,31 @@ def supplier(tenant_name: str | None, *, as_json: bool) -> None:
             ],
             right=("version",),
         )
+
+
+@command.command()
+@click.option("--party", "party_id", type=click.UUID, required=True, help="Whose number.")
+@key_option
+@tenant_option
+@json_option
+@in_words
+def check(party_id: UUID, *, secret: str | None, tenant_name: str | None, as_json: bool) -> None:
+    """Ask the register for a party's tax number, and store what it says; exit 1 if not valid.
+
+    HOLDFAST_TAX_REGISTERS says which registers are asked (vies, hmrc); none by default.
+    """
+    with database() as opened:
+        tenant = tenant_of(opened, tenant_name)
+        actor = actor_of(opened, tenant, secret)
+        with snapshot(opened.engine, tenant) as connection:
+            supplier = store_profile.find_supplier(connection, at=clock.now(connection))
+        numbers = supplier.tax_numbers if supplier else {}
+        registers = configured(os.environ, numbers)
+        outcome = check_number(opened.engine, tenant, party_id, registers, actor)
+    is_valid = outcome.facts.get("is_valid") is True
+    tell(outcome, "Valid." if is_valid else "Not valid.", as_json=as_json)
+    if not is_valid:
+        raise click.exceptions.Exit(BAD_NEWS)
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
