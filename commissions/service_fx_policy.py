@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from commissions import rules_fx, store_fx_quotes
-from commissions.service_fx_batch import run
 from commissions.commands_fx import ApprovePolicy, PreparePolicy
 from commissions.model_fx import Prepared
 from commissions.refusals_fx import BadPolicy, PolicyApproved, UnknownPolicy
+from commissions.service_fx_batch import run
 from kernel.commands import Outcome
 from kernel.errors import Broken
 from kernel.money import to_json
