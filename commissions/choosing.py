@@ -87,15 +87,16 @@ class Page:
     by_client: Mapping[str, tuple[Schedule, ...]]
     promotions: tuple[Version, ...]
 
-    def near(self, facts: Facts) -> Iterable[Schedule]:
+    def near(self, facts: Facts) -> list[Schedule]:
         """The schedules that may fit a deal."""
-        yield from self.general.get(None, ())
+        found = [*self.general.get(None, ())]
         if facts.category is not None:
-            yield from self.general.get(facts.category, ())
+            found += self.general.get(facts.category, ())
         if facts.contract_id is not None:
-            yield from self.by_contract.get(facts.contract_id, ())
+            found += self.by_contract.get(facts.contract_id, ())
         if facts.client_id is not None:
-            yield from self.by_client.get(facts.client_id, ())
+            found += self.by_client.get(facts.client_id, ())
+        return found
 
 
 def lay_out(versions: Iterable[Version]) -> Page:
@@ -126,9 +127,11 @@ def promotions_of(page: Page, ask: Ask, at: datetime) -> list[Version]:
 
 def choose_all(page: Page, ask: Ask, at: datetime, forgone: Forgone) -> Chosen:
     """What a deal gets of all that holds at an instant."""
-    near = list(page.near(ask.facts))
+    near = page.near(ask.facts)
     payee = _choice(near, ask, Side.PAYEE, at)
     client = _choice(near, ask, Side.CLIENT, at)
+    if not page.promotions:
+        return Chosen(payee, client)
     return Chosen(payee, client, _promoted(promotions_of(page, ask, at), ask, forgone))
 
 

@@ -184,6 +184,12 @@ class Schedule:
         return str(self.id)
 
     @cached_property
+    def told(self) -> tuple[str, str, tuple[str, ...], int, datetime]:
+        """What a trace says of it: id, level, dimensions, priority and first day."""
+        scope = self.scope
+        return (self.id_text, scope.level.value, scope.named, self.priority, self.valid_from)
+
+    @cached_property
     def _by_currency(self) -> Mapping[str, Tariff]:
         return {each.currency: each for each in reversed(self.tariffs)}
 

@@ -13,7 +13,6 @@ from commissions.model import Facts, Schedule, Scope, Side
 from kernel.errors import Broken, Refusal
 
 _STRENGTH: Final = attrgetter("strength")
-_REASONS: Final = ("level", "dimensions", "priority", "newer")
 
 
 class NoSchedule(Refusal):
@@ -84,17 +83,18 @@ def strength(schedule: Schedule) -> tuple[int, int, int, timedelta]:
 def _trace(fitting: Sequence[Schedule]) -> Iterable[Step]:
     best = fitting[0]
     for each in fitting:
-        scope = each.scope
-        result = "won" if each is best else lost_by(best, other=each)
-        yield Step(
-            each.id_text, scope.level.value, scope.named, each.priority, each.valid_from, result
-        )
+        yield Step(*each.told, "won" if each is best else lost_by(best=best, other=each))
 
 
 def lost_by(best: Schedule, *, other: Schedule) -> str:
     """By what one schedule loses to another that is stronger."""
     ours, theirs = best.strength, other.strength
-    for place, name in enumerate(_REASONS):
-        if ours[place] != theirs[place]:
-            return name
+    if ours[0] != theirs[0]:
+        return "level"
+    if ours[1] != theirs[1]:
+        return "dimensions"
+    if ours[2] != theirs[2]:
+        return "priority"
+    if ours[3] != theirs[3]:
+        return "newer"
     raise Broken("two fee schedules tie", ids=[best.id_text, other.id_text])

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.status import Status
 
 from kernel.settings import CannotStart
-from loadtests.bench import asof, bulk, callers, growth, release, sealing
+from loadtests.bench import asof, bulk, callers, growth, quote, release, sealing
 from loadtests.bench.bench import Bench
 from loadtests.bench.figures import Figures
 from loadtests.bench.ground import Ground, describe, open_ground
@@ -31,6 +31,7 @@ PARTS: Final = MappingProxyType(
         "growth": growth.run,
         "asof": asof.run,
         "sealing": sealing.run,
+        "quote": quote.run,
     }
 )
 USUAL: Final = ("bulk", "callers", "release")

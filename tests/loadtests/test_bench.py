@@ -133,9 +133,18 @@ def test_sealing_is_compared_with_standing_still(ground: Ground) -> None:
     assert figures["seal_lag_p99_s"] >= 0
 
 
+def test_a_quote_is_compared_with_a_plain_fee(ground: Ground) -> None:
+    """In process and through the service; each has its microseconds."""
+    figures = run_part(ground, "quote")
+
+    assert figures["quote_over_plain_fee"] > 0
+    assert figures["quote_served_per_s"] > 0
+    assert figures["quote_cpu_us"] > 0
+
+
 def test_every_part_is_tested_here() -> None:
     """A part that is added gets a tiny run too."""
-    assert set(PARTS) == {"bulk", "callers", "release", "growth", "asof", "sealing"}
+    assert set(PARTS) == {"bulk", "callers", "release", "growth", "asof", "sealing", "quote"}
 
 
 def test_a_ratio_is_taken_round_by_round() -> None:
