@@ -39,7 +39,7 @@ def fee_lines(shop: Shop) -> list[tuple[str, int, int, str | None, int]]:
         " WHERE party_id = %s ORDER BY id",
         (shop.party_id,),
     )
-    return [tuple(row) for row in rows]  # type: ignore[misc]
+    return [tuple(row) for row in rows]
 
 
 def count_written(connection: Connection) -> tuple[int, ...]:
