@@ -8,17 +8,23 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection
 
-from commissions.model import Basis, Scope, Side
+from commissions.model import Band, Basis, Scope, Side
 from commissions.model_schedule import Promotion
+from commissions.service_experiments import arms_for
 from escrow import service_quote
 from escrow.model import Terms
 from escrow.model_quote import AskQuote
+from escrow.rules_extract import month_of
+from escrow.service_extract import movements, open_book, summaries
 from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.money import format_minor, to_json
+from ledger.known import resolve
+from ledger.reports import Span
 from tests.commissions import deals
-from tests.commissions.books import TIERS, hold, tariff
+from tests.commissions.books import START, TIERS, hold, tariff
 from tests.commissions.rates import PER_EURO, stand_rates
+from tests.commissions.trials import accept, pair, propose, settle, started
 from tests.escrow.stage import Stage, person
 from tests.escrow.stage_fx import Desk
 from tests.escrow.stage_price import agreed, prove_prices
@@ -329,3 +335,81 @@ def test_neighbours_in_a_batch_do_not_touch(connection: Connection) -> None:
     assert outcomes[0].facts == outcomes[2].facts
     assert outcomes[3].facts["contract_id"] == str(offer.contract_id)
     assert any("would be pinned" in words for words in outcomes[3].facts["why"])
+
+
+def test_both_fees_are_shown_where_an_experiment_concerns_the_deal(
+    connection: Connection,
+) -> None:
+    """The fee of the arm, the normal one, and then the arm's is posted; in control they agree."""
+    started(connection)
+    hold(connection, tariffs=(tariff("EUR"),))
+    low = tariff("EUR", Band(None, 500))
+    hold(connection, "low", scope=Scope(arm="launch/low"), tariffs=(low,), priority=99)
+    seen = set()
+    for number in range(40):
+        unit = pair(number)
+        settle(connection, [unit])
+        arms = arms_for(connection, [unit], START)[0]
+        asked = AskQuote(
+            actor=person(None, is_operator=True),
+            client_id=unit.client_id,
+            payee_id=unit.payee_id,
+            currency="EUR",
+            terms=Terms(client_fee_bps=0),
+            amount_minor=10_000,
+        )
+
+        found = facts(service_quote.quote(connection, [asked], at=START)[0])
+
+        fee = "5.00" if "launch/low" in arms else "10.00"
+        assert found["commission"]["fee"]["amount"] == fee
+        assert found["normal"]["commission"]["amount"] == "10.00"
+        if arms not in seen:
+            stage = propose(connection, unit)
+            accept(connection, stage)
+            under = facts(ask(stage, contract_id=stage.contract_id, amount_minor=10_000))
+            assert under["commission"]["fee"]["amount"] == fee
+            assert under["normal"] is None
+        seen.add(arms)
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("currency", CURRENCIES)
+def test_an_extract_tells_fees_tax_and_exchange(connection: Connection, currency: str) -> None:
+    """What the payee reads of a release is what was quoted, line by line and for the month."""
+    Desk(connection)
+    set_supplier(connection)
+    hold(connection, tariffs=(tariff(currency, *TIERS),))
+    terms = Terms(payee_currency="USD")
+    stage = Stage(connection, currency, terms, (60_000,))
+    assert stage.payee.party_id is not None
+    assert stage.client.party_id is not None
+    add_buyer(connection, stage.payee.party_id, "DE")
+    quoted = facts(ask(stage, amount_minor=60_000))
+    assert stage.propose().is_done
+    assert stage.accept().is_done
+    release(stage, stage.slot_id)
+
+    def read(party_id: UUID) -> tuple[list[Any], dict[str, Any]]:
+        known = resolve(connection, None)
+        month = Span(*month_of("2026-03"))
+        book = open_book(connection, party_id, known=known, span=month)
+        lines = list(movements(connection, book))
+        return lines, {each.currency: each for each in summaries(connection, book)}
+
+    lines, months = read(stage.payee.party_id)
+    (earned,) = lines
+    assert (earned.currency, earned.amount_minor) == ("USD", _minor(quoted["payee_gets"]))
+    assert earned.fees is not None
+    assert earned.fees.currency == currency
+    assert earned.fees.commission_minor == _minor(quoted["commission"]["fee"])
+    assert earned.fees.tax_minor == _minor(quoted["tax"]["amount"]) > 0
+    assert earned.exchange is not None
+    assert earned.exchange.sold_minor == _minor(quoted["exchange"]["sold"])
+    assert earned.exchange.bought_minor == earned.amount_minor
+    assert months[currency].fees == earned.fees
+    assert months[currency].standings == ()
+    assert months["USD"].closing_minor == earned.amount_minor
+    _, of_client = read(stage.client.party_id)
+    fee = of_client[currency].fees
+    assert fee.client_fee_minor + fee.tax_minor == _minor(quoted["client"]["fee"])
