@@ -13,7 +13,7 @@ from tax.words import NOTES, TITLES, TREATMENTS, fee_words, rate_words
 
 _MARGIN_MM: Final = 20
 _WIDTH_MM: Final = 170
-_LINE_MM: Final = 5.2
+_LINE_MM: Final = 5
 _GREY: Final = (95, 95, 95)
 _COLUMNS: Final = (("", 66), ("Base", 30), ("Rate", 16), ("Net", 30), ("Tax", 28))
 _MISSING: Final = (
@@ -150,9 +150,9 @@ def _row(page: _Page, cells: Sequence[str]) -> None:
     for (name, width), text in zip(_COLUMNS, cells, strict=True):
         side = Align.R if name else Align.L
         # A long amount shall not run into its neighbour: the letters become smaller.
-        size = 9.0
+        size = 9
         while page.get_string_width(text) > width - 2 and size > 5:
-            size -= 0.5
+            size -= 1
             page.set_font_size(size)
         page.cell(width, 6, text, align=side)
         page.set_font_size(9)
@@ -182,7 +182,7 @@ def _national(page: _Page, national: Json) -> None:
     _total(page, said, money(national["tax"], with_currency=True), size=8)
 
 
-def _total(page: _Page, name: str, amount: str, *, style: str = "", size: float = 9) -> None:
+def _total(page: _Page, name: str, amount: str, *, style: str = "", size: int = 9) -> None:
     page.set_font("main", style, size)
     page.cell(115, 6, name, align=Align.R)
     page.cell(55, 6, amount, align=Align.R, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
@@ -205,10 +205,10 @@ def _label(page: _Page, words: str) -> None:
     page.set_text_color(0)
 
 
-def _text(page: _Page, text: str, width: float, *, size: float = 9, style: str = "") -> None:
+def _text(page: _Page, text: str, width: int, *, size: int = 9, style: str = "") -> None:
     """Lines of text at the left margin, wrapped, each in the order that it is read in."""
     page.set_font("main", style, size)
-    height = size * _LINE_MM / 9
+    height = size * 52 / 90
     for line in fonts.printable(text).split("\n"):
         wrapped = page.multi_cell(width, height, line, dry_run=True, output=MethodReturnValue.LINES)
         assert isinstance(wrapped, list)

@@ -21,7 +21,7 @@ from tax.vat import EU
 
 VIES_URL: Final = "https://ec.europa.eu/taxation_customs/vies/rest-api"
 HMRC_URL: Final = "https://api.service.hmrc.gov.uk"
-TIMEOUT_S: Final = 20.0
+TIMEOUT_S: Final = 20
 
 _MOST_BYTES: Final = 100_000
 _NOT_FOUND: Final = 404
@@ -105,7 +105,7 @@ class HmrcRegister:
         return RegisterAnswer(self.name, is_found, str(said.get("consultationNumber") or ""), at)
 
 
-def configured(environment: Mapping[str, str], numbers: Mapping[str, str]) -> Sequence[Register]:
+def configured(environment: Mapping[str, str], *, numbers: Mapping[str, str]) -> Sequence[Register]:
     """The registers that `HOLDFAST_TAX_REGISTERS` names (vies, hmrc), none by default.
 
     `numbers` are the supplier's own, by country: a register wants to know who asks.

@@ -107,7 +107,7 @@ def check(party_id: UUID, *, secret: str | None, tenant_name: str | None, as_jso
         with snapshot(opened.engine, tenant) as connection:
             supplier = store_profile.find_supplier(connection, at=clock.now(connection))
         numbers = supplier.tax_numbers if supplier else {}
-        registers = configured(os.environ, numbers)
+        registers = configured(os.environ, numbers=numbers)
         outcome = check_number(opened.engine, tenant, party_id, registers, actor)
     is_valid = outcome.facts.get("is_valid") is True
     tell(outcome, "Valid." if is_valid else "Not valid.", as_json=as_json)

@@ -111,13 +111,13 @@ def test_no_register_is_asked_unless_configured() -> None:
     numbers = {"IE": "IE6433435F", "GB": "980780684"}
 
     def names(**environment: str) -> list[str]:
-        return [each.name for each in configured(environment, numbers)]
+        return [each.name for each in configured(environment, numbers=numbers)]
 
     assert names() == []
     assert names(HOLDFAST_TAX_REGISTERS="vies,hmrc") == ["vies"]
     both = names(HOLDFAST_TAX_REGISTERS="vies, hmrc", HOLDFAST_HMRC_TOKEN="t")
     assert both == ["vies", "hmrc"]
-    assert configured({"HOLDFAST_TAX_REGISTERS": "vies"}, {}) == []
+    assert configured({"HOLDFAST_TAX_REGISTERS": "vies"}, numbers={}) == []
 
 
 def test_a_silent_register_stores_nothing_and_the_tax_is_charged(
