@@ -30,6 +30,7 @@ from escrow.rules_price import (
     taxes_of,
     with_lines,
 )
+from escrow.rules_quote import gross_for_net
 from kernel.money import exponent
 from ledger.entries import Entries
 from rails.rates.model import Rate
@@ -131,6 +132,8 @@ class History:
         assert (made.fee_earned_minor, made.fee_tax_minor) == (earned, fee_tax)
         assert 0 <= made.net_minor <= amount
         self._check_bought(made)
+        if random.random() < 0.05:
+            self._check_net(price, made)
         _check_release(made, price, lines, _slot_id(slot))
         self.told.append(told)
         self.earned[release_id] = earned
@@ -277,6 +280,20 @@ class History:
         exact = half_up(paid.numerator, paid.denominator)
         assert (made.paid_minor or 0) == exact
         assert (made.unconverted == "fx.too_small") == (exact == 0)
+
+    def _check_net(self, price: Price, made: Charge) -> None:
+        """Who asks for what this payment leaves is asked for enough, and not for a unit more."""
+        net = made.net_minor if made.paid_minor is None else made.paid_minor
+        if not net or made.unconverted:
+            return
+        amount = gross_for_net(price, net)
+        assert self._paid(price, amount) >= net > self._paid(price, amount - 1), (net, amount)
+
+    def _paid(self, price: Price, amount: int) -> int:
+        if not amount:
+            return 0
+        made = charge(price, amount, fee_earned_minor=0, strict=False)
+        return made.net_minor if self.exchange is None else made.paid_minor or 0
 
     def _pick(self, amounts: Sequence[int]) -> tuple[int, int]:
         slot = self.random.randrange(3)
