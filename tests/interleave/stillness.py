@@ -10,8 +10,12 @@ from typing import Any, Final
 
 import psycopg
 
+# What follows from the other columns of a row is not put back: it follows again.
 _TABLES: Final = """
-SELECT relname
+SELECT relname, (
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+    WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+)
 FROM pg_class
 WHERE relnamespace = %s::regnamespace AND relkind = 'r'
     AND has_any_column_privilege(%s, oid, 'INSERT, UPDATE')
@@ -45,7 +49,7 @@ class Stillness:
     def __post_init__(self) -> None:
         """Find the tables that the tenant's role may write, and keep them as they are now."""
         found = self.admin.execute(_TABLES, (self.schema, self.role))
-        self.tables = [name for (name,) in found]
+        self.tables = dict(found.fetchall())
         for where in (EMPTY, STORY):
             self.admin.execute(f"CREATE SCHEMA {where}")
             for name in self.tables:
@@ -68,8 +72,9 @@ class Stillness:
         """Make everything what it was when the story ended, or before any story."""
         again = (
             f"DELETE FROM {self.schema}.{name};"
-            f" INSERT INTO {self.schema}.{name} OVERRIDING SYSTEM VALUE TABLE {what}.{name};"
-            for name in self.tables
+            f" INSERT INTO {self.schema}.{name} ({columns}) OVERRIDING SYSTEM VALUE"
+            f" SELECT {columns} FROM {what}.{name};"
+            for name, columns in self.tables.items()
         )
         self.admin.execute(
             f"BEGIN; SET LOCAL session_replication_role = replica; {''.join(again)} COMMIT"
