@@ -5,7 +5,6 @@ PostgreSQL keeps its promises here: fsync is on, and the start-up check of the p
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from migrations import runner
 from payouts import settlement
 from payouts.commands import OpenCapital
 from tests.durability.crashes import PATIENCE_S, kill_postmaster
+from tests.fixtures.network import quiet_port
 from tests.fixtures.sources import ROOT
 
 TENANT: Final = Tenant("test")
@@ -131,7 +131,7 @@ def opened_house(directory: Path) -> Iterator[House]:
         with database.engine.begin() as connection:
             scopes = [scope.value for scope in Scope]
             secret = keys.create(connection, TENANT, scopes=scopes, is_operator=True).secret
-        house = House(directory, database, secret, _free_port())
+        house = House(directory, database, secret, quiet_port(HOST))
         try:
             for name in (API, WORKER):
                 house.start(name)
@@ -147,12 +147,6 @@ def _environment(directory: Path) -> dict[str, str]:
     """No setting of whoever runs this may reach the house."""
     unset = dict.fromkeys(("DATABASE_URL", "HOLDFAST_OWNER_URL", "HOLDFAST_BROKER_URL"), "")
     return {**unset, "HOLDFAST_DATA": str(directory / "data")}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -16,6 +16,7 @@ from engine.run import Child, Supervisor
 from engine.startup import check_server
 from engine.store_startup import ServerFacts
 from kernel.settings import CannotStart
+from tests.fixtures.network import quiet_port
 
 GOOD = ServerFacts(
     version_number=180_001,
@@ -66,10 +67,10 @@ def test_a_database_marked_for_tests_may_be_careless_but_not_old() -> None:
 
 def test_a_port_in_use_is_told() -> None:
     """The sentence names the port and the variable."""
-    with listen("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(CannotStart, match=f"Port {port} .* in use.*HOLDFAST_PORT"):
-            check_free("127.0.0.1", port)
+    port = quiet_port()
+    in_use = pytest.raises(CannotStart, match=f"Port {port} .* in use.*HOLDFAST_PORT")
+    with listen("127.0.0.1", port), in_use:
+        check_free("127.0.0.1", port)
 
     check_free("127.0.0.1", port)
 
