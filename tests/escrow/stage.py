@@ -297,6 +297,8 @@ def prove_books(connection: Connection) -> None:
     assert not contested.all()
     deferred = connection.exec_driver_sql(
         "SELECT (SELECT coalesce(sum(fee_deferred_minor), 0) FROM slot)"
+        " + (SELECT coalesce(sum(net_minor - earned_minor), 0) FROM purchase"
+        " WHERE state = 'earning')"
         " + (SELECT coalesce(sum(balance_minor), 0) FROM account"
         " WHERE kind = 'platform.deferred_fees')"
     ).scalar_one()
