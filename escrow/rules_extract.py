@@ -127,7 +127,7 @@ ACCOUNT_WORDS: Final[Mapping[str, str]] = MappingProxyType(
 """The accounts of an extract, in the order in which it shows them."""
 
 
-def account_of(kind: str, subject: str) -> str:
+def account_of(kind: str, *, subject: str) -> str:
     """What an extract calls an account of the chart."""
     if is_reserved(subject):
         return "set_aside"

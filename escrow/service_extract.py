@@ -67,7 +67,7 @@ def open_book(
         each.code: each for each in store.list_accounts(connection, party_id, currency=currency)
     }
     held = tuple(
-        Held(each, account_of(name.kind, name.subject), name.subject, name.currency)
+        Held(each, account_of(name.kind, subject=name.subject), name.subject, name.currency)
         for each in asof.list_known(connection, list(named), known=known)
         if each.line_count
         for name in (named[each.code],)

@@ -40,7 +40,7 @@ def _standing(connection: Connection, party_id: UUID) -> dict[tuple[str, str], i
     )
     found: dict[tuple[str, str], int] = {}
     for kind, subject, currency, balance in rows:
-        key = currency, account_of(kind, subject)
+        key = currency, account_of(kind, subject=subject)
         found[key] = found.get(key, 0) - balance
     return found
 
