@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.pool import NullPool
 
 from engine.scanner import Scanner, TimerHandler
 from kernel import clock, timers
@@ -202,9 +203,10 @@ def test_a_poisonous_timer_fails_alone_and_is_never_lost(
 
 @pytest.mark.slow
 def test_a_deadlock_is_tried_again_and_counted(
-    bells: Bells, own_engine: Engine, tenant: Tenant
+    bells: Bells, own_engine: Engine, own_database: TestDatabase, tenant: Tenant
 ) -> None:
     """The chunk that PostgreSQL chose as the victim fires on its second try."""
+    rival = create_engine(own_database.admin_url, poolclass=NullPool)
     arm(own_engine, tenant, {"bell:1": NOON - timedelta(hours=1)})
     first_is_locked, second_is_locked = threading.Event(), threading.Event()
 
@@ -217,15 +219,19 @@ def test_a_deadlock_is_tried_again_and_counted(
         return bells.fire(connection, chunk, at)
 
     scanner = build(own_engine, tenant, {KIND: tangle})
-    with ThreadPoolExecutor(1) as pool, transaction(own_engine, tenant) as command:
+    with ThreadPoolExecutor(2) as pool, rival.begin() as command:
+        command.exec_driver_sql(f"SET LOCAL search_path TO {tenant.schema}")
+        # The rival never looks whether it waits in a circle, so the handler finds that it does.
+        command.exec_driver_sql("SET LOCAL deadlock_timeout = '1h'")
+        command.exec_driver_sql("SET LOCAL lock_timeout = 0")
         lock(command, "bell:2")
         scanning = pool.submit(scanner.run_once)
         assert first_is_locked.wait(DEADLINE_S)
-        second_is_locked.set()
-        # The handler waits first, so its wait is the first to be found in a circle.
+        waiting = pool.submit(lock, command, "bell:1")
         until(lambda: is_someone_waiting(own_engine))
-        lock(command, "bell:1")
-        command.commit()
+        second_is_locked.set()
+        waiting.result(DEADLINE_S)
+        command.rollback()
         fired = scanning.result(DEADLINE_S)
 
     assert (fired, scanner.deadlocks) == (Counter({KIND: 1}), Counter({KIND: 1}))
