@@ -73,12 +73,14 @@ class Fund(SlotCommand):
     """Pay for a slot, or for what an amendment added to it, by a rail or from the wallet.
 
     `method_token` is the rail's name for the means of payment; empty: the method's own name.
+    With a `quote_id` the client pays by card in the quote's sold currency.
     """
 
     funding_id: UUID
     method: Method = Method.CARD
     method_token: str = ""
     rail_account: str = "simulated"
+    quote_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,7 +199,8 @@ class Funding:
     `slot_id` is None for a tip. Its id is the key with which the rail is asked. `refunded_minor`
     and `charged_back_minor` never exceed `captured_minor` together; `in_dispute` while a
     chargeback of it is not decided. A tip's `release_id` names its security hold. `method_token`
-    is the rail's own name for the means of payment; empty: the method's name.
+    is the rail's own name for the means of payment; empty: the method's name. With a `quote_id` it
+    is in the quote's sold currency, and comes into the slot as a payment from the wallet does.
     """
 
     id: UUID
@@ -223,6 +224,7 @@ class Funding:
     method_token: str = ""
     charged_back_minor: int = 0
     in_dispute: bool = False
+    quote_id: UUID | None = None
 
     @property
     def asked_minor(self) -> int:

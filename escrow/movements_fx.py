@@ -70,6 +70,50 @@ def p35_receive(
     )
 
 
+def p35_fund(
+    *,
+    slot_id: UUID,
+    rail_account: str,
+    sold: str,
+    bought: str,
+    received_minor: int,
+    rail_fee_minor: int,
+    amount_minor: int,
+    client_fee_minor: int,
+) -> Entries:
+    """P35 with fees, as P01 has them: the rail's in the sold currency, the client's in the other.
+
+    What was bought is `amount_minor` for the slot and `client_fee_minor` for us.
+    """
+    return (
+        *custody(
+            sold,
+            (
+                account("custody.processor_pending", sold, rail_account),
+                received_minor - rail_fee_minor,
+            ),
+            (account("custody.due_from_platform", sold), rail_fee_minor),
+            (account("custody.fx", sold), -received_minor),
+        ),
+        *custody(
+            bought,
+            (account("custody.fx", bought), amount_minor + client_fee_minor),
+            (account("custody.escrow", bought, slot_id), -amount_minor),
+            (account("custody.due_to_platform", bought), -client_fee_minor),
+        ),
+        *platform(
+            sold,
+            (account("platform.expense.processor", sold), rail_fee_minor),
+            (account("platform.due_to_custody", sold), -rail_fee_minor),
+        ),
+        *platform(
+            bought,
+            (account("platform.due_from_custody", bought), client_fee_minor),
+            (account("platform.deferred_fees", bought), -client_fee_minor),
+        ),
+    )
+
+
 def convert_available(
     *, party_id: UUID, sold: str, bought: str, sold_minor: int, bought_minor: int
 ) -> Entries:

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from commissions.model import Tariff
+from commissions.model_fx import Quote
 from escrow.commands import Fund, FundingCommand, Tip
 from escrow.machine import FUNDINGS, Timer, Trigger
 from escrow.machine_slot import SLOTS
@@ -41,6 +42,7 @@ from escrow.rules import (
     subject_of,
 )
 from escrow.rules_deal import acted, event, moved, slot_facts
+from escrow.rules_fx import at_quote
 from escrow.rules_payout import Payout, pay, security_alarm
 from escrow.rules_price import client_fee_minor
 from kernel.commands import Command
@@ -67,6 +69,7 @@ class Payment:
     slot: Slot | None
     held_by: tuple[str, ...] = ()
     pricing: Pricing = field(default_factory=Pricing)
+    quote: Quote | None = None
 
 
 def funding_facts(funding: Funding, **more: object) -> dict[str, object]:
@@ -80,8 +83,11 @@ def funding_facts(funding: Funding, **more: object) -> dict[str, object]:
     }
 
 
-def fund(deal: Deal, command: Fund, at: datetime) -> Plan:
-    """The client pays for the slot, or for what an amendment added to it (rows 3 and 20)."""
+def fund(deal: Deal, command: Fund, at: datetime, *, quote: Quote | None = None) -> Plan:
+    """The client pays for the slot, or for what an amendment added to it (rows 3 and 20).
+
+    With a quote he pays for a new slot by card, in the currency that the quote sells.
+    """
     check_text(command.method_token, field="method_token", longest=LONGEST_TOKEN)
     check_rail_account(command.rail_account)
     is_new = deal.slot.state is SlotState.AWAITING_FUNDING
@@ -105,6 +111,9 @@ def fund(deal: Deal, command: Fund, at: datetime) -> Plan:
         at,
         method_token=command.method_token,
     )
+    if command.quote_id is not None:
+        client_id = deal.contract.client_id
+        funding = at_quote(funding, quote, at, client_id=client_id, quote_id=command.quote_id)
     if command.method is Method.WALLET:
         trigger = Trigger.FUND_FROM_WALLET if is_new else Trigger.TOP_UP_FROM_WALLET
         return _fund_from_wallet(deal, funding, trigger, command, at)

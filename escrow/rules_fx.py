@@ -1,6 +1,7 @@
 """Decisions on conversions: exchanging what a payee may withdraw, and what a provider filled."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,11 +14,12 @@ from commissions.refusals_fx import (
     FillTaken,
     OnHold,
     PartyNotClear,
+    QuoteOfAnotherPair,
     UnknownConversion,
 )
 from commissions.rules_fx import check_operator, check_use
 from escrow.commands_fx import Convert, RecordFill
-from escrow.model import Plan
+from escrow.model import Funding, Method, Plan, Purpose
 from escrow.movements_fx import convert_available, p34_fill
 from escrow.rules_deal import event
 from kernel.money import MAX_MINOR, NotPositive, TooLarge, to_json
@@ -46,19 +48,12 @@ def convert(
         raise PartyNotClear(party_id=str(used.party_id))
     if held.get(used.party_id):
         raise OnHold(party_id=str(used.party_id), holds=list(held[used.party_id]))
-    made = Conversion(
-        id=command.conversion_id,
+    made = conversion_at(
+        used,
+        at,
+        conversion_id=command.conversion_id,
         kind=ConversionKind.PAYOUT,
         subject=f"party:{used.party_id}",
-        party_id=used.party_id,
-        mid=used.mid,
-        rate=used.rate,
-        margin_bps=used.margin_bps,
-        sold_minor=used.sold_minor,
-        bought_minor=used.bought_minor,
-        margin_minor=used.margin_minor,
-        at=at,
-        quote_id=used.id,
     )
     entries = convert_available(
         party_id=made.party_id,
@@ -108,19 +103,7 @@ def fill(
         raise AlreadyFilled(
             provider=conversion.fill.provider, provider_ref=conversion.fill.provider_ref
         )
-    gap = share_gap(
-        filled_minor=command.filled_minor,
-        owed_minor=conversion.bought_minor,
-        margin_minor=conversion.margin_minor,
-    )
-    given = Fill(
-        filled_minor=command.filled_minor,
-        filled_at=at,
-        provider=command.provider,
-        provider_ref=command.provider_ref,
-        gap_minor=gap.due_to_platform_minor,
-        loss_minor=gap.loss_minor,
-    )
+    given = _given(conversion, command, at)
     entries = p34_fill(
         sold=conversion.sold,
         bought=conversion.bought,
@@ -140,6 +123,65 @@ def fill(
         detail=without_id(facts),
     )
     return Plan(drafts=(draft,), facts=facts), given
+
+
+def _given(conversion: Conversion, command: RecordFill, at: datetime) -> Fill:
+    gap = share_gap(
+        filled_minor=command.filled_minor,
+        owed_minor=conversion.bought_minor,
+        margin_minor=conversion.margin_minor,
+    )
+    return Fill(
+        filled_minor=command.filled_minor,
+        filled_at=at,
+        provider=command.provider,
+        provider_ref=command.provider_ref,
+        gap_minor=gap.due_to_platform_minor,
+        loss_minor=gap.loss_minor,
+    )
+
+
+def conversion_at(
+    used: Quote, at: datetime, *, conversion_id: UUID, kind: ConversionKind, subject: str
+) -> Conversion:
+    """The conversion that a quote is used for: both amounts are the quote's own."""
+    return Conversion(
+        id=conversion_id,
+        kind=kind,
+        subject=subject,
+        party_id=used.party_id,
+        mid=used.mid,
+        rate=used.rate,
+        margin_bps=used.margin_bps,
+        sold_minor=used.sold_minor,
+        bought_minor=used.bought_minor,
+        margin_minor=used.margin_minor,
+        at=at,
+        quote_id=used.id,
+    )
+
+
+def at_quote(
+    funding: Funding, quote: Quote | None, at: datetime, *, client_id: UUID, quote_id: UUID
+) -> Funding:
+    """The same payment in the currency that the quote sells; it buys exactly what is asked.
+
+    Refuses `fx.unknown_quote`, `fx.quote_used`, `fx.quote_expired`, `fx.quote_does_not_fit`.
+    """
+    used = check_use(quote, quote_id, party_id=client_id, at=at)
+    is_plain = funding.purpose is Purpose.SLOT and funding.method is Method.CARD
+    fits = (used.mid.bought, used.bought_minor) == (funding.currency, funding.asked_minor)
+    if not is_plain or not fits:
+        raise QuoteOfAnotherPair(
+            quote_id=str(quote_id), asked=to_json(funding.asked_minor, funding.currency)
+        )
+    return replace(
+        funding,
+        currency=used.mid.sold,
+        amount_minor=used.sold_minor,
+        client_fee_minor=0,
+        quote_id=used.id,
+    )
 
 
 def paid_from(conversion: Conversion) -> AccountKey:

@@ -1,12 +1,12 @@
 """Decisions on what a rail says: of a payment that came, failed, came late or in another amount."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from escrow.machine import FUNDINGS, OPEN_FUNDING, RETURNABLE, Timer, Trigger
 from escrow.machine_slot import HOLDING, SLOTS
-from escrow.model import Alarm, Funding, FundingState, Plan, Purpose, Slot, SlotState
+from escrow.model import Alarm, FundingState, Plan, Purpose, Slot, SlotState
 from escrow.movements import p01_fund, p06_credit_wallet, p06_receive_unidentified
 from escrow.rules import Deal, clocks, roles, slot_step, step, subject_of
 from escrow.rules_deal import event, moved, slot_facts
@@ -26,16 +26,9 @@ from escrow.rules_funding import (
     tipped_event,
 )
 from escrow.rules_payout import security_alarm
-from kernel.commands import Command
+from escrow.rules_rail_fx import Heard, captured, convert_in
 from kernel.errors import Broken
 from rails.model import RailOutcome, RailResult
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard(Command):
-    """A rail's result, as the command that it is to a funding."""
-
-    result: RailResult
 
 
 def hear(payment: Payment, command: Heard, release_id: UUID, at: datetime) -> Plan:
@@ -80,7 +73,8 @@ def _done_trigger(payment: Payment, result: RailResult) -> Trigger | None:
         return None
     if result.amount_minor != funding.asked_minor:
         return Trigger.MISMATCH
-    if funding.state in OPEN_FUNDING and _is_awaited(payment):
+    may_wait = funding.quote_id is None
+    if funding.state in OPEN_FUNDING and _is_awaited(payment) and (result.cleared or may_wait):
         return Trigger.SUCCEED if result.cleared else Trigger.SUCCEED_UNCLEARED
     return Trigger.ARRIVE_LATE if result.cleared else Trigger.MISMATCH
 
@@ -94,27 +88,19 @@ def _is_awaited(payment: Payment) -> bool:
     if slot is None:
         return True
     if funding.purpose is Purpose.SLOT:
-        return slot.state is SlotState.FUNDING
+        enough = payment.quote is None or payment.quote.bought_minor >= slot.unpaid_minor
+        return slot.state is SlotState.FUNDING and enough
     return slot.state in HOLDING and funding.amount_minor <= slot.unpaid_minor
-
-
-def _captured(funding: Funding, state: FundingState, result: RailResult) -> Funding:
-    return moved_on(
-        funding,
-        state=state,
-        captured_minor=result.amount_minor,
-        rail_fee_minor=result.fee_minor,
-        rail_ref=result.rail_ref,
-        code=result.code,
-    )
 
 
 def _succeed(
     payment: Payment, trigger: Trigger, command: Heard, release_id: UUID, at: datetime
 ) -> Plan:
     funding, contract, result = payment.funding, payment.contract, command.result
+    if funding.quote_id is not None:
+        return convert_in(payment, command, release_id, at)
     row, _ = step(FUNDINGS, funding.state, trigger, roles(command.actor, contract))
-    paid = _captured(funding, FundingState(row.to), result)
+    paid = captured(funding, FundingState(row.to), result)
     cancelled = (fund_timer(funding),)
     if payment.slot is None:
         paid = replace(paid, release_id=release_id)
@@ -157,7 +143,7 @@ def _receive_stray(payment: Payment, trigger: Trigger, command: Heard, at: datet
     """Money that cannot fund its slot: suspense, and on to the wallet if all is clear (P06)."""
     funding, contract, result = payment.funding, payment.contract, command.result
     row, _ = step(FUNDINGS, funding.state, trigger, roles(command.actor, contract))
-    after = _captured(funding, FundingState(row.to), result)
+    after = captured(funding, FundingState(row.to), result)
     entries = p06_receive_unidentified(
         rail_account=funding.rail_account,
         currency=result.currency,

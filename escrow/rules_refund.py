@@ -34,7 +34,7 @@ from escrow.refusals import Held
 from escrow.rules import Deal, clocks, roles, slot_step, step, subject_of
 from escrow.rules_deal import acted, event, slot_facts
 from escrow.rules_funding import moved_on
-from escrow.rules_rail import Heard
+from escrow.rules_rail_fx import Heard
 from kernel.money import to_json
 from ledger.entries import Entries
 from rails.model import RailOutcome

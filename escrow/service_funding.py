@@ -6,6 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from commissions.service_fx import QUOTE_EXPIRY
+from commissions.store_fx_quotes import find_quotes, lock_quotes, save_uses
 from escrow import rules_funding, rules_rail, store
 from escrow.commands import Fund, FundingCommand, Tip
 from escrow.machine import RETURNABLE
@@ -14,7 +16,7 @@ from escrow.model_price import Pricing
 from escrow.refusals import IdTaken, UnknownContract, UnknownFunding
 from escrow.rules import Deal
 from escrow.rules_funding import Payment
-from escrow.rules_rail import Heard
+from escrow.rules_rail_fx import Heard
 from escrow.service_batch import (
     get_deal,
     held_by,
@@ -28,6 +30,7 @@ from escrow.service_batch import (
 from escrow.service_chargeback import return_payment
 from escrow.service_price import price_contracts, put_client_tariffs
 from escrow.tables import FUNDING
+from kernel import timers
 from kernel.commands import Outcome
 from kernel.ids import new_id
 from kernel.principals import RAIL
@@ -47,6 +50,9 @@ def fund(connection: Connection, commands: Sequence[Fund], *, at: datetime) -> l
         open_fundings = store.list_open_fundings(connection, list(deals))
         taken = store.list_taken(connection, FUNDING, [c.funding_id for c in alone])
 
+        asked = {c.quote_id for c in alone if c.quote_id is not None}
+        quotes = lock_quotes(connection, asked) if asked else {}
+
         def decide(command: Fund) -> Plan:
             deal = get_deal(deals, command.slot_id)
             if command.funding_id in taken:
@@ -59,11 +65,30 @@ def fund(connection: Connection, commands: Sequence[Fund], *, at: datetime) -> l
                 has_open_funding=command.slot_id in open_fundings,
                 pricing=deal.pricing,
             )
-            return rules_funding.fund(looked_at, command, at)
+            quote = quotes.get(command.quote_id) if command.quote_id else None
+            return rules_funding.fund(looked_at, command, at, quote=quote)
 
-        return run(connection, alone, decide, at=at)
+        outcomes = run(connection, alone, decide, at=at)
+        _use_quotes(connection, alone, outcomes, at)
+        return outcomes
 
-    return once_each(commands, lambda command: (command.slot_id, command.funding_id), serve)
+    def named(command: Fund) -> tuple[UUID, ...]:
+        quote = () if command.quote_id is None else (command.quote_id,)
+        return (command.slot_id, command.funding_id, *quote)
+
+    return once_each(commands, named, serve)
+
+
+def _use_quotes(
+    connection: Connection, commands: Sequence[Fund], outcomes: Sequence[Outcome], at: datetime
+) -> None:
+    uses = {
+        command.quote_id: f"funding:{command.funding_id}"
+        for command, outcome in zip(commands, outcomes, strict=True)
+        if command.quote_id is not None and outcome.is_done
+    }
+    save_uses(connection, uses, at=at)
+    timers.cancel(connection, [(f"fx_quote:{each}", QUOTE_EXPIRY) for each in uses])
 
 
 def tip(connection: Connection, commands: Sequence[Tip], *, at: datetime) -> list[Outcome]:
@@ -203,12 +228,15 @@ def lock_payments(
     }
     free = [each.id for each in known if each.slot_id is None or each.slot_id in slots]
     open_holds = list_holds(connection, contracts.values(), ())
+    quoted = {each.quote_id for each in known if each.quote_id is not None}
+    quotes = find_quotes(connection, quoted) if quoted else {}
     return {
         each.id: Payment(
             each,
             contracts[each.contract_id],
             slots[each.slot_id] if each.slot_id else None,
             held_by(open_holds, contracts[each.contract_id]),
+            quote=quotes.get(each.quote_id) if each.quote_id else None,
         )
         for each in store.lock_fundings(connection, free)
     }

@@ -14,7 +14,7 @@ from escrow.machine import Trigger
 from escrow.model import Amendment, Contract, Funding, Plan, Refund
 from escrow.refusals import IdTaken, UnknownAmendment, UnknownRefund
 from escrow.rules import Deal
-from escrow.rules_rail import Heard
+from escrow.rules_rail_fx import Heard
 from escrow.service_batch import get_deal, lock_deals, once_each, run
 from escrow.service_funding import rounds
 from escrow.service_price import price_deals

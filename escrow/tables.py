@@ -108,6 +108,7 @@ FUNDING: Final = table(
     method_token=TEXT,
     charged_back_minor=MINOR,
     in_dispute=FLAG,
+    quote_id=ID,
 )
 
 LOT: Final = table(

@@ -73,6 +73,9 @@ _NAMES: Final = (
 _TAX: Final = ("set_supplier", "set_buyer", "store_check")
 
 
+_JOURNALS: Final = ("prepare", "approve", "reject", "set_limits")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdvanceClock(Command):
     """Move a sandbox's clock on."""
@@ -146,11 +149,7 @@ def _doors() -> Mapping[str, Door]:
         "reservations.post": reservations.post_reserved,
         "reservations.void": reservations.void,
         "clock.advance": advance_clock,
-        "journals.prepare": journals.prepare,
-        "journals.approve": journals.approve,
-        "journals.reject": journals.reject,
-        "journals.set_limits": journals.set_limits,
-        **_exchange(),
+        **{f"journals.{verb}": getattr(journals, verb) for verb in _JOURNALS},
     }
     for verb in (
         *("propose", "add_milestones", "accept", "pause", "resume", "end", "close"),
@@ -180,7 +179,7 @@ def _doors() -> Mapping[str, Door]:
         (service_claims, ("set_claim_rules",)),
     ):
         services |= {f"escrow.{verb}": getattr(room, verb) for verb in verbs}
-    services |= _terms() | _plans() | _fees()
+    services |= _terms() | _plans() | _fees() | _exchange()
     services |= {f"tax.{verb}": getattr(service_profile, verb) for verb in _TAX}
     services["tax.credit"] = service_tax_credit.credit_tax
     return {name: Door(service, subjects) for name, service in services.items()}

@@ -51,10 +51,11 @@ class ReleasePartBody(SlotBody):
 
 
 class FundBody(SlotBody):
-    """How the client pays."""
+    """How the client pays; with a quote by card, in the currency that it sells."""
 
     method: Method = Method.CARD
     method_token: Token = ""
+    quote_id: Id | None = None
 
 
 class AmendBody(SlotBody):
@@ -95,7 +96,11 @@ def _release_part(given: Given[ReleasePartBody]) -> Command:
 def _fund(given: Given[FundBody]) -> Command:
     body = given.body
     return Fund(
-        **_facts(given), funding_id=new_id(), method=body.method, method_token=body.method_token
+        **_facts(given),
+        funding_id=new_id(),
+        method=body.method,
+        method_token=body.method_token,
+        quote_id=body.quote_id,
     )
 
 

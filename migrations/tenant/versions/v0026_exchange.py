@@ -168,6 +168,40 @@ CREATE INDEX fx_conversion_by_subject ON fx_conversion (subject);
 CREATE INDEX fx_conversion_open ON fx_conversion (converted_at, id) WHERE state = 'open';
 """
 
+# A payment of another currency names the quote that brings it into the contract's.
+FUNDING = """
+ALTER TABLE funding
+    ADD COLUMN quote_id uuid CONSTRAINT funding_quote_is_known REFERENCES fx_quote (id)
+        CONSTRAINT funding_uses_a_quote_once UNIQUE,
+    ADD COLUMN own_currency char(3)
+        GENERATED ALWAYS AS (CASE WHEN quote_id IS NULL THEN currency END) STORED,
+    DROP CONSTRAINT funding_currency_is_its_contracts,
+    ADD CONSTRAINT funding_currency_is_its_contracts
+        FOREIGN KEY (contract_id, own_currency) REFERENCES contract (id, currency),
+    ADD CONSTRAINT funding_exchanged_is_of_a_known_currency
+        FOREIGN KEY (currency) REFERENCES currency (code),
+    ADD CONSTRAINT funding_exchanged_is_never_held_itself
+        CHECK (quote_id IS NULL OR state NOT IN ('succeeded', 'succeeded_uncleared'));
+
+ALTER TABLE chargeback DROP CONSTRAINT chargeback_currency_is_its_contracts;
+CREATE FUNCTION chargeback_is_in_its_payments_currency() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM funding f
+        WHERE f.id = NEW.funding_id AND f.contract_id = NEW.contract_id
+            AND f.currency = NEW.currency
+    ) THEN
+        RAISE EXCEPTION 'chargeback % is in another currency than its payment', NEW.id
+            USING ERRCODE = 'check_violation',
+                CONSTRAINT = 'chargeback_is_in_its_payments_currency';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER chargeback_is_in_its_payments_currency BEFORE INSERT ON chargeback
+    FOR EACH ROW EXECUTE FUNCTION chargeback_is_in_its_payments_currency();
+"""
+
 REVALUATION = """
 CREATE TABLE fx_revaluation (
     id uuid PRIMARY KEY,
@@ -248,7 +282,7 @@ END $$;
 
 def upgrade() -> None:
     """Make the tables of exchange, their guards, and the account of revaluations."""
-    for statements in (RATE, POLICY, QUOTE, CONVERSION, REVALUATION, GUARDS):
+    for statements in (RATE, POLICY, QUOTE, CONVERSION, FUNDING, REVALUATION, GUARDS):
         run(statements)
     append_only("fx_rate", "fx_policy_margin", "fx_policy_limit")
     not_deleted("fx_policy", "fx_quote", "fx_conversion", "fx_revaluation")
