@@ -1,6 +1,7 @@
 """Whether the process lives, and whether it can serve."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,18 +22,18 @@ MOST_TENANTS: Final = 20
 
 @dataclass(slots=True, eq=False)
 class Readiness:
-    """Looks at the database at most once a second."""
+    """Looks at the database at most once a second, as `tick` counts seconds."""
 
     engine: Engine
+    tick: Callable[[], float] = time.monotonic
     looked_at: float = float("-inf")
     found: dict[str, Any] = field(default_factory=dict)
 
     def look(self) -> dict[str, Any]:
         """`ready` if the database answers and every schema is at this version."""
-        now = time.monotonic()
-        if now - self.looked_at > REMEMBERED_S:
+        if self.tick() - self.looked_at > REMEMBERED_S:
             self.found = self._look()
-            self.looked_at = now
+            self.looked_at = self.tick()
         return self.found
 
     def _look(self) -> dict[str, Any]:

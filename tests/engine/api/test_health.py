@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from engine.api.app import make_app
 from engine.api.doors import TenantDoors
-from engine.api.health import Readiness
+from engine.api.health import REMEMBERED_S, Readiness
 from kernel.database import connect
 from tests.engine.api.conftest import Api, World, make_deal, pay
 
@@ -53,6 +53,14 @@ async def _ask(app: object, *paths: str) -> list[httpx.Response]:
 
 def test_asking_often_costs_one_look_a_second(api_engine: Engine) -> None:
     """A flood of health checks does not reach the database."""
-    readiness = Readiness(api_engine)
+    now = [100.0]
+    readiness = Readiness(api_engine, tick=lambda: now[0])
 
-    assert readiness.look() is readiness.look()
+    first = readiness.look()
+    now[0] += REMEMBERED_S
+    again = readiness.look()
+    now[0] += 0.1
+    later = readiness.look()
+
+    assert first is again
+    assert later is not first
