@@ -10,6 +10,7 @@ from tests.interleave import (
     pairs_later,
     pairs_lines,
     pairs_money,
+    pairs_plans,
     pairs_terms,
 )
 from tests.interleave.scenes import Pair
@@ -23,4 +24,5 @@ PAIRS: Final[tuple[Pair, ...]] = (
     *pairs_lines.PAIRS,
     *pairs_chargeback.PAIRS,
     *pairs_terms.PAIRS,
+    *pairs_plans.PAIRS,
 )
