@@ -205,6 +205,8 @@ def _told(connection: Connection, book: Book, rows: Sequence[Row]) -> list[Movem
     for row in rows:
         mine = held[row.account_id]
         amount = -row.amount_minor
+        # What a client's money became in the payee's hands is not the client's.
+        is_paid_away = mine.account.startswith("escrow") and amount < 0
         book.after[row.account_id] = row.account_seq
         book.balances[mine.currency] = book.balances.get(mine.currency, 0) + amount
         told.append(
@@ -221,7 +223,7 @@ def _told(connection: Connection, book: Book, rows: Sequence[Row]) -> list[Movem
                 what=words_for(row.event_kind, is_credit=amount > 0),
                 about=about.get(_deal_of(mine, row), About()),
                 fees=fees.get(row.spot.event_id),
-                exchange=exchanges.get(row.spot.event_id),
+                exchange=None if is_paid_away else exchanges.get(row.spot.event_id),
             )
         )
     return told

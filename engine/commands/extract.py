@@ -24,7 +24,7 @@ from engine.commands.frame import (
 )
 from engine.extracts import csv_file, pdf_file
 from engine.extracts.shown import Extract, extract_json, lines_of, movement_json, of_month
-from escrow.model_extract import Standing, Summary
+from escrow.model_extract import Standing
 from escrow.rules_extract import ACCOUNT_WORDS
 from escrow.service_extract import movements
 from kernel.database import snapshot
@@ -109,7 +109,9 @@ def _print(connection: Connection, extract: Extract) -> None:
         rows = [
             (ACCOUNT_WORDS[each.account], *map(money, _totals(each))) for each in summary.standings
         ]
-        rows.append(("all accounts", *map(money, _totals(summary))))
+        # What moved between the accounts came and went: only the ends say anything.
+        ends = money(summary.opening_minor), "", "", money(summary.closing_minor)
+        rows.append(("all accounts", *ends))
         amounts = ("opening", "in", "out", "closing")
         print_table(("account", *amounts), rows, right=amounts)
         fees = summary.fees
@@ -139,5 +141,5 @@ def _grouped(minor: int, *, currency: str) -> str:
     return grouped(minor, currency)
 
 
-def _totals(each: Standing | Summary) -> tuple[int, int, int, int]:
+def _totals(each: Standing) -> tuple[int, int, int, int]:
     return each.opening_minor, each.credits_minor, each.debits_minor, each.closing_minor

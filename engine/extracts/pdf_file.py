@@ -243,8 +243,8 @@ def _standings(paper: _Paper, summary: Summary) -> None:
             _STANDINGS,
             (
                 "All accounts",
-                *map(amount, (summary.opening_minor, summary.credits_minor)),
-                *map(amount, (summary.debits_minor, summary.closing_minor)),
+                # What moved between them came and went: only the ends say anything.
+                *(amount(summary.opening_minor), "", "", amount(summary.closing_minor)),
             ),
         )
 

@@ -410,6 +410,7 @@ def test_an_extract_tells_fees_tax_and_exchange(connection: Connection, currency
     assert months[currency].fees == earned.fees
     assert months[currency].standings == ()
     assert months["USD"].closing_minor == earned.amount_minor
-    _, of_client = read(stage.client.party_id)
+    paid, of_client = read(stage.client.party_id)
+    assert [each.exchange for each in paid] == [None, None]
     fee = of_client[currency].fees
     assert fee.client_fee_minor + fee.tax_minor == _minor(quoted["client"]["fee"])
