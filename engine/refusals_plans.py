@@ -28,15 +28,19 @@ PLANS: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         "plans.bad_offering": (
             422,
             "Nothing that could be sold",
-            "The field {field} is outside its range: a plan has prices a month or a year, a"
-            " product one price above zero and its days, and a name is a plain word.",
+            (
+                "The field {field} is outside its range: a plan has prices a month or a year, a"
+                " product one price above zero and its days, and a name is a plain word."
+            ),
         ),
         "plans.unknown_offering": (404, "Unknown version", "There is no version with this id."),
         "plans.too_late": (
             409,
             "Time is over",
-            "A version is sold from {wanted_from} at the earliest if that is still to come, and"
-            " after every version that is approved already.",
+            (
+                "A version is sold from {wanted_from} at the earliest if that is still to come, and"
+                " after every version that is approved already."
+            ),
         ),
         "plans.not_sold": (
             409,
