@@ -145,13 +145,11 @@ class Policy:
 
     `source` is the provider whose rates are used, `margins` those of pairs that differ from
     `margin_bps`, `limits` how much of a currency may stand open on the bridge, in minor units.
-    An amount at a quote's end may move by `tolerance_bps` before its user is asked again.
     """
 
     source: str = "ecb"
     margin_bps: int = 0
     lifetime: timedelta = timedelta(minutes=15)
-    tolerance_bps: int = 0
     reporting: str = "EUR"
     margins: Mapping[Pair, int] = field(default_factory=lambda: _NO_PAIRS)
     limits: Mapping[str, int] = field(default_factory=lambda: _NOTHING)

@@ -59,15 +59,6 @@ def check_use(quote: Quote | None, quote_id: UUID, *, party_id: UUID, at: dateti
     return quote
 
 
-def is_within(old: Priced | Quote, new: Priced, *, tolerance_bps: int) -> bool:
-    """Whether an approval at an ended quote holds at the new amounts (case 35).
-
-    What the customer gets may fall, for the same that he sells, by so many basis points.
-    """
-    was = old.bought_minor * new.sold_minor
-    return new.bought_minor * old.sold_minor * 10_000 >= was * (10_000 - tolerance_bps)
-
-
 def check_limits(
     policy: Policy, open_minor: Mapping[str, int], *, sold: str, bought: str, priced: Priced
 ) -> None:
@@ -86,8 +77,6 @@ def check_policy(policy: Policy) -> None:
         raise BadPolicy(why="source")
     if not SHORTEST <= policy.lifetime <= LONGEST:
         raise BadPolicy(why="lifetime")
-    if not 0 <= policy.tolerance_bps <= 10_000:
-        raise BadPolicy(why="tolerance")
     if len(policy.margins) > MOST_ROWS or len(policy.limits) > MOST_ROWS:
         raise BadPolicy(why="too many rows")
     if not all(0 <= each <= MOST_BPS for each in (policy.margin_bps, *policy.margins.values())):

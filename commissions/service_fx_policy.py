@@ -96,7 +96,6 @@ def policy_facts(prepared: Prepared) -> dict[str, Any]:
         "margin_bps": policy.margin_bps,
         "margins": {f"{sold}/{bought}": bps for (sold, bought), bps in policy.margins.items()},
         "lifetime_s": int(policy.lifetime.total_seconds()),
-        "tolerance_bps": policy.tolerance_bps,
         "reporting": policy.reporting,
         "limits": [to_json(minor, currency) for currency, minor in policy.limits.items()],
         "reason": prepared.reason,

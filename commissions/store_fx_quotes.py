@@ -32,9 +32,9 @@ WHERE fx_quote.id = given.id AND fx_quote.state = 'open'
 _EXPIRE: Final = "UPDATE fx_quote SET state = 'expired' WHERE id = ANY (%s) AND state = 'open'"
 
 _ADD_POLICY: Final = """
-INSERT INTO fx_policy (id, source, margin_bps, lifetime, tolerance_bps, reporting, reason,
+INSERT INTO fx_policy (id, source, margin_bps, lifetime, reporting, reason,
     prepared_by, prepared_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
 _ADD_MARGINS: Final = """
 INSERT INTO fx_policy_margin (policy_id, sold, bought, margin_bps) VALUES (%s, %s, %s, %s)
@@ -43,7 +43,7 @@ _ADD_LIMITS: Final = """
 INSERT INTO fx_policy_limit (policy_id, currency, limit_minor) VALUES (%s, %s, %s)
 """
 _POLICY: Final = """
-SELECT id, source, margin_bps, lifetime, tolerance_bps, reporting, coalesce(version, 0), reason,
+SELECT id, source, margin_bps, lifetime, reporting, coalesce(version, 0), reason,
     prepared_by, prepared_at, approved_by, approved_at
 FROM fx_policy
 """
@@ -129,7 +129,7 @@ def add_policy(connection: Connection, prepared: Prepared) -> None:
     """Write a policy that waits for its second person."""
     policy = prepared.policy
     given = (
-        *(prepared.id, policy.source, policy.margin_bps, policy.lifetime, policy.tolerance_bps),
+        *(prepared.id, policy.source, policy.margin_bps, policy.lifetime),
         *(policy.reporting, prepared.reason, prepared.prepared_by, prepared.prepared_at),
     )
     driver(connection).execute(_ADD_POLICY, given)
@@ -223,8 +223,6 @@ def _quote(row: Sequence[Any]) -> Quote:
 def _prepared(
     row: Sequence[Any], margins: Mapping[tuple[str, str], int], limits: Mapping[str, int]
 ) -> Prepared:
-    source, margin_bps, lifetime, tolerance_bps, reporting, version = row[1:7]
-    policy = Policy(
-        source, margin_bps, lifetime, tolerance_bps, reporting, margins, limits, version
-    )
-    return Prepared(row[0], policy, *row[7:])
+    source, margin_bps, lifetime, reporting, version = row[1:6]
+    policy = Policy(source, margin_bps, lifetime, reporting, margins, limits, version)
+    return Prepared(row[0], policy, *row[6:])

@@ -5,8 +5,6 @@ The migration `v0026_exchange` makes the tables.
 
 from typing import Final
 
-RATE: Final = (*("provider", "kind", "sold", "bought", "as_of", "rate", "source", "taken_at"),)
-
 QUOTE: Final = (
     *("id", "party_id", "sold", "bought", "source", "as_of", "mid", "rate", "margin_bps"),
     *("fixed", "sold_minor", "bought_minor", "margin_minor", "quoted_at", "expires_at"),
@@ -22,6 +20,3 @@ CONVERSION: Final = (
 FILL: Final = (
     *("filled_minor", "filled_at", "provider", "provider_ref", "gap_minor", "loss_minor"),
 )
-
-POLICY: Final = (*("source", "margin_bps", "lifetime", "tolerance_bps", "reporting"),)
-"""Of the row itself; margins and limits stand in tables of their own."""

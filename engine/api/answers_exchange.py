@@ -37,7 +37,6 @@ class PolicyAnswer(Answer):
     margin_bps: int
     margins: dict[str, int]
     lifetime_s: int
-    tolerance_bps: int
     reporting: str
     limits: list[Money]
     reason: str

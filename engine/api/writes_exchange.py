@@ -90,7 +90,6 @@ class PolicyBody(Request):
     margin_bps: Bps
     margins: Annotated[list[MarginBody], Field(max_length=1_000)] | None = None
     lifetime_s: Annotated[int, Field(ge=10, le=86_400)] = 900
-    tolerance_bps: Annotated[int, Field(ge=0, le=10_000)] = 0
     reporting: Currency
     limits: Annotated[list[Amount], Field(max_length=1_000)] | None = None
     reason: Annotated[Text, Field(min_length=1)]
@@ -157,7 +156,6 @@ def _prepare(given: Given[PolicyBody]) -> Command:
             source=body.source,
             margin_bps=body.margin_bps,
             lifetime=timedelta(seconds=body.lifetime_s),
-            tolerance_bps=body.tolerance_bps,
             reporting=body.reporting,
             margins={(each.sold, each.bought): each.margin_bps for each in body.margins or ()},
             limits={each.currency: each.minor() for each in body.limits or ()},

@@ -181,6 +181,12 @@ EDGES: Final[Mapping[int, str]] = {
         test_price_edges.py::test_e35_without_a_rate_nobody_is_paid_a_guess
         test_fx_movements.py::test_edge_35_p33_a_release_in_euros_pays_dollars
     """,
+    36: """
+        test_fund_by_quote.py::test_p35_a_client_pays_dollars_of_a_contract_in_euros
+        test_fund_by_quote.py::test_p36_the_fill_of_a_payment_empties_the_bridge
+        test_fund_by_quote.py::test_edge_36_what_goes_back_is_in_the_contracts_currency
+        test_fx_movements.py::test_edge_36_p35_and_p36_money_is_converted_when_it_comes
+    """,
     37: """
         test_price_edges.py::test_e37_a_split_is_converted_when_it_is_carried_out
         test_dispute_edges.py::test_e37_a_split_is_in_the_contracts_currency
@@ -228,14 +234,14 @@ RAILS: Final = "real rails, payouts and reconciliation"
 TAX: Final = "tax season"
 
 LATER: Final[Mapping[int, str]] = {
-    **dict.fromkeys((35, 36), FEES),
+    35: FEES,
     **dict.fromkeys((39, 45, 46, 47), RAILS),
     **dict.fromkeys((40, 41, 42, 43), TAX),
 }
 """Whose the number is, or the part of it that is not held yet.
 
-47 waits for withdrawals from a client's wallet; of 35 the quote that is shown and its tolerance,
-of 36 the conversion of what comes in are later work.
+47 waits for withdrawals from a client's wallet; of 35 the quote that is shown and its tolerance
+are later work.
 """
 
 POSTINGS: Final[Mapping[int, str]] = {

@@ -43,8 +43,6 @@ CREATE TABLE fx_policy (
         CONSTRAINT fx_policy_margin_in_range CHECK (margin_bps BETWEEN 0 AND 9999),
     lifetime interval NOT NULL CONSTRAINT fx_policy_lifetime_in_range
         CHECK (lifetime BETWEEN interval '10 seconds' AND interval '24 hours'),
-    tolerance_bps integer NOT NULL
-        CONSTRAINT fx_policy_tolerance_in_range CHECK (tolerance_bps BETWEEN 0 AND 10000),
     reporting char(3) NOT NULL
         CONSTRAINT fx_policy_reporting_is_known REFERENCES currency (code),
     reason text NOT NULL
