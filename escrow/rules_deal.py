@@ -1,5 +1,6 @@
 """Decisions on contracts and on slots before there is money: propose, accept, cancel, end."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,7 +9,17 @@ from typing import Any, Final
 from escrow.commands import AddMilestones, ContractCommand, Milestone, Propose, SlotCommand
 from escrow.machine import CONTRACTS, Trigger
 from escrow.machine_slot import SLOTS, WORKING
-from escrow.model import Alarm, Contract, ContractState, Plan, Role, Slot, SlotState, Terms
+from escrow.model import (
+    Alarm,
+    Contract,
+    ContractState,
+    ConvertAt,
+    Plan,
+    Role,
+    Slot,
+    SlotState,
+    Terms,
+)
 from escrow.refusals import (
     BadMilestones,
     BadTerms,
@@ -29,6 +40,8 @@ LONGEST_TEXT: Final = 500
 LONGEST_REASON: Final = 2_000
 CLOSE_CONTRACT: Final = "close_contract"
 """The timer that looks, once a day, whether an ending contract has settled all."""
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+_CATEGORY: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}", re.ASCII)
 
 
 def event(
@@ -90,6 +103,7 @@ def propose(command: Propose, at: datetime) -> Plan:
         raise SameParty(party_id=str(command.client_id))
     exponent(command.currency)
     check_terms(command.terms)
+    check_price_terms(command.terms, command.currency)
     contract = Contract(
         command.contract_id,
         command.client_id,
@@ -272,6 +286,24 @@ def check_terms(terms: Terms) -> None:
     for name, (value, lowest, highest) in ranges.items():
         if not lowest <= value <= highest:
             raise BadTerms(field=name, lowest=str(lowest), highest=str(highest))
+
+
+def check_price_terms(terms: Terms, currency: str) -> None:
+    """Refuse words that no fee schedule asks for, and a payee's currency that is not paid.
+
+    Money is converted at its release, or by the payee himself when he is paid out. Refuses
+    `escrow.bad_terms` and `money.unknown_currency`.
+    """
+    if not _ORIGIN.fullmatch(terms.origin):
+        raise BadTerms(field="origin", why="a word of small letters, digits and _")
+    if terms.category is not None and not _CATEGORY.fullmatch(terms.category):
+        raise BadTerms(field="category", why="a word of small letters, digits, _ . and -")
+    if terms.payee_currency is not None:
+        exponent(terms.payee_currency)
+        if terms.payee_currency == currency:
+            raise BadTerms(field="payee_currency", why="another than the contract's, or none")
+        if terms.convert_at is ConvertAt.FUNDING:
+            raise BadTerms(field="convert_at", why="release or payout")
 
 
 def _new_slots(

@@ -15,7 +15,7 @@ from escrow.refusals import ContractNotRunning, OtherPartyMustSign, SameParty, W
 from escrow.refusals_hourly import BadHours, RateOnlyRises
 from escrow.refusals_hybrid import TermOver
 from escrow.rules import check_rail_account, check_text, roles, step
-from escrow.rules_deal import LONGEST_TEXT, check_terms, contract_facts, event
+from escrow.rules_deal import LONGEST_TEXT, check_price_terms, check_terms, contract_facts, event
 from escrow.rules_funding import LONGEST_TOKEN
 from escrow.rules_hourly import (
     MOST_PERCENT,
@@ -41,6 +41,7 @@ def propose_hours(command: ProposeHours, at: datetime) -> Step:
         raise SameParty(party_id=str(command.client_id))
     exponent(command.currency)
     check_terms(command.terms)
+    check_price_terms(command.terms, command.currency)
     contract = Contract(
         command.contract_id,
         command.client_id,

@@ -21,7 +21,7 @@ from escrow.model_retainer import (
 from escrow.refusals import ContractNotRunning, SameParty
 from escrow.refusals_retainer import BadRetainer
 from escrow.rules import check_amount, check_rail_account, check_text, roles, step
-from escrow.rules_deal import check_terms, event
+from escrow.rules_deal import check_price_terms, check_terms, event
 from escrow.rules_retainer import retainer_facts, subject_of
 from escrow.rules_zone import is_zone
 from kernel.money import MAX_MINOR, exponent
@@ -35,6 +35,7 @@ def new_contract(new: NewContract, command: OfferRetainer, at: datetime) -> Cont
         raise SameParty(party_id=str(new.client_id))
     exponent(new.currency)
     check_terms(new.terms)
+    check_price_terms(new.terms, new.currency)
     contract = Contract(
         command.contract_id,
         new.client_id,

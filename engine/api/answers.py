@@ -96,6 +96,10 @@ class TermsAnswer(Answer):
     dormant_days: int
     dormant_limit: Money
     free_change_rounds: int
+    origin: str
+    category: str | None
+    payee_currency: str | None
+    convert_at: str
 
 
 class ContractAnswer(Answer):

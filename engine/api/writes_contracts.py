@@ -12,7 +12,7 @@ from engine.api.models import Amount, Currency, Id, ReasonBody, Request, Text, T
 from engine.api.refusals import PlatformOnly
 from escrow import refusals
 from escrow.commands import STANDARD, AddMilestones, ContractCommand, Milestone, Propose, Tip
-from escrow.model import Method, ReleaseRule, Terms
+from escrow.model import ConvertAt, Method, ReleaseRule, Terms
 from kernel.commands import Command
 from kernel.ids import new_id
 from kernel.money import exponent
@@ -42,9 +42,16 @@ class TermsBody(Request):
     dormant_days: Annotated[int, Field(ge=1, le=3_650)] | None = None
     dormant_limit: Amount | None = None
     free_change_rounds: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    origin: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,39}$")] | None = None
+    category: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_.-]{0,79}$")] | None = None
+    payee_currency: Currency | None = None
+    convert_at: ConvertAt | None = None
 
 
-_HOUSE_TERMS: Final = ("commission_bps", "client_fee_bps", "security_hold_days", "dormant_limit")
+_HOUSE_TERMS: Final = (
+    *("commission_bps", "client_fee_bps", "security_hold_days", "dormant_limit"),
+    *("origin", "category"),
+)
 """What the platform earns, and how long it keeps money back: no party's own key names these."""
 
 
@@ -105,6 +112,10 @@ def terms_of(body: TermsBody, currency: str, *, is_partys_own: bool) -> Terms:
         if body.dormant_limit is None
         else body.dormant_limit.minor(currency),
         "free_change_rounds": body.free_change_rounds,
+        "origin": body.origin,
+        "category": body.category,
+        "payee_currency": body.payee_currency,
+        "convert_at": body.convert_at,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     return Terms(**chosen) if chosen else STANDARD

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection
 
 from commissions.model import Band
+from escrow.model import ConvertAt, Terms
 from escrow.model_dispute import DisputeState
 from tests.commissions.books import hold
 from tests.commissions.deals import draw, plain_price
@@ -16,6 +17,7 @@ from tests.escrow.stage import START, Stage, check_balances
 from tests.escrow.stage_chargeback import Bank
 from tests.escrow.stage_claims import claims, send_back, set_rules
 from tests.escrow.stage_dispute import Court
+from tests.escrow.stage_hourly import HourlyStage
 from tests.escrow.stage_price import (
     NO_CLIENT_FEE,
     agreed,
@@ -231,3 +233,31 @@ def _charged(connection: Connection, stage: Stage, *, but: UUID) -> int:
         (but, stage.now),
     ).scalar_one()
     return found
+
+
+@pytest.mark.parametrize(
+    ("terms", "code", "field"),
+    [
+        (Terms(payee_currency="EUR"), "escrow.bad_terms", "payee_currency"),
+        (Terms(payee_currency="XXX"), "money.unknown_currency", ""),
+        (Terms(payee_currency="usd"), "money.unknown_currency", ""),
+        (Terms(category="Bad!"), "escrow.bad_terms", "category"),
+        (Terms(origin="No Way"), "escrow.bad_terms", "origin"),
+        (
+            Terms(payee_currency="USD", convert_at=ConvertAt.FUNDING),
+            "escrow.bad_terms",
+            "convert_at",
+        ),
+    ],
+)
+def test_terms_that_no_price_can_follow_are_refused(
+    connection: Connection, terms: Terms, code: str, field: str
+) -> None:
+    """Before the database is asked; a deal of any kind, with nothing written."""
+    stage = Stage(connection, terms=terms)
+    weeks = HourlyStage(connection, "EUR", terms=terms)
+
+    for refused in (stage.propose(), weeks.propose()):
+        assert refused.code == code
+        assert refused.facts.get("field", "") == field
+    assert connection.exec_driver_sql("SELECT count(*) FROM contract").scalar_one() == 0
