@@ -34,15 +34,20 @@ def ecb_rates() -> Source:
 def issue_all(
     engine: Engine, tenant: Tenant, *, rates: Source | None, batch: int = BATCH
 ) -> Issued:
-    """Issue documents for all fees that have none, until no more can be issued."""
+    """Issue documents for all fees that have none, until no more can be issued.
+
+    Those near the last document first; all are looked at once none of them is left.
+    """
     numbers: list[str] = []
+    everything = False
     while True:
         with transaction(engine, tenant) as connection:
             at = clock.now(connection)
-            issued = issue_due(connection, at, batch, rates=rates, everything=True)
+            issued = issue_due(connection, at, batch, rates=rates, everything=everything)
         numbers += issued.numbers
-        if not issued.numbers:
+        if everything and not issued.numbers:
             return Issued(tuple(numbers), issued.waiting)
+        everything = not issued.numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,9 @@ class InvoiceLoop:
     def _look_at(self, tenant: Tenant) -> int:
         with transaction(self.engine, tenant) as connection:
             at = clock.now(connection)
-            is_first = self.looked_on.get(tenant.name) != at.date()
-            issued = issue_due(connection, at, BATCH, rates=ecb_rates(), everything=is_first)
+            issued = issue_due(connection, at, BATCH, rates=ecb_rates())
+            if not issued.numbers and self.looked_on.get(tenant.name) != at.date():
+                issued = issue_due(connection, at, BATCH, rates=ecb_rates(), everything=True)
         if not issued.numbers:
             self.looked_on[tenant.name] = at.date()
         else:
