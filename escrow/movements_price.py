@@ -6,11 +6,15 @@ over the bridge `custody.fx` (P33). Amounts are minor units.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from uuid import UUID
 
 from ledger.chart import account
 from ledger.entries import Entries, custody, entry
-from ledger.model import AccountKey, Book, Entry
+from ledger.model import AccountKey, Book, Entry, Line
+
+_account = lru_cache(maxsize=4_096)(account)
+"""Of the platform's own accounts, which every release names again."""
 
 
 def with_taxes(
@@ -26,10 +30,10 @@ def with_taxes(
     """
     found = entries
     for kind, taxes in (("commission", on_commission), ("client_fee", on_client_fee)):
-        source = account(f"platform.revenue.{kind}", currency)
+        source = _account(f"platform.revenue.{kind}", currency)
         for country, tax_minor in sorted(taxes.items()):
             if tax_minor:
-                target = account("platform.vat_payable", currency, country)
+                target = _account("platform.vat_payable", currency, country)
                 found = _move(found, source, target, tax_minor)
     return found
 
@@ -47,12 +51,12 @@ def with_exchange(
 ) -> Entries:
     """P33: the payee's part of a release leaves in one currency and reaches him in another."""
     source = account("custody.earned_pending", sold, payee_id)
-    bridged = _move(entries, source, account("custody.fx", sold), sold_minor)
+    bridged = _move(entries, source, _account("custody.fx", sold), sold_minor)
     return (
         *bridged,
         *custody(
             bought,
-            (account("custody.fx", bought), bought_minor),
+            (_account("custody.fx", bought), bought_minor),
             (account("custody.earned_pending", bought, payee_id), -bought_minor),
         ),
     )
@@ -71,9 +75,18 @@ def _move(entries: Entries, source: AccountKey, target: AccountKey, credit_minor
 
 
 def _moved(each: Entry, source: AccountKey, target: AccountKey, credit_minor: int) -> Entries:
-    sums: dict[AccountKey, int] = {}
-    for key, amount in each.lines:
-        sums[key] = sums.get(key, 0) + amount
-    sums[source] += credit_minor
-    sums[target] = sums.get(target, 0) - credit_minor
-    return entry(each.book, each.currency, *sums.items())
+    left, lines = credit_minor, []
+    for line in each.lines:
+        if line.account == source and left:
+            lines.append(Line(source, line.amount_minor + left))
+            left = 0
+        else:
+            lines.append(line)
+    for place, line in enumerate(lines):
+        if line.account == target:
+            lines[place] = Line(target, line.amount_minor - credit_minor)
+            break
+    else:
+        lines.append(Line(target, -credit_minor))
+    kept = tuple(line for line in lines if line.amount_minor)
+    return (Entry(each.book, each.currency, kept),) if kept else ()
