@@ -95,7 +95,7 @@ def readout(*, experiment_id: UUID, tenant_name: str | None, as_json: bool) -> N
     rows = [row for arm in told["arms"] for row in _rows(arm)]
     print_table(("arm", "units", "what", "value", "95 %", "above control", "95 %"), rows)
     why = told["would_stop"]
-    click.echo(f"Its rule would go on: {told['state']}." if why is None else f"Its rule: {why}.")
+    click.echo(f"It is {told['state']}; its rule asks for {'no stop' if why is None else why}.")
 
 
 def _rows(arm: dict[str, Any]) -> list[tuple[str, ...]]:
