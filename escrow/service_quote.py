@@ -24,8 +24,8 @@ from escrow.model import Contract, ContractState, Role, Terms
 from escrow.model_price import Pricing
 from escrow.model_quote import AskQuote, Ground
 from escrow.refusals import UnknownContract, UnknownParty
-from escrow.rules_deal import check_terms
-from escrow.rules_quote import BadQuote, check
+from escrow.rules_deal import check_price_terms, check_terms
+from escrow.rules_quote import check
 from escrow.rules_quote import quote as price_of
 from escrow.rules_quote_facts import quote_facts
 from escrow.service_pins import Bare, asks_for, bare_of, picked, pins_of
@@ -114,10 +114,7 @@ def _proposed(ask: AskQuote, known: set[UUID], at: datetime) -> Contract:
     exponent(ask.currency)
     terms = ask.terms or Terms()
     check_terms(terms)
-    if terms.payee_currency is not None:
-        exponent(terms.payee_currency)
-    if terms.payee_currency == ask.currency:
-        raise BadQuote(why="the payee's currency is another than the deal's, or left out")
+    check_price_terms(terms, ask.currency)
     return Contract(
         new_id(),
         ask.client_id,

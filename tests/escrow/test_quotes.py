@@ -264,7 +264,7 @@ def test_without_a_schedule_the_flat_rates_are_told(connection: Connection) -> N
         ({"amount_minor": 0}, "fees.bad_quote"),
         ({"amount_minor": 5, "stated_in": "USD"}, "fees.bad_quote"),
         ({"amount_minor": 5, "kind": Basis.ANY}, "fees.bad_quote"),
-        ({"amount_minor": 5, "terms": Terms(payee_currency="EUR")}, "fees.bad_quote"),
+        ({"amount_minor": 5, "terms": Terms(payee_currency="EUR")}, "escrow.bad_terms"),
         ({"amount_minor": 5, "terms": Terms(payee_currency="USD")}, "fx.no_rate"),
         ({"amount_minor": 5, "terms": Terms(commission_bps=-1)}, "escrow.bad_terms"),
         ({"net_minor": 10**15}, "fees.net_out_of_reach"),

@@ -30,6 +30,7 @@ KNOWN: Final = {
 }
 PLACES: Final = {
     "journal_no": ["1", "2", "0", "-1", "9" * 18, "9" * 30, "x"],
+    "month": ["2026-02", "2026-03", "2026-13", "0000-00", "9" * 30, "x"],
     "period": ["2026-02", "2026-03", "2026-13", "0000-00", "9" * 30, "x"],
 }
 """Parts of a path that are no ids: some that there are, some that there cannot be."""
