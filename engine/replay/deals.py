@@ -155,7 +155,7 @@ def deal_of(
     amounts = milestone_amounts(dice, budget_minor=budget, duration=posting.duration, local=local)
     payee_no = dice.below("payee_a", payee_count) * dice.below("payee_b", payee_count)
     payee_no //= payee_count
-    wanted = wanted_currency(seed, payee_no)
+    wanted = wanted_currency(seed, payee_no=payee_no)
     return Deal(
         dice=dice,
         posting=posting,
@@ -180,17 +180,17 @@ def payee_name(payee_no: int) -> str:
     return f"freelancer-{payee_no + 1:05d}"
 
 
-def payee_country(seed: int, payee_no: int) -> str:
+def payee_country(seed: int, *, payee_no: int) -> str:
     """Where a freelancer of the pool lives; two letters."""
     return Dice(seed, payee_name(payee_no)).weigh("country", PAYEE_COUNTRIES)
 
 
-def wanted_currency(seed: int, payee_no: int) -> str | None:
+def wanted_currency(seed: int, *, payee_no: int) -> str | None:
     """The currency that a freelancer wants to be paid in; None: whatever the contract is in."""
     own = Dice(seed, payee_name(payee_no))
     if not own.happens("wants_own_currency", RATES.wants_own_currency):
         return None
-    return currency_of(payee_country(seed, payee_no))
+    return currency_of(payee_country(seed, payee_no=payee_no))
 
 
 def category_of(named: str) -> str | None:

@@ -109,7 +109,7 @@ class Exchange:
     def _order(self, source: Source, given: Conversion, on: date) -> bank.Fill:
         mid = source.find(sold=given.sold, bought=given.bought, on=on)
         assert mid is not None
-        rate = customer_rate(mid.rate, fill_bps(self.seed, given.sold, given.bought, on))
+        rate = customer_rate(mid.rate, fill_bps(self.seed, (given.sold, given.bought), on))
         bought = convert(given.sold_minor, sold=given.sold, bought=given.bought, rate=rate)
         return bank.Fill(
             id=given.id,
@@ -160,7 +160,8 @@ class Exchange:
         )
 
 
-def fill_bps(seed: int, sold: str, bought: str, on: date) -> int:
-    """What the provider keeps of a pair on a day, in basis points of the mid rate."""
+def fill_bps(seed: int, pair: tuple[str, str], on: date) -> int:
+    """What the provider keeps of a pair (sold, bought) on a day, in basis points of its mid."""
+    sold, bought = pair
     lowest, highest = SLIPPAGE_BPS
     return Dice(seed, f"fill|{sold}|{bought}|{on}").between("bps", lowest=lowest, highest=highest)

@@ -87,7 +87,7 @@ class People:
                 fresh[deal.payee_id] = CreateParty(
                     actor=OPERATOR,
                     kind=PartyKind.FREELANCER,
-                    country=payee_country(self.seed, deal.payee_no),
+                    country=payee_country(self.seed, payee_no=deal.payee_no),
                     reference=name,
                     party_id=deal.payee_id,
                 )
@@ -96,7 +96,7 @@ class People:
                     deal.payee_id,
                     dice,
                     dice.below("weekday", 7),
-                    wanted_currency(self.seed, deal.payee_no),
+                    wanted_currency(self.seed, payee_no=deal.payee_no),
                 )
                 verified.append(deal.payee_id)
         stage.serve(parties.create, list(fresh.values()))

@@ -29,6 +29,10 @@ _RATE_PLACES: Final = 10**10
 _WHOLE_BPS: Final = 10_000
 
 
+FillBps = Callable[[tuple[str, str], date], int]
+"""What a provider keeps of a pair (sold, bought) on a day, in basis points."""
+
+
 class Exchanged(NamedTuple):
     """One conversion as its row has it; the last four are None while it is not filled."""
 
@@ -105,7 +109,7 @@ def recount_exchange(
     rows: Iterable[Exchanged],
     history: History,
     balances: Mapping[tuple[str, str], int],
-    fill_bps: Callable[[str, str, date], int],
+    fill_bps: FillBps,
 ) -> Recount:
     """Count all conversions again, and hold margin, loss and bridge against the books.
 
@@ -125,9 +129,7 @@ def recount_exchange(
     return found
 
 
-def _recount_one(
-    row: Exchanged, history: History, fill_bps: Callable[[str, str, date], int], found: Recount
-) -> None:
+def _recount_one(row: Exchanged, history: History, fill_bps: FillBps, found: Recount) -> None:
     tally = found.exchanged.setdefault(row.bought, Counter())
     tally["conversions"] += 1
     mid = history.mid(row.sold, row.bought, row.as_of)
@@ -153,7 +155,7 @@ def _recount_one(
 def _recount_fill(
     row: Exchanged,
     history: History,
-    fill_bps: Callable[[str, str, date], int],
+    fill_bps: FillBps,
     margin: int,
     found: Recount,
 ) -> None:
@@ -167,7 +169,7 @@ def _recount_fill(
     if mid is None:
         found.tell(f"conversion {row.id}: the file has no rate of {row.filled_on}")
         return
-    kept = fill_bps(row.sold, row.bought, row.filled_on)
+    kept = fill_bps((row.sold, row.bought), row.filled_on)
     filled = max(1, _bought(row.sold_minor, row, _rounded(mid * (_WHOLE_BPS - kept) / _WHOLE_BPS)))
     if filled != row.filled_minor:
         found.tell(f"conversion {row.id}: filled with {row.filled_minor}, counted {filled}")
@@ -191,7 +193,7 @@ def _compare(currency: str, balances: Mapping[tuple[str, str], int], found: Reco
 
 
 def recount_fees(
-    lines: Mapping[tuple[str, str], int], balances: Mapping[tuple[str, str], int]
+    *, lines: Mapping[tuple[str, str], int], balances: Mapping[tuple[str, str], int]
 ) -> list[str]:
     """Where the fee lines and the books do not agree; both by (account, currency).
 

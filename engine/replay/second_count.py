@@ -49,7 +49,7 @@ def count_again(connection: Connection, seed: int) -> SecondCount:
             for (book, currency), total in store.sum_books(connection).items()
         ),
         *exchanged.findings,
-        *recount_fees(fees, store.sum_credits(connection)),
+        *recount_fees(lines=fees, balances=store.sum_credits(connection)),
         *(
             f"the documents {series} miss or repeat {gaps(seqs)[:10]}"
             for series, seqs in numbers.items()

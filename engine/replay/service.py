@@ -261,39 +261,34 @@ def _report(
         first_day=_day(run.starts_on),
         last_day=_day(last),
         is_complete=is_complete,
-        contracts=sums.contracts,
-        slots=sums.slots,
-        funded=amounts(sums.funded),
-        released=amounts(sums.released),
-        refunded=amounts(sums.refunded),
-        held=amounts(sums.held),
-        tips=amounts(sums.tips),
-        wallets=amounts(sums.wallets),
-        paid_out=amounts(sums.paid_out),
-        revenue=amounts(sums.revenue),
         timers_fired=run.stage.fired.total(),
         timers=_sorted(run.stage.fired),
         commands=run.stage.commands,
         refusals=_sorted(run.stage.refusals),
         skipped=_sorted(intake.skipped),
         unreadable=tuple(intake.unreadable),
-        events=sums.events,
-        entries=sums.entries,
-        lines=sums.lines,
         seconds=round(seconds, 2),
         lines_per_second=int(sums.lines / seconds) if seconds else 0,
         proven=checked.is_proven and is_clean,
         safeguarding=checked.is_safe,
         findings=findings,
-        contract_states=sums.contract_states,
-        returned=amounts(sums.returned),
         midnights=run.midnights.checked,
         midnights_told_late=run.midnights.told_late,
         exchange=again.exchange,
         fees=again.fees,
         documents=again.documents,
+        **_of_sums(sums),
         **outcome,
     )
+
+
+def _of_sums(sums: store.Sums) -> dict[str, Any]:
+    """The figures as the report has them, under its names."""
+    money = ("funded", "released", "refunded", "held", "tips", "wallets", "paid_out", "revenue")
+    return {
+        **asdict(sums),
+        **{name: amounts(getattr(sums, name)) for name in (*money, "returned")},
+    }
 
 
 def _items_of(waiting: Sequence[OpenItem]) -> dict[str, dict[str, Any]]:
