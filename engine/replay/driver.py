@@ -121,6 +121,7 @@ class Replay:
         noon, evening = self._at(day, NOON), self._at(day, EVENING)
         self.stage.move_clock(noon)
         self.exchange.take_rates(self.stage, noon)
+        self.exchange.revalue(self.stage, noon)
         self.exchange.fill(self.stage, noon)
         self.stage.fire_timers(reminds=True)
         self._look(day)

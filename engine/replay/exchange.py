@@ -3,7 +3,7 @@
 Two people agree on a margin. Every business day the rates of the central bank are taken, and what
 was converted on an earlier day is filled at the rate of this one, less what the provider keeps:
 some basis points, drawn by pair and day. Fills move money at the simulated bank first, and are
-posted where it could.
+posted where it could. On the first of a month our own foreign balances are revalued.
 """
 
 from collections.abc import Mapping
@@ -26,6 +26,8 @@ from escrow import service_fx as conversions
 from escrow.commands_fx import Convert, RecordFill
 from kernel.money import convert
 from kernel.principals import RAIL, SYSTEM
+from payouts import service_revaluation
+from payouts.service_revaluation import Revalue
 from rails.model import RailAccount
 from rails.rates.model import Source
 from rails.simulated import exchange as bank
@@ -79,6 +81,12 @@ class Exchange:
             stage.serve(
                 service_fx.take_rates, [TakeRates(actor=SYSTEM, rates=rates, origin=ORIGIN)]
             )
+
+    def revalue(self, stage: Stage, at: datetime) -> None:
+        """On the first of a month book what our own balances gained or lost in the last one."""
+        if self.source is not None and at.day == 1:
+            yesterday = (at - timedelta(days=1)).date()
+            stage.serve(service_revaluation.revalue, [Revalue(actor=OPERATOR, on=yesterday)])
 
     def fill(self, stage: Stage, at: datetime, *, everything: bool = False) -> None:
         """On business days fill what was converted before, as far as the accounts can pay it.
