@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from commissions.model import Tariff
 from escrow.commands import ReleasePart, SlotCommand, Submit
 from escrow.machine import EITHER, Guard, Machine, Timer, Transition, Trigger
 from escrow.model import (
@@ -23,7 +22,7 @@ from escrow.model import (
     Slot,
     Terms,
 )
-from escrow.model_price import Price, Pricing
+from escrow.model_price import Pricing
 from escrow.refusals import (
     AboveLimit,
     AlreadyConfirmed,
@@ -78,16 +77,6 @@ class Deal:
     has_open_dispute: bool = False
     in_hold: Release | None = None
     pricing: Pricing = field(default_factory=Pricing)
-
-    @property
-    def price(self) -> Price:
-        """What a release costs now; Broken if the use case did not look it up."""
-        return self.pricing.price
-
-    @property
-    def client_tariff(self) -> Tariff:
-        """What the client's payments cost him; Broken if the use case did not look it up."""
-        return self.pricing.client_tariff
 
     @property
     def disputable_minor(self) -> int:

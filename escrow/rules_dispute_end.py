@@ -24,8 +24,8 @@ from escrow.rules_dispute import (
     other,
 )
 from escrow.rules_dispute_later import Ending, engine_command, put_back, split_later
-from escrow.rules_payout import Payout, pay_out, security_alarm
-from escrow.rules_refund import Back, NewId, refund_detail, refund_facts, send_back
+from escrow.rules_payout import Payout, alarms_of, pay_out, rows_of
+from escrow.rules_refund import Back, NewId, refund_detail, refund_facts, rows_back, send_back
 from kernel.commands import Command
 from kernel.money import to_json
 from ledger.entries import Entries
@@ -247,14 +247,9 @@ def _split(case: Case, at: datetime, new_id: NewId) -> Ending:
     plan = Plan(
         drafts=(),
         moved_slots=((slot, after),),
-        releases=(payout.release,) if payout else (),
-        billed=payout.billed if payout else (),
-        conversions=payout.conversions if payout else (),
-        refunds=back.refunds if back else (),
-        moved_lots=back.moved_lots if back else (),
-        moved_fundings=back.moved_fundings if back else (),
-        asks=back.asks if back else (),
-        alarms=(*set_to, *((security_alarm(payout.release),) if payout else ())),
+        **rows_of(payout),
+        **rows_back(back),
+        alarms=(*set_to, *alarms_of(payout)),
         cancelled=cancelled,
     )
     facts = (payout.facts if payout else {}) | (refund_facts(back, slot.currency) if back else {})

@@ -123,7 +123,7 @@ def set_aside_minor(deal: Deal, claimed_minor: int) -> int:
     assert deal.in_hold is not None
     if deal.in_hold.paid_currency is not None:
         raise Converted(slot_id=str(deal.slot.id), currency=deal.in_hold.paid_currency)
-    own = claimed_minor - give_back(deal.price, claimed_minor).ours_minor
+    own = claimed_minor - give_back(deal.pricing.price, claimed_minor).ours_minor
     return max(0, min(own, deal.in_hold.free_minor))
 
 
@@ -146,7 +146,7 @@ def split_later(case: Case, at: datetime, new_id: NewId) -> Ending:
         drafts=(),
         moved_slots=((slot, after),),
         moved_releases=((release, _put_back(release, dispute, parts.payee_net_minor)),),
-        billed=tuple((case.deal.price.pair, line) for line in parts.returned.lines),
+        billed=tuple((case.deal.pricing.price.pair, line) for line in parts.returned.lines),
         refunds=tuple(refunds),
         moved_lots=tuple((part.lot, gone(part)) for part in lots),
         moved_fundings=tuple(
@@ -236,7 +236,7 @@ def _set_aside(deal: Deal, dispute: Dispute, kind: str, command: Command, at: da
 
 def _parts(case: Case, to_client: int) -> _Parts:
     """Both sums are exact; what the payee's part would lack the platform fronts."""
-    returned = give_back(case.deal.price, to_client) if to_client else NOTHING_BACK
+    returned = give_back(case.deal.pricing.price, to_client) if to_client else NOTHING_BACK
     net = case.dispute.reserved_minor - (to_client - returned.ours_minor)
     return _Parts(max(0, net), returned, max(0, -net))
 

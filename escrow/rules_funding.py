@@ -3,11 +3,9 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
-from commissions.model import Tariff
 from commissions.model_fx import Quote
-from escrow.commands import Fund, FundingCommand, Tip
+from escrow.commands import Fund, FundingCommand
 from escrow.machine import FUNDINGS, Timer, Trigger
 from escrow.machine_slot import SLOTS
 from escrow.model import (
@@ -23,16 +21,14 @@ from escrow.model import (
     Slot,
     SlotState,
 )
-from escrow.model_price import Price, Pricing
+from escrow.model_price import Pricing
 from escrow.movements import (
     p05_fund_from_wallet,
     p06_credit_wallet,
-    p25_tip,
 )
-from escrow.refusals import ContractNotRunning, Held, PartyNotClear
+from escrow.refusals import Held
 from escrow.rules import (
     Deal,
-    check_amount,
     check_rail_account,
     check_text,
     clocks,
@@ -43,11 +39,9 @@ from escrow.rules import (
 )
 from escrow.rules_deal import acted, event, moved, slot_facts
 from escrow.rules_fx import at_quote
-from escrow.rules_payout import Payout, pay, security_alarm
 from escrow.rules_price import client_fee_minor
 from kernel.commands import Command
 from kernel.money import to_json
-from ledger.chart import account
 from ledger.entries import Entries
 from ledger.model import Draft
 
@@ -102,7 +96,7 @@ def fund(deal: Deal, command: Fund, at: datetime, *, quote: Quote | None = None)
         slot.currency,
         slot.unpaid_minor,
         client_fee_minor(
-            deal.client_tariff,
+            deal.pricing.client_tariff,
             slot.unpaid_minor,
             before_minor=slot.amount_minor - slot.unpaid_minor,
         ),
@@ -125,81 +119,13 @@ def fund(deal: Deal, command: Fund, at: datetime, *, quote: Quote | None = None)
     return Plan(
         drafts=(
             event(command, at, kind=kind, subject=subject_of(slot), detail=detail),
-            _created(funding, command, at),
+            created(funding, command, at),
         ),
         facts=slot_facts(after, **funding_facts(funding)),
         moved_slots=((slot, after),),
         fundings=(funding,),
         alarms=(fund_alarm(funding, at),),
-        asks=(_ask(funding),),
-    )
-
-
-def tip(
-    contract: Contract,
-    *,
-    unclear_parties: tuple[UUID, ...],
-    held_by: tuple[str, ...],
-    pricing: Pricing,
-    command: Tip,
-    release_id: UUID,
-    at: datetime,
-) -> Plan:
-    """The client gives something on top, by a rail or from his wallet (P25)."""
-    check_amount(command.amount_minor)
-    check_text(command.method_token, field="method_token", longest=LONGEST_TOKEN)
-    check_rail_account(command.rail_account)
-    funding = _tip_funding(contract, pricing.client_tariff, command, at)
-    is_wallet = command.method is Method.WALLET
-    trigger = Trigger.FUND_FROM_WALLET if is_wallet else Trigger.CREATE
-    row, _ = step(FUNDINGS, None, trigger, roles(command.actor, contract))
-    if contract.accepted_at is None:
-        raise ContractNotRunning(contract_id=str(contract.id), state=contract.state)
-    if unclear_parties:
-        raise PartyNotClear(party_ids=[str(each) for each in unclear_parties])
-    if not is_wallet:
-        return Plan(
-            drafts=(_created(funding, command, at),),
-            facts=funding_facts(funding),
-            fundings=(funding,),
-            alarms=(fund_alarm(funding, at),),
-            asks=(_ask(funding),),
-        )
-    if held_by:
-        raise Held(contract_id=str(contract.id), holds=list(held_by))
-    paid = replace(
-        funding,
-        state=FundingState(row.to),
-        captured_minor=funding.asked_minor,
-        release_id=release_id,
-    )
-    payout = tip_payout(paid, contract, pricing.price, release_id, at)
-    return Plan(
-        drafts=(tipped_event(paid, contract, payout, command, at),),
-        facts=funding_facts(paid, release_id=str(release_id)),
-        fundings=(paid,),
-        releases=(payout.release,),
-        billed=payout.billed,
-        conversions=payout.conversions,
-        alarms=(security_alarm(payout.release),),
-    )
-
-
-def _tip_funding(contract: Contract, client_tariff: Tariff, command: Tip, at: datetime) -> Funding:
-    return Funding(
-        command.funding_id,
-        contract.id,
-        None,
-        Purpose.TIP,
-        command.method,
-        command.rail_account,
-        contract.currency,
-        command.amount_minor,
-        client_fee_minor(client_tariff, command.amount_minor),
-        FundingState.CREATED,
-        1,
-        at,
-        method_token=command.method_token,
+        asks=(ask_of(funding),),
     )
 
 
@@ -316,7 +242,8 @@ def freed(payment: Payment) -> tuple[tuple[Slot, Slot], ...]:
     return ((slot, moved(slot, state=SlotState.AWAITING_FUNDING)),)
 
 
-def _created(funding: Funding, command: Command, at: datetime) -> Draft:
+def created(funding: Funding, command: Command, at: datetime) -> Draft:
+    """What is told of a payment that the client begins."""
     detail = {
         "purpose": funding.purpose.value,
         "method": funding.method.value,
@@ -343,53 +270,6 @@ def funded_event(
     return event(command, at, kind=kind, subject=subject_of(slot), entries=entries, detail=detail)
 
 
-def tip_payout(
-    funding: Funding, contract: Contract, price: Price, release_id: UUID, at: datetime
-) -> Payout:
-    """The payee's money of a tip, in its security hold; the client's fee is earned at once."""
-    return pay(
-        contract,
-        price,
-        funding.amount_minor,
-        fee_earned_minor=funding.client_fee_minor,
-        release_id=release_id,
-        slot_id=None,
-        at=at,
-        strict=False,
-    )
-
-
-def tipped_event(
-    paid: Funding, contract: Contract, payout: Payout, command: Command, at: datetime
-) -> Draft:
-    """What happened to the tip, with the entries of P25."""
-    source = account("custody.processor_pending", paid.currency, paid.rail_account or "-")
-    if paid.method is Method.WALLET:
-        source = account("custody.wallet", paid.currency, contract.client_id)
-    entries = p25_tip(
-        source=source,
-        payee_id=contract.payee_id,
-        currency=paid.currency,
-        amount_minor=paid.amount_minor,
-        commission_minor=payout.charge.ours_minor,
-        client_fee_minor=paid.client_fee_minor,
-        rail_fee_minor=paid.rail_fee_minor,
-    )
-    detail = {
-        "contract_id": str(contract.id),
-        "release_id": str(payout.release.id),
-        **payout.detail,
-    }
-    return event(
-        command,
-        at,
-        kind="funding.tipped",
-        subject=f"funding:{paid.id}",
-        entries=payout.entries(entries),
-        detail=detail,
-    )
-
-
 def fund_timer(funding: Funding) -> tuple[str, str]:
     """(subject, kind) of the funding's clock."""
     kind = Timer.FUND_INTERACTIVE if funding.method is Method.CARD else Timer.FUND_BANK
@@ -411,7 +291,8 @@ def business_days_after(at: datetime, days: int) -> datetime:
     return at
 
 
-def _ask(funding: Funding) -> Ask:
+def ask_of(funding: Funding) -> Ask:
+    """What the rail is asked for."""
     return Ask(
         funding.id,
         "fund",

@@ -16,7 +16,7 @@ from escrow.refusals import AboveLimit, Held, OtherPartyMustSign, WrongState
 from escrow.rules import Deal, roles, slot_step, step, subject_of
 from escrow.rules_deal import event, moved
 from escrow.rules_hourly_step import moved_week, told_week, week_facts, week_step, week_subject
-from escrow.rules_payout import pay_out, security_alarm, with_tax_of
+from escrow.rules_payout import pay_out, rows_of, security_alarm, with_tax_of
 from escrow.rules_price import client_fee_minor, give_back, move_client_fee
 from kernel.principals import PrincipalKind
 
@@ -27,7 +27,7 @@ def advance(week: Week, deal: Deal, command: WeekCommand, at: datetime, release_
     if deal.held_by:
         raise Held(week_id=str(week.id), holds=list(deal.held_by))
     contract, gross = deal.contract, week.protected_minor
-    fee = client_fee_minor(deal.client_tariff, gross)
+    fee = client_fee_minor(deal.pricing.client_tariff, gross)
     payout = pay_out(deal, gross, release_id=release_id, at=at, strict=False, fee_earned_minor=fee)
     claim = ClientClaim(
         week.id,
@@ -63,9 +63,7 @@ def advance(week: Week, deal: Deal, command: WeekCommand, at: datetime, release_
                 ),
             ),
             facts=week_facts(after, claim.currency, release=payout.facts),
-            releases=(payout.release,),
-            billed=payout.billed,
-            conversions=payout.conversions,
+            **rows_of(payout),
             alarms=(security_alarm(payout.release),),
         ),
         Worked(moved_weeks=((week, after),), claims=(claim,)),
@@ -153,8 +151,8 @@ def write_off(
         commission_minor=claim.commission_minor,
         fee_minor=claim.fee_minor,
     )
-    returned = give_back(deal.price, claim.gross_minor)
-    lines = (*returned.lines, *move_client_fee(deal.price, claim.fee_minor))
+    returned = give_back(deal.pricing.price, claim.gross_minor)
+    lines = (*returned.lines, *move_client_fee(deal.pricing.price, claim.fee_minor))
     entries = with_tax_of(entries, claim.currency, lines)
     return Step(
         Plan(
@@ -164,7 +162,7 @@ def write_off(
             ),
             facts=week_facts(after, claim.currency, write_off="approved"),
             moved_slots=((deal.slot, moved(deal.slot, state=SlotState(slot_row.to))),),
-            billed=tuple((deal.price.pair, line) for line in lines),
+            billed=tuple((deal.pricing.price.pair, line) for line in lines),
             cancelled=((subject, Timer.WEEK_CHARGE),),
         ),
         Worked(moved_weeks=((week, after),), moved_claims=((claim, gone),)),

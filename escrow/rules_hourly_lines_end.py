@@ -16,6 +16,7 @@ from escrow.maths import Part, take_newest
 from escrow.model import Plan, Slot, SlotState
 from escrow.model_hourly import Step, Week, WeekState, Worked
 from escrow.model_lines import LineCommand, LineDispute, LineState
+from escrow.model_price import FeeLine
 from escrow.movements import p10_release_part
 from escrow.movements_hourly import p27_settle_line
 from escrow.movements_more import p12_thaw
@@ -24,11 +25,13 @@ from escrow.rules import Deal, clocks, slot_step, subject_of
 from escrow.rules_deal import acted, event
 from escrow.rules_hourly_lines import LineCase, dispute_facts, line_step, moved_line
 from escrow.rules_hourly_step import moved_week, told_week, week_facts, week_step
-from escrow.rules_payout import Payout, pay_out, security_alarm
-from escrow.rules_refund import Back, NewId, back_of, refund_detail, refund_facts
+from escrow.rules_payout import Payout, alarms_of, pay_out, rows_of, with_tax_of
+from escrow.rules_price import earn_late
+from escrow.rules_refund import Back, NewId, back_of, refund_detail, refund_facts, rows_back
 from kernel.commands import Command
 from kernel.principals import SYSTEM
 from ledger.entries import Entries
+from ledger.model import Draft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +79,31 @@ def release_undisputed(
     """Friday night: what no line has frozen goes to the payee, with its part of the fee (P10)."""
     row, _ = week_step(week, deal.contract, Trigger.RELEASE_UNDISPUTED, command)
     after = moved_week(week, state=WeekState(row.to))
-    slot, contract = deal.slot, deal.contract
     said = told_week(after, "week.released_undisputed", command, at)
-    free = slot.held_minor - slot.disputed_minor
     slot_row = _slot_row(deal, Trigger.RELEASE_UNDISPUTED, at)
-    if not free:
-        plan = Plan(drafts=(said,), facts=week_facts(after, slot.currency))
-        return Step(plan, Worked(moved_weeks=((week, after),)))
+    worked = Worked(moved_weeks=((week, after),))
+    if deal.slot.held_minor == deal.slot.disputed_minor:
+        plan = Plan(drafts=(said,), facts=week_facts(after, deal.slot.currency))
+        return Step(plan, worked)
+    payout, rest, draft = _undisputed(deal, SlotState(slot_row.to), command, at, release_id)
+    return Step(
+        Plan(
+            drafts=(draft, said),
+            facts=week_facts(after, deal.slot.currency, release=payout.facts),
+            moved_slots=((deal.slot, rest),),
+            **rows_of(payout),
+            alarms=alarms_of(payout),
+        ),
+        worked,
+    )
+
+
+def _undisputed(
+    deal: Deal, state: SlotState, command: Command, at: datetime, release_id: UUID
+) -> tuple[Payout, Slot, Draft]:
+    """The payee's release of what is free, the slot without it, and the event with P10."""
+    slot, contract = deal.slot, deal.contract
+    free = slot.held_minor - slot.disputed_minor
     kept_fee = slot.fee_deferred_minor * slot.disputed_minor // slot.held_minor
     earned = slot.fee_deferred_minor - kept_fee
     payout = pay_out(
@@ -99,36 +120,21 @@ def release_undisputed(
     rest = acted(
         slot,
         at,
-        state=SlotState(slot_row.to),
+        state=state,
         held_minor=slot.disputed_minor,
         released_minor=slot.released_minor + free,
         fee_deferred_minor=kept_fee,
     )
-    detail = {
-        "by": Trigger.RELEASE_UNDISPUTED.value,
-        "release_id": str(release_id),
-        **payout.detail,
-    }
+    detail = {"by": Trigger.RELEASE_UNDISPUTED.value, "release_id": str(release_id)}
     draft = event(
         command,
         at,
         kind="slot.partly_released",
         subject=subject_of(slot),
         entries=payout.entries(entries),
-        detail=detail,
+        detail=detail | payout.detail,
     )
-    return Step(
-        Plan(
-            drafts=(draft, said),
-            facts=week_facts(after, slot.currency, release=payout.facts),
-            moved_slots=((slot, rest),),
-            releases=(payout.release,),
-            billed=payout.billed,
-            conversions=payout.conversions,
-            alarms=(security_alarm(payout.release),),
-        ),
-        Worked(moved_weeks=((week, after),)),
-    )
+    return payout, rest, draft
 
 
 def _decide(
@@ -157,42 +163,38 @@ def _end(
         case.dispute, row, refunded_minor=back_minor, due_at=None, ended_at=at, **changes
     )
     assert (ended.state is LineState.REFUNDED) == (back_minor > 0)
-    slot = case.deal.slot
     split = divide(case, back_minor)
     after, slot_row = _slot_after(case, split, at)
     back = back_of(case.deal, case.fundings, split.parts, at, new_id) if back_minor else None
     payout = _payout(case, split, at, new_id)
+    late = (
+        () if payout else earn_late(case.deal.pricing.price, case.contract, split.fee_earned_minor)
+    )
     set_to, cancelled, _ = clocks(slot_row, after, case.contract, at)
     said, moved_weeks = _week_after(case, after, command, at)
-    detail = {"by": role.value, "week_id": str(ended.week_id), "line_no": ended.line_no}
+    named = {"by": role.value, "week_id": str(ended.week_id), "line_no": ended.line_no}
+    sent = refund_detail(back, by=trigger.value) if back else {}
     draft = event(
         command,
         at,
         kind=f"line.{ended.state.value}",
         subject=ended.subject,
-        entries=_entries(case, split, payout, back),
-        detail={
-            **detail,
-            **(refund_detail(back, by=trigger.value) if back else {}),
-            **(payout.detail if payout else {}),
-        },
+        entries=_entries(case, split, payout, back, late),
+        detail={**named, **sent, **(payout.detail if payout else {})},
     )
     plan = Plan(
         drafts=(draft, *said),
         facts=_facts(ended, after, back, payout),
-        moved_slots=((slot, after),),
-        releases=(payout.release,) if payout else (),
-        billed=payout.billed if payout else (),
-        conversions=payout.conversions if payout else (),
-        refunds=back.refunds if back else (),
-        moved_lots=back.moved_lots if back else (),
-        moved_fundings=back.moved_fundings if back else (),
-        asks=back.asks if back else (),
-        alarms=(*set_to, *((security_alarm(payout.release),) if payout else ())),
+        moved_slots=((case.deal.slot, after),),
+        **(
+            rows_of(payout)
+            or {"billed": tuple((case.deal.pricing.price.pair, line) for line in late)}
+        ),
+        **rows_back(back),
+        alarms=(*set_to, *alarms_of(payout)),
         cancelled=(*cancelled, (ended.subject, Timer.LINE_REPLY)),
     )
-    moved_disputes = ((case.dispute, ended),)
-    return Step(plan, Worked(moved_disputes=moved_disputes, moved_weeks=moved_weeks))
+    return Step(plan, Worked(moved_disputes=((case.dispute, ended),), moved_weeks=moved_weeks))
 
 
 def _check_hold(case: LineCase) -> None:
@@ -293,7 +295,13 @@ def _payout(case: LineCase, split: Division, at: datetime, new_id: NewId) -> Pay
     )
 
 
-def _entries(case: LineCase, split: Division, payout: Payout | None, back: Back | None) -> Entries:
+def _entries(
+    case: LineCase,
+    split: Division,
+    payout: Payout | None,
+    back: Back | None,
+    late: tuple[FeeLine, ...],
+) -> Entries:
     slot, contract = case.deal.slot, case.contract
     sent = {ask.id for ask in back.asks} if back else set()
     refunds = back.refunds if back else ()
@@ -310,7 +318,8 @@ def _entries(case: LineCase, split: Division, payout: Payout | None, back: Back 
         fee_returned_minor=split.fee_back_minor,
     )
     thawed = p12_thaw(slot_id=slot.id, currency=slot.currency, amount_minor=split.thawed_minor)
-    return thawed + (payout.entries(settled) if payout else settled)
+    priced = payout.entries(settled) if payout else with_tax_of(settled, slot.currency, late)
+    return thawed + priced
 
 
 def _week_after(

@@ -104,7 +104,7 @@ def pay_out(
     """
     return pay(
         deal.contract,
-        deal.price,
+        deal.pricing.price,
         amount_minor,
         fee_earned_minor=(
             deal.slot.fee_deferred_minor if fee_earned_minor is None else fee_earned_minor
@@ -144,6 +144,22 @@ def pay(
     )
     lines = lines_of(made, price, contract, release_id=release_id, slot_id=slot_id)
     return Payout(made, release, lines, price.pair, _conversions(release, price, at))
+
+
+def rows_of(payout: Payout | None) -> dict[str, Any]:
+    """The rows of a release as a `Plan` takes them; none where the payee gets nothing."""
+    if payout is None:
+        return {}
+    return {
+        "releases": (payout.release,),
+        "billed": payout.billed,
+        "conversions": payout.conversions,
+    }
+
+
+def alarms_of(payout: Payout | None) -> tuple[Alarm, ...]:
+    """The clock of its security hold."""
+    return () if payout is None else (security_alarm(payout.release),)
 
 
 def with_tax_of(entries: Entries, currency: str, lines: Sequence[FeeLine]) -> Entries:

@@ -68,7 +68,7 @@ def fee_of(
     return Fee(charged, tax, foregone)
 
 
-def tax_within(total_minor: int, rate_bps: int) -> int:
+def tax_within(total_minor: int, *, rate_bps: int) -> int:
     """The tax that a price has in it, half up: what the rest bears, to the minor unit."""
     whole = _WHOLE_BPS + rate_bps
     return (2 * total_minor * rate_bps + whole) // (2 * whole)
@@ -109,7 +109,7 @@ def charge(
         tax_minor=found.tax_minor,
         foregone_minor=found.foregone_minor,
         fee_earned_minor=fee_earned_minor,
-        fee_tax_minor=tax_within(fee_earned_minor, _rate(price.fee_tax)),
+        fee_tax_minor=tax_within(fee_earned_minor, rate_bps=_rate(price.fee_tax)),
         paid_currency=currency,
         paid_minor=paid,
         unconverted=unconverted,
@@ -167,13 +167,33 @@ def lines_of(
     )
     if not made.fee_earned_minor:
         return (commission,)
-    client = replace(
+    return (commission, _client_line(commission, price, contract, made.fee_earned_minor))
+
+
+def earn_late(price: Price, contract: Contract, fee_minor: int) -> tuple[FeeLine, ...]:
+    """The line of a client's fee that is earned after the release that it belongs to: the newest.
+
+    What a week's line leaves of the fee when all of its money went back was paid for money that
+    was released before.
+    """
+    if not fee_minor:
+        return ()
+    releases = [line for line in price.lines if line.kind is FeeKind.COMMISSION]
+    if not releases:
+        raise Broken("a fee is earned that nothing was released for", fee_minor=fee_minor)
+    return (_client_line(releases[-1], price, contract, fee_minor),)
+
+
+def _client_line(commission: FeeLine, price: Price, contract: Contract, fee_minor: int) -> FeeLine:
+    """A client's fee that a release earns, beside the line of its commission; its tax is in it."""
+    tax_minor = tax_within(fee_minor, rate_bps=_rate(price.fee_tax))
+    return replace(
         commission,
         kind=FeeKind.CLIENT_FEE,
         party_id=contract.client_id,
         gross_minor=0,
-        fee_minor=made.fee_earned_minor - made.fee_tax_minor,
-        tax_minor=made.fee_tax_minor,
+        fee_minor=fee_minor - tax_minor,
+        tax_minor=tax_minor,
         tax_country=_country(price.fee_tax),
         tax_rate_bps=_rate(price.fee_tax),
         treatment=price.fee_tax.treatment.value if price.fee_tax else None,
@@ -185,7 +205,6 @@ def lines_of(
         schedule_id=contract.pins.client_schedule_id,
         promotion_id=None,
     )
-    return (commission, client)
 
 
 def give_back(price: Price, amount_minor: int, *, release_id: UUID | None = None) -> Returned:
@@ -263,10 +282,10 @@ def move_client_fee(price: Price, amount_minor: int) -> tuple[FeeLine, ...]:
     groups = list(_by_release(price.lines, FeeKind.CLIENT_FEE).values())
     for lines in reversed(groups) if amount_minor > 0 else groups:
         kept = sum(line.total_minor for line in lines)
-        part = min(left, kept) if left > 0 else max(left, kept - lines[0].total_minor)
+        part = min(left, kept) if left > 0 else max(left, min(0, kept - lines[0].total_minor))
         if part:
             rate = lines[0].tax_rate_bps
-            tax = tax_within(kept - part, rate) - tax_within(kept, rate)
+            tax = tax_within(kept - part, rate_bps=rate) - tax_within(kept, rate_bps=rate)
             made.append(replace(lines[0], fee_minor=-part - tax, tax_minor=tax))
         left -= part
     if left:

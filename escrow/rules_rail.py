@@ -22,11 +22,10 @@ from escrow.rules_funding import (
     funded_event,
     funding_facts,
     moved_on,
-    tip_payout,
-    tipped_event,
 )
-from escrow.rules_payout import security_alarm
+from escrow.rules_payout import rows_of, security_alarm
 from escrow.rules_rail_fx import Heard, captured, convert_in
+from escrow.rules_tip import tip_payout, tipped_event
 from kernel.errors import Broken
 from rails.model import RailOutcome, RailResult
 
@@ -109,9 +108,7 @@ def _succeed(
             drafts=(tipped_event(paid, contract, payout, command, at),),
             facts=funding_facts(paid, release_id=str(release_id), is_news=True),
             moved_fundings=((funding, paid),),
-            releases=(payout.release,),
-            billed=payout.billed,
-            conversions=payout.conversions,
+            **rows_of(payout),
             alarms=(security_alarm(payout.release),) if result.cleared else (),
             cancelled=cancelled,
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from escrow.commands import SlotCommand
@@ -160,6 +160,18 @@ def refund_facts(back: Back, currency: str) -> dict[str, object]:
         "refund_ids": [str(each.id) for each in back.refunds],
         "refunded": to_json(back.amount_minor, currency),
         "fee_returned": to_json(back.fee_minor, currency),
+    }
+
+
+def rows_back(back: Back | None) -> dict[str, Any]:
+    """The rows of money on its way back as a `Plan` takes them; none where nothing goes back."""
+    if back is None:
+        return {}
+    return {
+        "refunds": back.refunds,
+        "moved_lots": back.moved_lots,
+        "moved_fundings": back.moved_fundings,
+        "asks": back.asks,
     }
 
 

@@ -83,7 +83,7 @@ def refund_later(
         ),
         facts=slot_facts(after, **_facts(refunds, shares, amount, slot.currency)),
         moved_slots=((slot, after),),
-        billed=tuple((deal.price.pair, line) for line in shares.returned.lines),
+        billed=tuple((deal.pricing.price.pair, line) for line in shares.returned.lines),
         refunds=refunds,
         moved_lots=tuple((part.lot, gone(part)) for part in parts),
         moved_fundings=tuple(
@@ -114,7 +114,7 @@ def shares_of(deal: Deal, purse: Purse, amount_minor: int) -> Shares:
     Our commission comes back with its tax, by each payment's own function, newest first: what we
     keep is always the commission on what the payee keeps, to the minor unit.
     """
-    returned = give_back(deal.price, amount_minor)
+    returned = give_back(deal.pricing.price, amount_minor)
     needed = amount_minor - returned.ours_minor
     short = max(0, needed - purse.available_minor)
     if short and not purse.rules.fronts_refunds:

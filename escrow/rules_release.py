@@ -12,7 +12,7 @@ from escrow.movements import p07_release, p09_end_security_hold
 from escrow.refusals import Held
 from escrow.rules import Deal, clocks, roles, slot_step, step, subject_of
 from escrow.rules_deal import acted, event, slot_facts
-from escrow.rules_payout import UNATTENDED, Payout, pay_out, security_alarm
+from escrow.rules_payout import UNATTENDED, Payout, pay_out, rows_of, security_alarm
 from kernel.money import to_json
 from ledger.model import Draft
 
@@ -165,9 +165,7 @@ def _released(
         drafts=(draft,),
         facts=slot_facts(after, **payout.facts),
         moved_slots=((deal.slot, after),),
-        releases=(payout.release,),
-        billed=payout.billed,
-        conversions=payout.conversions,
+        **rows_of(payout),
         alarms=(*set_to, security_alarm(payout.release)),
         cancelled=cancelled,
         paused=paused,

@@ -39,7 +39,7 @@ from escrow.refusals_retainer import (
 )
 from escrow.rules import check_amount, check_text, clocks, roles, slot_step, step
 from escrow.rules_deal import acted, event
-from escrow.rules_payout import Payout, pay_out, security_alarm
+from escrow.rules_payout import Payout, pay_out, rows_of, security_alarm
 from escrow.rules_retainer import Case, period_subject
 from escrow.rules_retainer_hours import check_hours, split, worked
 from escrow.rules_retainer_period import is_over
@@ -341,9 +341,7 @@ def _pay(
         drafts=(draft,),
         facts=drawdown_facts(after, case, **payout.facts),
         moved_slots=((slot, paid),),
-        releases=(payout.release,),
-        billed=payout.billed,
-        conversions=payout.conversions,
+        **rows_of(payout),
         alarms=(*set_to, security_alarm(payout.release), *_last_of_closing(case, at)),
         cancelled=(*cancelled, (drawdown_subject(drawdown), Timer.DRAWDOWN_REVIEW)),
         led=(slot.id,),

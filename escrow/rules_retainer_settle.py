@@ -30,7 +30,7 @@ from escrow.refusals import FundingOpen, Held, WrongState
 from escrow.refusals_retainer import DrawdownsOpen, NextNotFunded, PeriodBeforeOpen
 from escrow.rules import clocks, slot_step, step, subject_of
 from escrow.rules_deal import acted, event
-from escrow.rules_payout import Payout, pay_out, security_alarm
+from escrow.rules_payout import Payout, alarms_of, pay_out, rows_of
 from escrow.rules_refund import NewId, refund_facts, send_back
 from escrow.rules_retainer import Case, period_subject
 from escrow.rules_retainer_period import is_over, stops, to_state
@@ -301,18 +301,9 @@ def _check_slot(case: Case, trigger: Trigger, at: datetime) -> Transition:
 
 
 def _write(
-    case: Case,
-    row: Transition,
-    slot_row: Transition,
-    plan: Plan,
-    payee: PayeePart,
-    client: ClientPart,
-    after: Slot,
-    payout: Payout | None,
-    kind: str,
-    facts: dict[str, object],
-    command: Command,
-    at: datetime,
+    case: Case, row: Transition, slot_row: Transition, plan: Plan, payee: PayeePart,
+    client: ClientPart, after: Slot, payout: Payout | None, kind: str, facts: dict[str, object],
+    command: Command, at: datetime,
 ) -> Moves:  # fmt: skip
     contract, period = case.contract, to_state(case.period, row)
     entries = p31_divide(
@@ -328,7 +319,6 @@ def _write(
         "slot_state": after.state.value,
         "release_ids": [str(payout.release.id)] if payout else [],
         "refund_ids": [str(each.id) for each in plan.refunds],
-        **(payout.detail if payout else {}),
     }
     draft = event(
         command,
@@ -336,22 +326,18 @@ def _write(
         kind=kind,
         subject=period_subject(period),
         entries=payout.entries(entries) if payout else entries,
-        detail=detail,
+        detail=detail | (payout.detail if payout else {}),
     )
     set_to, cancelled, _ = clocks(slot_row, after, contract, at)
     told = {**facts, "period_id": str(period.id), "state": period.state.value}
-    if payout:
-        told |= payout.facts
     return Moves(
         plan=replace(
             plan,
             drafts=(draft,),
-            facts=told,
+            facts=told | (payout.facts if payout else {}),
             moved_slots=((case.deal.slot, after),),
-            releases=(payout.release,) if payout else (),
-            billed=payout.billed if payout else (),
-            conversions=payout.conversions if payout else (),
-            alarms=(*set_to, *((security_alarm(payout.release),) if payout else ())),
+            **rows_of(payout),
+            alarms=(*set_to, *alarms_of(payout)),
             cancelled=(*cancelled, *stops(period, row)),
             led=(after.id,),
         ),

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from commissions.service_fx import QUOTE_EXPIRY
 from commissions.store_fx_quotes import find_quotes, lock_quotes, save_uses
-from escrow import rules_funding, rules_rail, store
+from escrow import rules_funding, rules_rail, rules_tip, store
 from escrow.commands import Fund, FundingCommand, Tip
 from escrow.machine import RETURNABLE
 from escrow.model import Contract, Plan
@@ -110,7 +110,7 @@ def tip(connection: Connection, commands: Sequence[Tip], *, at: datetime) -> lis
                 raise UnknownContract(contract_id=str(command.contract_id))
             if command.funding_id in taken:
                 raise IdTaken(id=str(command.funding_id))
-            return rules_funding.tip(
+            return rules_tip.tip(
                 contract,
                 unclear_parties=unclear_of(contract, unclear),
                 held_by=held_by(open_holds, contract),

@@ -201,7 +201,7 @@ def _case(connection: Connection, line_dispute_id: UUID, at: datetime) -> LineCa
     (dispute,) = locked
     deals, fundings = lock_with_lots(connection, [dispute.slot_id])
     (week,) = store_hourly.lock_weeks(connection, [dispute.week_id])
-    price_deals(connection, deals.values(), at=at)
+    price_deals(connection, deals.values(), at=at, with_lines=True)
     return LineCase(deals[dispute.slot_id], week, dispute, fundings)
 
 
