@@ -170,6 +170,21 @@ def test_it_holds_wherever_a_deal_has_wandered(
         transaction.rollback()
 
 
+def test_a_look_at_a_pairs_first_deal_leaves_no_counter_behind(connection: Connection) -> None:
+    """Who never billed has no row to lock: a rehearsal makes none, as a snapshot could not."""
+    stage = Stage(connection, amounts=(10_000,)).submitted()
+    scene = of(stage)
+    counters = "SELECT count(*) FROM pair_billing WHERE client_id = %s"
+    whose = (scene.actors["client"].party_id,)
+
+    row = find(connection, "slot", stage.slot_id)
+    assert row is not None
+    seen = options(connection, "slot", row, actor=scene.actors["client"], at=scene.now)
+
+    assert {str(each.trigger) for each in seen if each.is_yours and each.answer} >= {"approve"}
+    assert connection.exec_driver_sql(counters, whose).scalar_one() == 0
+
+
 def test_the_scenes_show_every_state_of_every_machine(connection: Connection) -> None:
     """No state of a subject is left out."""
     seen = set()
