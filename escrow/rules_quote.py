@@ -6,11 +6,7 @@ release, so that they agree to the minor unit as long as nothing else was billed
 Source: domain/escrow.md 3.3 (rules 4, 5) and 3.4.
 """
 
-from dataclasses import replace
-from typing import Final
-
-from commissions.maths import Before, NetOutOfReach
-from commissions.maths_fx import sold_for
+from commissions.maths import Before
 from commissions.maths_parts import Part, What, parts
 from commissions.model import Basis
 from escrow.maths_hourly import amount_minor as amount_of_hours
@@ -18,11 +14,9 @@ from escrow.model import Contract, ConvertAt
 from escrow.model_price import Charge, Exchange, Price
 from escrow.model_quote import AskQuote, Ground, Quoted
 from escrow.rules_price import charge, client_fee_minor
+from escrow.rules_quote_net import gross_for_net
 from kernel.errors import Refusal
 from kernel.money import MAX_MINOR
-
-_STEPS: Final = 400
-"""How often the net is approached from below; each step comes nearer by what we do not take."""
 
 
 class BadQuote(Refusal):
@@ -56,7 +50,8 @@ def quote(ground: Ground, ask: AskQuote) -> Quoted:
     """The whole price of a payment now, in one piece.
 
     Refuses `fees.net_out_of_reach`, `fees.bad_quote`, and `fx.*` where the payee's currency has
-    no rate that a release would take.
+    no rate that a release would take. The payment after this one, and what this one costs without
+    an experiment, refuse nothing: what cannot be converted there is told in the deal's currency.
     """
     _check_currency(ground.contract, ask)
     amount = _amount(ground.price, ask)
@@ -72,11 +67,15 @@ def quote(ground: Ground, ask: AskQuote) -> Quoted:
         parts=commission_parts(ground.price, made),
         exchange=ground.price.exchange if isinstance(ground.price.exchange, Exchange) else None,
         following=charge(
-            ground.price, amount, fee_earned_minor=0, strict=True, before=_after(ground.price, made)
+            ground.price,
+            amount,
+            fee_earned_minor=0,
+            strict=False,
+            before=_after(ground.price, made),
         ),
         normal=None
         if ground.normal is None
-        else charge(ground.normal, amount, fee_earned_minor=fee, strict=True),
+        else charge(ground.normal, amount, fee_earned_minor=fee, strict=False),
     )
 
 
@@ -104,57 +103,6 @@ def _after(price: Price, made: Charge) -> Before:
     pair = price.pair
     charged = pair.charged_in(price.month) + made.commission_minor
     return Before(pair.billed_minor + made.gross_minor, charged)
-
-
-def gross_for_net(price: Price, net_minor: int) -> int:
-    """The least amount of which the payee gets at least so much, through fee, tax and exchange.
-
-    `net_minor` is in the currency that he is paid in. What we take never falls as an amount
-    rises, so no amount below `net + taken` will do, and the search rises by that from the net
-    itself until it holds: rounding cannot make it miss one. Refuses `fees.net_out_of_reach`,
-    and `fx.*` where there is no rate.
-    """
-    if not 1 <= net_minor <= MAX_MINOR:
-        raise NetOutOfReach(net_minor=net_minor)
-    wanted = _sold_for(price, net_minor)
-    unconverted = replace(price, exchange=None)
-
-    def needed(amount: int) -> int:
-        return wanted + _taken(unconverted, amount)
-
-    amount = wanted
-    for _ in range(_STEPS):
-        if amount > MAX_MINOR:
-            raise NetOutOfReach(net_minor=net_minor)
-        rises_to = needed(amount)
-        if rises_to <= amount:
-            return amount
-        amount = rises_to
-    # We take nearly all of each further unit: halve what is left, which may pass over a dip.
-    low, high = amount, MAX_MINOR
-    if needed(high) > high:
-        raise NetOutOfReach(net_minor=net_minor)
-    while low < high:
-        middle = (low + high) // 2
-        if needed(middle) <= middle:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-def _sold_for(price: Price, net_minor: int) -> int:
-    """The net in the deal's currency that becomes at least so much of the payee's."""
-    exchange = price.exchange
-    if exchange is None:
-        return net_minor
-    if isinstance(exchange, Refusal):
-        raise exchange
-    return sold_for(net_minor, exchange.mid, exchange.rate)
-
-
-def _taken(price: Price, amount_minor: int) -> int:
-    return charge(price, amount_minor, fee_earned_minor=0, strict=True).ours_minor
 
 
 def commission_parts(price: Price, made: Charge) -> tuple[Part, ...]:

@@ -30,7 +30,7 @@ from escrow.rules_price import (
     taxes_of,
     with_lines,
 )
-from escrow.rules_quote import gross_for_net
+from escrow.rules_quote_net import gross_for_net
 from kernel.money import exponent
 from ledger.entries import Entries
 from rails.rates.model import Rate

@@ -296,6 +296,20 @@ def test_a_stale_rate_is_no_quote(connection: Connection) -> None:
     assert found["payee_gets"]["currency"] == "USD"
 
 
+def test_the_next_payment_never_refuses_a_quote(connection: Connection) -> None:
+    """Once more the same leaves a fils, which buys no yen: it is told in the deal's currency."""
+    Desk(connection)
+    bands = (Band(100, 0), Band(None, 9_900))
+    hold(connection, tariffs=(tariff("KWD", *bands),))
+    stage = Stage(connection, "KWD", Terms(payee_currency="JPY"))
+
+    found = facts(ask(stage, amount_minor=100))
+
+    assert found["payee_gets"]["currency"] == "JPY"
+    assert found["next"]["payee_gets"] == to_json(1, "KWD")
+    assert ask(stage, amount_minor=1).code == "fx.too_small"
+
+
 def test_neighbours_in_a_batch_do_not_touch(connection: Connection) -> None:
     """A refused question leaves the others their answers, in order; a stranger learns nothing."""
     hold(connection, tariffs=(tariff("EUR", *TIERS),))
