@@ -262,6 +262,8 @@ def _standing(
         for each in store_contest.list_of_funding(connection, funding.id)
         if each.id != chargeback.id
     ]
+    # Tax is credited under the pair's lock alone: what it protects is read after it.
+    store_price.lock_pairs(connection, [(contract.client_id, contract.payee_id, contract.currency)])
     lines = store_price.list_lines(connection, slot_ids=slot_ids, release_ids=tips)
     prices = price_contracts(connection, [contract], at=at, lines=lines)
     return Standing(

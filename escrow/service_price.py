@@ -42,6 +42,8 @@ def price_deals(
         return
     lines: dict[UUID, list[FeeLine]] = {}
     if with_lines:
+        # Tax is credited under the pairs' locks alone: what they protect is read after them.
+        store_price.lock_pairs(connection, [_key(deal.contract) for deal in known])
         for line in store_price.list_lines(connection, slot_ids=[d.slot.id for d in known]):
             if line.slot_id is not None:
                 lines.setdefault(line.slot_id, []).append(line)
