@@ -144,14 +144,15 @@ def write_off(
     slot_row, _ = step(SLOTS, deal.slot.state, Trigger.CANCEL, (Role.SYSTEM,))
     after = moved_week(week, state=WeekState(row.to))
     gone = replace(claim, state="written_off", approved_by=person, version=claim.version + 1)
+    # What stands of it, not what was charged: its tax may have been credited to the payee since.
+    returned = give_back(deal.pricing.price, claim.gross_minor)
     entries = p30_write_off(
         client_id=claim.client_id,
         currency=claim.currency,
         gross_minor=claim.gross_minor,
-        commission_minor=claim.commission_minor,
+        commission_minor=returned.ours_minor,
         fee_minor=claim.fee_minor,
     )
-    returned = give_back(deal.pricing.price, claim.gross_minor)
     lines = (*returned.lines, *move_client_fee(deal.pricing.price, claim.fee_minor))
     entries = with_tax_of(entries, claim.currency, lines)
     return Step(
