@@ -7,6 +7,7 @@ from datetime import date
 from functools import cache
 from typing import Final
 
+import psycopg
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine.store_locks import only_one
 from kernel import clock
 from kernel.database import Tenant, transaction
+from kernel.errors import Broken
 from rails.rates import ecb
 from rails.rates.model import Source
 from tax.model_invoice import Issued
@@ -78,9 +80,12 @@ class InvoiceLoop:
                 with only_one(self.engine, "invoices", tenant) as is_ours:
                     if is_ours:
                         count += self._look_at(tenant)
-            except SQLAlchemyError as trouble:
+            except (SQLAlchemyError, psycopg.Error) as trouble:
                 name = type(trouble).__name__
                 _log.warning("invoices.round_failed", tenant=tenant.name, trouble=name)
+            except Broken:
+                # Somebody must look; the tenants after this one are served all the same.
+                _log.exception("invoices.round_broken", tenant=tenant.name)
         return count > 0
 
     def _look_at(self, tenant: Tenant) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeGuard
 
+import psycopg
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +16,7 @@ from engine.handlers import RAIL_NOTICES, RAIL_RESULTS
 from engine.store_locks import only_one
 from kernel import clock
 from kernel.database import Tenant, transaction
+from kernel.errors import Broken
 from payouts import service as payouts
 from payouts import settlement
 from rails.caller import run_once
@@ -54,9 +56,12 @@ class MoneyLoop:
                 with only_one(self.engine, "rails", tenant) as is_ours:
                     if is_ours:
                         had_work |= self._look_at(tenant)
-            except SQLAlchemyError as trouble:
+            except (SQLAlchemyError, psycopg.Error) as trouble:
                 name = type(trouble).__name__
                 _log.warning("money.round_failed", tenant=tenant.name, trouble=name)
+            except Broken:
+                # Somebody must look; the tenants after this one are served all the same.
+                _log.exception("money.round_broken", tenant=tenant.name)
         return had_work
 
     def _look_at(self, tenant: Tenant) -> bool:

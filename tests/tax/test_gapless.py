@@ -7,8 +7,9 @@ from threading import Barrier, Event
 from sqlalchemy import Connection, Engine
 
 from engine.invoicing import InvoiceLoop, issue_all
-from kernel.database import Tenant, transaction
+from kernel.database import Tenant, connect, transaction
 from tax.service_invoice import issue_due
+from tests.fixtures.databases import TestDatabase
 from tests.tax.stage import START, add_buyer, add_fee, add_party, set_supplier
 
 ISSUERS = 6
@@ -108,3 +109,18 @@ def test_the_worker_issues_what_is_due(own_engine: Engine, tenant: Tenant) -> No
         count = connection.exec_driver_sql("SELECT count(*) FROM invoice_line").scalar_one()
     assert count == FEES
     assert issue_all(own_engine, tenant, rates=None).numbers == ()
+
+
+def test_a_tenant_whose_documents_fail_stops_no_other(
+    own_database: TestDatabase, own_engine: Engine, tenant: Tenant
+) -> None:
+    """What the database refuses one tenant is logged, and the round goes on to those after it."""
+    stand(own_engine, tenant)
+    owner = connect(own_database.owner_url)
+    with owner.begin() as connection:
+        connection.exec_driver_sql(f"SET LOCAL search_path TO {tenant.search_path}")
+        connection.exec_driver_sql("ALTER TABLE invoice ADD CONSTRAINT none_today CHECK (false)")
+    owner.dispose()
+    stop = Event()
+
+    assert InvoiceLoop(own_engine, lambda: [tenant, tenant]).run_once(stop) is False
