@@ -7,7 +7,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from escrow.store_fee_proof import prove_fees
-from tests.escrow.stage import Stage
+from ledger.chart import account
+from ledger.entries import platform
+from ledger.model import Draft
+from ledger.service import post
+from tests.escrow.stage import START, Stage, person
 
 _LINE = """
 INSERT INTO fee_line (kind, contract_id, release_id, party_id, client_id, payee_id, currency,
@@ -70,3 +74,71 @@ def test_a_pair_begins_with_nothing(connection: Connection) -> None:
         " SELECT client_id, payee_id, 'JPY', 1 FROM pair_billing",
     )
     assert "a pair begins with nothing billed" in answer
+
+
+_FEES = (
+    ("platform.revenue.commission", ""),
+    ("platform.revenue.client_fee", ""),
+    ("platform.vat_payable", "DE"),
+)
+_KINDS = (
+    *("slot.released", "period.drawn", "week.released", "line.written_off", "chargeback.lost"),
+    *("dispute.decided", "claim.written_off", "funding.tipped"),
+)
+
+
+def _post(connection: Connection, kind: str, credited: tuple[str, str], currency: str) -> None:
+    """An event that earns a fee, of which no fee line tells."""
+    lines = (
+        (account("platform.bank", currency), 7),
+        (account(credited[0], currency, credited[1]), -7),
+    )
+    draft = Draft(kind, "slot:1", person(None, is_operator=True), START, platform(currency, *lines))
+    (answer,) = post(connection, [draft])
+    assert not isinstance(answer, Exception), answer
+
+
+@pytest.mark.usefixtures("released")
+@pytest.mark.parametrize("credited", _FEES)
+@pytest.mark.parametrize("currency", ["JPY", "EUR", "KWD"])
+def test_a_fee_that_no_line_tells_of_is_found(
+    connection: Connection, credited: tuple[str, str], currency: str
+) -> None:
+    """Whatever of a deal posts a fee, and in any currency, owes a line; each event is named."""
+    for kind in _KINDS:
+        _post(connection, kind, credited, currency)
+
+    (found,) = prove_fees(connection)
+
+    assert found.startswith("the fee lines of an event are what it posted to revenue and to tax is")
+    assert f"broken by {len(_KINDS)} rows" in found
+    assert f"{currency}, its fee lines say 0 + 0 + 0" in found
+
+
+def test_before_the_first_fee_line_too(connection: Connection) -> None:
+    """Books in which nothing was ever told of fees are no excuse."""
+    _post(connection, "slot.released", _FEES[0], "EUR")
+    assert len(prove_fees(connection)) == 1
+
+
+@pytest.mark.usefixtures("released")
+def test_what_is_no_deal_s_owes_no_fee_line(connection: Connection) -> None:
+    """Journals, adoptions and what is sold beside deals post to these accounts by themselves."""
+    for kind in ("journal.posted", "books.adopted", "subscription.renewed"):
+        _post(connection, kind, _FEES[0], "EUR")
+    assert prove_fees(connection) == []
+
+
+def test_what_was_posted_before_fee_lines_had_events_is_not_asked_for(
+    connection: Connection,
+) -> None:
+    """Releases of before were given lines without an event; what came after them is proven."""
+    _post(connection, "slot.released", _FEES[0], "EUR")
+    assert Stage(connection).ready().approve().is_done
+    connection.execute(text(_LINE.format(changes="gross_minor, fee_minor, tax_minor")))
+
+    found = " ".join(prove_fees(connection))
+    assert "posted to revenue" not in found
+
+    _post(connection, "slot.released", _FEES[0], "EUR")
+    assert "posted to revenue and to tax is broken by 1 rows" in " ".join(prove_fees(connection))
