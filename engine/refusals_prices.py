@@ -71,6 +71,11 @@ PRICES: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Amount too large",
             "{amount_minor} minor units of {currency} come to more than we keep books of.",
         ),
+        "fx.bad_address": (
+            422,
+            "Not an address of rates",
+            "Rates are read over HTTPS, or from this machine.",
+        ),
         "fx.not_rates": (422, "No file of rates", "The file is not one of the bank's: {why}."),
         "vat.not_enough_evidence": (
             409,

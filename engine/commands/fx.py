@@ -14,6 +14,7 @@ from commissions.service_fx import policy_of, rates_of_day, take_rates
 from engine.commands.acting import actor_of, key_option, tell
 from engine.commands.frame import (
     BAD_NEWS,
+    CouldNotTell,
     database,
     grouped,
     in_words,
@@ -28,10 +29,12 @@ from escrow.service_fx import Exposure, exposure
 from kernel import clock
 from kernel.commands import Outcome
 from kernel.database import snapshot, transaction
+from kernel.errors import RailTrouble
 from kernel.money import EXPONENTS
 from kernel.principals import SYSTEM
 from payouts.service_revaluation import Revalue, ReverseRevaluation, revalue, reverse_revaluation
 from rails.rates import ecb, fixed
+from rails.rates.fetch import fetch
 from rails.rates.model import Rate, Source, show_rate
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -72,6 +75,7 @@ def rates(tenant_name: str | None, *, on: datetime | None, as_json: bool) -> Non
 @click.option("--on", type=_DAY, help="The day of the rates; the tenant's today if left out.")
 @click.option("--since", type=_DAY, help="Every day from this one on, too.")
 @click.option("--file", "bank_file", type=_FILE, help="A newer file of the ECB, CSV or zip.")
+@click.option("--url", help="Where the bank's daily file or history lies: HTTPS.")
 @click.option("--table", type=_FILE, help="A table of your own: CSV with as_of,sold,bought,rate.")
 @json_option
 @in_words
@@ -81,6 +85,7 @@ def take(
     on: datetime | None,
     since: datetime | None,
     bank_file: Path | None,
+    url: str | None,
     table: Path | None,
     as_json: bool,
 ) -> None:
@@ -88,9 +93,9 @@ def take(
 
     Rates that stand already stay, and nothing is written where the source gave another before.
     """
-    if bank_file and table:
-        raise click.UsageError("Name --file or --table, not both.")
-    source, origin = _source(bank_file, table)
+    if sum(each is not None for each in (bank_file, url, table)) > 1:
+        raise click.UsageError("Name --file, --url or --table, one of them.")
+    source, origin = _source(bank_file, url, table)
     with database() as opened:
         tenant = tenant_of(opened, tenant_name)
         with transaction(opened.engine, tenant) as connection:
@@ -176,7 +181,12 @@ def revalued(
     tell(outcome, done, as_json=as_json)
 
 
-def _source(bank_file: Path | None, table: Path | None) -> tuple[Source, str]:
+def _source(bank_file: Path | None, url: str | None, table: Path | None) -> tuple[Source, str]:
+    if url is not None:
+        try:
+            return ecb.parse(fetch(url)), url
+        except RailTrouble as trouble:
+            raise CouldNotTell(f"{str(trouble).capitalize()}.") from trouble
     if table is not None:
         return fixed.read(table), table.name
     if bank_file is not None:

@@ -24,6 +24,10 @@ from rails.rates.model import NotRates, Rate, rounded
 
 EURO: Final = "EUR"
 _PACKAGED: Final = ("currency_converter", "eurofxref-hist.zip")
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
+    *("October", "November", "December"),
+)
 _MISSING: Final = frozenset({"", "N/A"})
 
 
@@ -123,4 +127,9 @@ def _days(text: str) -> Iterator[tuple[date, Mapping[str, str]]]:
 
 
 def _day(written: str) -> date:
-    return date.fromisoformat(written.strip())
+    """The history writes `2026-11-20`, the file of one day `20 November 2026`."""
+    shown = written.strip()
+    if shown[:4].isdecimal():
+        return date.fromisoformat(shown)
+    day, month, year = shown.split()
+    return date(int(year), _MONTHS.index(month) + 1, int(day))

@@ -2,7 +2,9 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import CliRunner, Result
@@ -88,3 +90,31 @@ def test_a_revaluation_needs_to_know_who() -> None:
 
     assert refused.exit_code == 2
     assert "HOLDFAST_KEY" in refused.stderr
+
+
+class _Bank(BaseHTTPRequestHandler):
+    """A bank's daily file, as it is published: a day in words, and a comma at the end."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/daily.csv" else 404)
+        self.end_headers()
+        self.wfile.write(b"Date, USD, JPY, \n02 June 2020, 1.1174, 121.23, \n")
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_the_daily_file_is_read_from_its_address() -> None:
+    """A file of one day over HTTP from this machine; no other address without encryption."""
+    with HTTPServer(("127.0.0.1", 0), _Bank) as bank:
+        Thread(target=bank.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{bank.server_port}"
+        taken = holdfast("take", "--url", f"{address}/daily.csv", "--json")
+        missing = holdfast("take", "--url", f"{address}/other.csv")
+        bank.shutdown()
+    refused = holdfast("take", "--url", "http://rates.example/daily.csv")
+
+    assert (taken.exit_code, json.loads(taken.stdout)["taken"] > 0) == (0, True)
+    assert missing.exit_code == 2
+    assert refused.exit_code == 2
