@@ -2,6 +2,7 @@
 
 from http.client import HTTPException
 from typing import Final
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -33,6 +34,9 @@ def fetch(url: str) -> bytes:
     try:
         with urlopen(Request(url), timeout=TIMEOUT_S) as answer:  # noqa: S310  checked above
             content: bytes = answer.read(LARGEST_BYTES + 1)
+    except HTTPError as trouble:
+        trouble.close()
+        raise RailTrouble(f"no rates from {parts.hostname}: {trouble}") from trouble
     except (OSError, HTTPException) as trouble:
         raise RailTrouble(f"no rates from {parts.hostname}: {trouble}") from trouble
     if len(content) > LARGEST_BYTES:
