@@ -1,4 +1,6 @@
-"""The money map of escrow where a currency changes: P33 to P36 of domain/escrow.md 2.10.
+"""The money map of escrow where a currency changes: P34 to P36 of domain/escrow.md 2.10.
+
+P33 is any way of paying a payee, with `movements_price.with_exchange`.
 
 Each side of a conversion balances in its own currency against `custody.fx`. The customer's side
 posts at once; the provider's fill posts later, empties the bridge, and shares the gap out.
@@ -9,41 +11,6 @@ from uuid import UUID
 from ledger.chart import account
 from ledger.entries import Entries, custody, platform
 from ledger.model import AccountKey
-
-
-def p33_release(
-    *,
-    slot_id: UUID,
-    payee_id: UUID,
-    sold: str,
-    bought: str,
-    amount_minor: int,
-    commission_minor: int,
-    fee_earned_minor: int,
-    bought_minor: int,
-) -> Entries:
-    """A release whose payee is paid in another currency: our commission stays in the contract's."""
-    net = amount_minor - commission_minor
-    return (
-        *custody(
-            sold,
-            (account("custody.escrow", sold, slot_id), amount_minor),
-            (account("custody.due_to_platform", sold), -commission_minor),
-            (account("custody.fx", sold), -net),
-        ),
-        *custody(
-            bought,
-            (account("custody.fx", bought), bought_minor),
-            (account("custody.earned_pending", bought, payee_id), -bought_minor),
-        ),
-        *platform(
-            sold,
-            (account("platform.due_from_custody", sold), commission_minor),
-            (account("platform.deferred_fees", sold), fee_earned_minor),
-            (account("platform.revenue.commission", sold), -commission_minor),
-            (account("platform.revenue.client_fee", sold), -fee_earned_minor),
-        ),
-    )
 
 
 def p35_receive(

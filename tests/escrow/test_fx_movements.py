@@ -19,7 +19,9 @@ from commissions.maths_fx import (
     share_gap,
     sold_for,
 )
-from escrow.movements_fx import p33_release, p34_fill, p35_receive
+from escrow.movements import p07_release
+from escrow.movements_fx import p34_fill, p35_receive
+from escrow.movements_price import with_exchange
 from kernel.money import EXPONENTS, convert
 from ledger.chart import MIRRORS, account
 from ledger.entries import Entries
@@ -49,14 +51,19 @@ def rows(book: Book, currency: str, **amounts: int) -> set[tuple[str, str, str, 
 def test_edge_35_p33_a_release_in_euros_pays_dollars() -> None:
     """100.00 EUR, commission 10.00; 90.00 at 1.0835 are 97.52 USD, half up."""
     bought = bought_for(9_000, MID, AT)
-    entries = p33_release(
-        slot_id=SLOT,
+    entries = with_exchange(
+        p07_release(
+            slot_id=SLOT,
+            payee_id=PAYEE,
+            currency="EUR",
+            amount_minor=10_000,
+            commission_minor=1_000,
+            fee_earned_minor=0,
+        ),
         payee_id=PAYEE,
         sold="EUR",
         bought="USD",
-        amount_minor=10_000,
-        commission_minor=1_000,
-        fee_earned_minor=0,
+        sold_minor=9_000,
         bought_minor=bought,
     )
 

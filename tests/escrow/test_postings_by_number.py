@@ -1,7 +1,8 @@
 """The postings of disputes, chargebacks, claims, hours, retainers and plans, to the cent.
 
-P12, P13, P17 to P24, P26 to P32, P44 and P45 of domain/escrow.md 2.10 with the figures that stand
-there. P01 to P11, P14 to P16 and P25 are in `test_movements`.
+The tax of P08, P12, P13, P17 to P24, P26 to P32, P44 and P45 of domain/escrow.md 2.10 with the
+figures that stand there. P01 to P11, P14 to P16 and P25 are in `test_movements`, P33 to P36 in
+`test_fx_movements`.
 """
 
 from collections import defaultdict
@@ -12,11 +13,13 @@ import pytest
 
 from commissions.model import Side
 from commissions.model_plans import OfferingKind
+from escrow import movements
 from escrow import movements_chargeback as back
 from escrow import movements_hourly as hours
 from escrow import movements_more as more
 from escrow import movements_plans as plans
 from escrow import movements_retainer as retainer
+from escrow.movements_price import with_taxes
 from ledger.entries import Entries
 from tests.escrow.test_movements import check_entries
 
@@ -24,6 +27,13 @@ SLOT, CLIENT, PAYEE, REFUND = (UUID(int=n) for n in range(2, 6))
 
 # The rows of 2.10: `account amount`, debit positive; the books apart.
 TABLE: Final = {
+    "P08": "escrow 100.00, earned_pending -88.00, due_to_platform -12.00"
+    " | due_from_custody 12.00, commission -10.00, vat_payable -2.00",
+    "P08 client": "escrow 100.00, earned_pending -88.00, due_to_platform -12.00"
+    " | due_from_custody 12.00, deferred_fees 3.00, commission -10.00, client_fee -2.50,"
+    " vat_payable -2.50",
+    "P08 returned": "earned_available 88.00, due_from_platform 12.00, refund_in_transit -100.00"
+    " | commission 10.00, vat_payable 2.00, due_to_custody -12.00",
     "P12": "escrow 100.00, escrow_disputed -100.00 |",
     "P12 reversed": "escrow_disputed 100.00, escrow -100.00 |",
     "P13": "escrow_disputed 100.00, earned_pending -63.00, due_to_platform -7.00,"
@@ -76,7 +86,7 @@ TABLE: Final = {
     " | arbitration_fees_held 50.00, due_to_custody -50.00",
 }
 
-NUMBERS: Final = {12, 13, *range(17, 25), *range(26, 33), 44, 45}
+NUMBERS: Final = {8, 12, 13, *range(17, 25), *range(26, 33), 44, 45}
 """The postings that contracts of every kind, and plans, add to those of the milestone."""
 
 
@@ -99,6 +109,34 @@ def disputes(currency: str) -> dict[str, Entries]:
         ),
         "P45": more.p45_arbitration_fee(client_minor=5_000, payee_minor=5_000, **sides),
         "P45 back": more.p45_fee_back(client_minor=0, payee_minor=5_000, **sides),
+    }
+
+
+def taxed(currency: str) -> dict[str, Entries]:
+    """P08 with 20 % VAT on the commission, and on a client's fee of 3.00 that has it within."""
+    tax: dict[str, Any] = {"currency": currency, "on_commission": {"IE": 200}}
+    release: dict[str, Any] = {
+        "slot_id": SLOT,
+        "payee_id": PAYEE,
+        "currency": currency,
+        "amount_minor": 10_000,
+        "commission_minor": 1_200,
+    }
+    back_tax: dict[str, Any] = {"currency": currency, "on_commission": {"IE": -200}, "on_client_fee": {}}
+    refunded = back.p17_refund_released(
+        payee_id=PAYEE,
+        client_id=CLIENT,
+        currency=currency,
+        refunds=((REFUND, 10_000),),
+        to_wallet_minor=0,
+        commission_minor=1_200,
+        fronted_minor=0,
+    )
+    whole, part = (movements.p07_release(fee_earned_minor=fee, **release) for fee in (0, 300))
+    return {
+        "P08": with_taxes(whole, on_client_fee={}, **tax),
+        "P08 client": with_taxes(part, on_client_fee={"IE": 50}, **tax),
+        "P08 returned": with_taxes(refunded, **back_tax),
     }
 
 
@@ -239,7 +277,7 @@ def expected(text: str) -> dict[str, int]:
 def test_posting_to_the_minor_unit(posting: str, currency: str) -> None:
     """Each has the lines of its row, balances in each book and mirrors, whatever the decimals."""
     made = {**disputes(currency), **chargebacks(currency), **weeks(currency), **periods(currency)}
-    made |= sold(currency)
+    made |= sold(currency) | taxed(currency)
 
     assert summed(made[posting]) == expected(TABLE[posting])
     check_entries(made[posting])
