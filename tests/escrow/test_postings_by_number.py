@@ -122,7 +122,11 @@ def taxed(currency: str) -> dict[str, Entries]:
         "amount_minor": 10_000,
         "commission_minor": 1_200,
     }
-    back_tax: dict[str, Any] = {"currency": currency, "on_commission": {"IE": -200}, "on_client_fee": {}}
+    back_tax: dict[str, Any] = {
+        "currency": currency,
+        "on_commission": {"IE": -200},
+        "on_client_fee": {},
+    }
     refunded = back.p17_refund_released(
         payee_id=PAYEE,
         client_id=CLIENT,
