@@ -3,12 +3,13 @@
 Source: domain/escrow.md 3.4; the figures are those of P33 to P36.
 """
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
 
 from kernel.errors import Refusal
-from kernel.money import MAX_MINOR, convert
+from kernel.money import MAX_MINOR, convert, convert_down
 from rails.rates.model import Rate, rounded
 
 FRESH_FOR_BUSINESS_DAYS: Final = 3
@@ -74,12 +75,45 @@ def bought_for(sold_minor: int, rate: Rate, at: Fraction) -> int:
 
 def sold_for(bought_minor: int, rate: Rate, at: Fraction) -> int:
     """The least amount that buys at least so much."""
+    return _least(
+        bought_minor,
+        rate,
+        lambda sold: convert(sold, sold=rate.sold, bought=rate.bought, rate=at),
+    )
+
+
+def bought_at_quote(sold_minor: int, rate: Rate, at: Fraction) -> int:
+    """What an amount buys where a party asks for it himself: never more than it is worth.
+
+    Rounding up by up to half a minor unit is more than any margin on a few of them: who exchanges
+    such an amount and buys it back would be richer each time. Source: domain/escrow.md 3.4.
+    """
+    bought_for(sold_minor, rate, at)
+    found = _offered(sold_minor, rate, at)
+    if found == 0:
+        raise TooSmall(amount_minor=sold_minor, currency=rate.sold)
+    return found
+
+
+def sold_at_quote(bought_minor: int, rate: Rate, at: Fraction) -> int:
+    """The least amount that buys at least so much where a party asks for it himself."""
+    return _least(bought_minor, rate, lambda sold: _offered(sold, rate, at))
+
+
+def _offered(sold_minor: int, rate: Rate, at: Fraction) -> int:
+    half_up = convert(sold_minor, sold=rate.sold, bought=rate.bought, rate=at)
+    worth = convert_down(sold_minor, sold=rate.sold, bought=rate.bought, rate=rate.rate)
+    return min(half_up, worth)
+
+
+def _least(bought_minor: int, rate: Rate, buys: Callable[[int], int]) -> int:
+    """The least amount that `buys` so much; it never buys less for more."""
     low, high = 1, MAX_MINOR
-    if convert(high, sold=rate.sold, bought=rate.bought, rate=at) < bought_minor:
+    if buys(high) < bought_minor:
         raise TooMuch(amount_minor=bought_minor, currency=rate.bought)
     while low < high:
         middle = (low + high) // 2
-        if convert(middle, sold=rate.sold, bought=rate.bought, rate=at) >= bought_minor:
+        if buys(middle) >= bought_minor:
             high = middle
         else:
             low = middle + 1

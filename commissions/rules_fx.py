@@ -6,7 +6,13 @@ from itertools import chain
 from typing import Final
 from uuid import UUID
 
-from commissions.maths_fx import TooMuch, bought_for, customer_rate, margin, sold_for
+from commissions.maths_fx import (
+    TooMuch,
+    bought_at_quote,
+    customer_rate,
+    margin,
+    sold_at_quote,
+)
 from commissions.model_fx import FixedSide, Policy, Priced, Quote, QuoteState
 from commissions.refusals_fx import (
     BadPolicy,
@@ -37,9 +43,9 @@ def price(mid: Rate, *, margin_bps: int, fixed: FixedSide, amount_minor: int) ->
     """
     at = customer_rate(mid.rate, margin_bps)
     if fixed is FixedSide.SELL:
-        sold, bought = amount_minor, bought_for(amount_minor, mid, at)
+        sold, bought = amount_minor, bought_at_quote(amount_minor, mid, at)
     else:
-        sold, bought = sold_for(amount_minor, mid, at), amount_minor
+        sold, bought = sold_at_quote(amount_minor, mid, at), amount_minor
     if max(sold, bought) > MAX_MINOR:
         raise TooMuch(amount_minor=amount_minor, currency=mid.sold)
     return Priced(at, sold, bought, margin(sold, mid, at))

@@ -157,13 +157,23 @@ def convert(amount_minor: int, *, sold: str, bought: str, rate: Fraction) -> int
 
     Source: domain/escrow.md 3.4 (rounded half up in the bought currency).
     """
+    above, below = _converted(amount_minor, sold=sold, bought=bought, rate=rate)
+    return (2 * above + below) // (2 * below)
+
+
+def convert_down(amount_minor: int, *, sold: str, bought: str, rate: Fraction) -> int:
+    """The same, rounded down: what the amount is worth in whole minor units."""
+    above, below = _converted(amount_minor, sold=sold, bought=bought, rate=rate)
+    return above // below
+
+
+def _converted(amount_minor: int, *, sold: str, bought: str, rate: Fraction) -> tuple[int, int]:
+    """The exact amount, two whole numbers: a sum of fractions takes ten times as long."""
     assert amount_minor >= 0
     assert rate > 0
-    # In whole numbers: a sum of fractions takes ten times as long.
     shift = exponent(bought) - exponent(sold)
     above = amount_minor * rate.numerator * 10 ** max(shift, 0)
-    below = rate.denominator * 10 ** max(-shift, 0)
-    return int((2 * above + below) // (2 * below))
+    return above, rate.denominator * 10 ** max(-shift, 0)
 
 
 def allocate(amount_minor: int, weights: Sequence[int]) -> list[int]:

@@ -250,7 +250,8 @@ def test_the_customers_share_too_small_to_buy_anything_is_refused(connection: Co
     desk = Desk(connection)
 
     assert desk.quote(1, "IDR", "EUR").code in {"fx.too_small", "fx.no_rate"}
-    assert desk.quote(1, "JPY", "EUR").is_done
+    assert desk.quote(1, "JPY", "EUR").code == "fx.too_small"
+    assert desk.quote(2, "JPY", "EUR").is_done
 
 
 def test_a_limit_of_what_stands_open_is_kept(connection: Connection) -> None:
