@@ -37,7 +37,11 @@ class TakeRates(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskQuote(Command):
-    """Promise a party two amounts for a while; `amount_minor` is of the fixed side's currency."""
+    """Promise a party two amounts for a while; `amount_minor` is of the fixed side's currency.
+
+    With a `contract_id` they are for a release under it: what the payee gets of it, before and
+    after exchange.
+    """
 
     quote_id: UUID
     party_id: UUID
@@ -45,3 +49,4 @@ class AskQuote(Command):
     bought: str
     fixed: FixedSide
     amount_minor: int
+    contract_id: UUID | None = None

@@ -61,7 +61,8 @@ class Quote:
 
     `mid` is the rate of the source, `rate` the customer's, which is `mid` less `margin_bps`.
     `margin_minor` is what the margin should come to in the bought currency; `used_by` the subject
-    (`conversion:<uuid>`, `funding:<uuid>`) that it was used for.
+    (`conversion:<uuid>`, `funding:<uuid>`, `release:<uuid>`) that it was used for. With a
+    `contract_id` it is for a release under that contract and nothing else.
     """
 
     id: UUID
@@ -77,6 +78,7 @@ class Quote:
     expires_at: datetime
     state: QuoteState = QuoteState.OPEN
     used_by: str | None = None
+    contract_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class Policy:
 
     `source` is the provider whose rates are used, `margins` those of pairs that differ from
     `margin_bps`, `limits` how much of a currency may stand open on the bridge, in minor units.
+    `tolerance_bps` is how far the customer's rate may have moved from a quote that has ended for a
+    release to go on without asking again.
     """
 
     source: str = "ecb"
@@ -154,6 +158,7 @@ class Policy:
     margins: Mapping[Pair, int] = field(default_factory=lambda: _NO_PAIRS)
     limits: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
     version: int = 0
+    tolerance_bps: int = 0
 
     def margin_of(self, pair: Pair) -> int:
         """Our margin on a pair, in basis points."""

@@ -39,6 +39,12 @@ class QuoteOfAnotherPair(Refusal):
     code = "fx.quote_does_not_fit"
 
 
+class RateMoved(Refusal):
+    """The rate moved further from the one that was shown than the policy lets pass: ask again."""
+
+    code = "fx.rate_moved"
+
+
 class OverLimit(Refusal):
     """So much of a currency waits for its fill that no more is sold or bought."""
 

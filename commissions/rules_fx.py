@@ -19,6 +19,7 @@ from commissions.refusals_fx import (
     NotOperator,
     OverLimit,
     QuoteExpired,
+    QuoteOfAnotherPair,
     QuoteUsed,
     SecondPerson,
     UnknownQuote,
@@ -52,9 +53,9 @@ def price(mid: Rate, *, margin_bps: int, fixed: FixedSide, amount_minor: int) ->
 
 
 def check_use(quote: Quote | None, quote_id: UUID, *, party_id: UUID, at: datetime) -> Quote:
-    """The quote, if this party may use it now.
+    """The quote, if this party may use it now for what is no release.
 
-    Refuses `fx.unknown_quote`, `fx.quote_used`, `fx.quote_expired`.
+    Refuses `fx.unknown_quote`, `fx.quote_used`, `fx.quote_expired`, `fx.quote_does_not_fit`.
     """
     if quote is None or quote.party_id != party_id:
         raise UnknownQuote(quote_id=str(quote_id))
@@ -62,6 +63,8 @@ def check_use(quote: Quote | None, quote_id: UUID, *, party_id: UUID, at: dateti
         raise QuoteUsed(quote_id=str(quote_id), used_by=quote.used_by)
     if quote.state is QuoteState.EXPIRED or at >= quote.expires_at:
         raise QuoteExpired(quote_id=str(quote_id), expires_at=quote.expires_at.isoformat())
+    if quote.contract_id is not None:
+        raise QuoteOfAnotherPair(quote_id=str(quote_id), contract_id=str(quote.contract_id))
     return quote
 
 
@@ -87,6 +90,8 @@ def check_policy(policy: Policy) -> None:
         raise BadPolicy(why="too many rows")
     if not all(0 <= each <= MOST_BPS for each in (policy.margin_bps, *policy.margins.values())):
         raise BadPolicy(why="margin")
+    if not 0 <= policy.tolerance_bps <= MOST_BPS:
+        raise BadPolicy(why="tolerance")
     if any(sold == bought for sold, bought in policy.margins):
         raise BadPolicy(why="a pair of one currency")
     if not all(0 <= limit <= MAX_MINOR for limit in policy.limits.values()):

@@ -36,6 +36,7 @@ from rails.rates.model import Rate, Source, show_rate
 
 QUOTE_EXPIRY: Final = "commissions.quote_expiry"
 """The kind of the timer that ends a quote."""
+_NO_MARGINS: Final[Mapping[UUID, int]] = MappingProxyType({})
 
 
 def rates_for(
@@ -109,9 +110,16 @@ def take_rates(
     return run(connection, commands, take)
 
 
-def quote(connection: Connection, commands: Sequence[AskQuote], *, at: datetime) -> list[Outcome]:
+def quote(
+    connection: Connection,
+    commands: Sequence[AskQuote],
+    *,
+    at: datetime,
+    margins: Mapping[UUID, int] = _NO_MARGINS,
+) -> list[Outcome]:
     """Promise two amounts for as long as the policy says; a timer ends it.
 
+    `margins` are those, by quote, that differ from the policy's.
     Refuses with `fx.unknown_party`, `fx.no_rate`, `fx.stale_rate`, `fx.zero_rate`,
     `fx.same_currency`, `fx.too_small`, `fx.too_much`, `fx.over_limit`, `money.*`.
     """
@@ -123,7 +131,7 @@ def quote(connection: Connection, commands: Sequence[AskQuote], *, at: datetime)
     quotes: list[Quote] = []
 
     def ask(command: AskQuote) -> tuple[Draft, dict[str, Any]]:
-        found = _quoted(command, rates, policy, open_minor, known, at)
+        found = _quoted(command, rates, policy, open_minor, known, at, margins)
         quotes.append(found)
         facts = quote_facts(found)
         detail = {key: value for key, value in facts.items() if key != "quote_id"}
@@ -143,6 +151,7 @@ def _quoted(
     open_minor: Mapping[str, int],
     known: frozenset[UUID],
     at: datetime,
+    margins: Mapping[UUID, int],
 ) -> Quote:
     if command.party_id not in known or not (
         command.actor.is_operator or command.actor.party_id == command.party_id
@@ -158,7 +167,7 @@ def _quoted(
     mid = rates[pair]
     if isinstance(mid, Refusal):
         raise mid
-    bps = policy.margin_of(pair)
+    bps = margins.get(command.quote_id, policy.margin_of(pair))
     priced = rules_fx.price(
         mid, margin_bps=bps, fixed=command.fixed, amount_minor=command.amount_minor
     )
@@ -175,7 +184,16 @@ def _quoted(
         margin_minor=priced.margin_minor,
         quoted_at=at,
         expires_at=at + policy.lifetime,
+        contract_id=command.contract_id,
     )
+
+
+def use_quotes(connection: Connection, uses: Mapping[UUID, str], *, at: datetime) -> None:
+    """Write for what locked quotes were used, each once, and stop their clocks."""
+    if not uses:
+        return
+    store_fx_quotes.save_uses(connection, uses, at=at)
+    timers.cancel(connection, [(f"fx_quote:{each}", QUOTE_EXPIRY) for each in uses])
 
 
 def expire_quotes(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
@@ -204,6 +222,7 @@ def quote_facts(found: Quote) -> dict[str, Any]:
     return {
         "quote_id": str(found.id),
         "party_id": str(found.party_id),
+        "contract_id": str(found.contract_id) if found.contract_id else None,
         "sold": to_json(found.sold_minor, found.mid.sold),
         "bought": to_json(found.bought_minor, found.mid.bought),
         "fixed": found.fixed.value,

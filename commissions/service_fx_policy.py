@@ -97,6 +97,7 @@ def policy_facts(prepared: Prepared) -> dict[str, Any]:
         "margins": {f"{sold}/{bought}": bps for (sold, bought), bps in policy.margins.items()},
         "lifetime_s": int(policy.lifetime.total_seconds()),
         "reporting": policy.reporting,
+        "tolerance_bps": policy.tolerance_bps,
         "limits": [to_json(minor, currency) for currency, minor in policy.limits.items()],
         "reason": prepared.reason,
         "prepared_by": str(prepared.prepared_by),

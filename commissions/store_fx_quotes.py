@@ -18,7 +18,7 @@ from rails.rates.model import Rate
 _COLUMNS: Final = ", ".join(QUOTE)
 _ADD: Final = f"""
 INSERT INTO fx_quote ({_COLUMNS})
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 _FIND: Final = f"SELECT {_COLUMNS} FROM fx_quote WHERE id = ANY (%s) ORDER BY id"
 _LOCK: Final = f"{_FIND} FOR NO KEY UPDATE"
@@ -32,9 +32,9 @@ WHERE fx_quote.id = given.id AND fx_quote.state = 'open'
 _EXPIRE: Final = "UPDATE fx_quote SET state = 'expired' WHERE id = ANY (%s) AND state = 'open'"
 
 _ADD_POLICY: Final = """
-INSERT INTO fx_policy (id, source, margin_bps, lifetime, reporting, reason,
+INSERT INTO fx_policy (id, source, margin_bps, lifetime, reporting, tolerance_bps, reason,
     prepared_by, prepared_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 _ADD_MARGINS: Final = """
 INSERT INTO fx_policy_margin (policy_id, sold, bought, margin_bps) VALUES (%s, %s, %s, %s)
@@ -43,7 +43,7 @@ _ADD_LIMITS: Final = """
 INSERT INTO fx_policy_limit (policy_id, currency, limit_minor) VALUES (%s, %s, %s)
 """
 _POLICY: Final = """
-SELECT id, source, margin_bps, lifetime, reporting, coalesce(version, 0), reason,
+SELECT id, source, margin_bps, lifetime, reporting, tolerance_bps, coalesce(version, 0), reason,
     prepared_by, prepared_at, approved_by, approved_at
 FROM fx_policy
 """
@@ -88,7 +88,7 @@ def add_quotes(connection: Connection, quotes: Sequence[Quote]) -> None:
             *(each.id, each.party_id, each.mid.sold, each.mid.bought, each.mid.source),
             *(each.mid.as_of, as_decimal(each.mid.rate), as_decimal(each.rate), each.margin_bps),
             *(each.fixed.value, each.sold_minor, each.bought_minor, each.margin_minor),
-            *(each.quoted_at, each.expires_at, each.state.value, each.used_by),
+            *(each.quoted_at, each.expires_at, each.state.value, each.used_by, each.contract_id),
         )
         for each in quotes
     ]
@@ -130,7 +130,8 @@ def add_policy(connection: Connection, prepared: Prepared) -> None:
     policy = prepared.policy
     given = (
         *(prepared.id, policy.source, policy.margin_bps, policy.lifetime),
-        *(policy.reporting, prepared.reason, prepared.prepared_by, prepared.prepared_at),
+        *(policy.reporting, policy.tolerance_bps, prepared.reason),
+        *(prepared.prepared_by, prepared.prepared_at),
     )
     driver(connection).execute(_ADD_POLICY, given)
     margins = [(prepared.id, *pair, bps) for pair, bps in policy.margins.items()]
@@ -217,12 +218,15 @@ def _quote(row: Sequence[Any]) -> Quote:
         expires_at=expires_at,
         state=QuoteState(row[15]),
         used_by=row[16],
+        contract_id=row[17],
     )
 
 
 def _prepared(
     row: Sequence[Any], margins: Mapping[tuple[str, str], int], limits: Mapping[str, int]
 ) -> Prepared:
-    source, margin_bps, lifetime, reporting, version = row[1:6]
-    policy = Policy(source, margin_bps, lifetime, reporting, margins, limits, version)
-    return Prepared(row[0], policy, *row[6:])
+    source, margin_bps, lifetime, reporting, tolerance_bps, version = row[1:7]
+    policy = Policy(
+        source, margin_bps, lifetime, reporting, margins, limits, version, tolerance_bps
+    )
+    return Prepared(row[0], policy, *row[7:])

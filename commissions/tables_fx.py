@@ -8,7 +8,7 @@ from typing import Final
 QUOTE: Final = (
     *("id", "party_id", "sold", "bought", "source", "as_of", "mid", "rate", "margin_bps"),
     *("fixed", "sold_minor", "bought_minor", "margin_minor", "quoted_at", "expires_at"),
-    *("state", "used_by"),
+    *("state", "used_by", "contract_id"),
 )
 
 CONVERSION: Final = (

@@ -24,6 +24,11 @@ EXCHANGE: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Quote of something else",
             "The quote is not of this amount in these currencies.",
         ),
+        "fx.rate_moved": (
+            409,
+            "The rate has moved",
+            "The payee would get another amount than was shown: look at it, or take a new quote.",
+        ),
         "fx.over_limit": (
             409,
             "Limit of exchange reached",

@@ -60,12 +60,17 @@ class AddMilestones(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotCommand(Command):
-    """A command on a slot that needs nothing more: cancel, accept_refund, give_back, ..."""
+    """A command on a slot that needs nothing more: cancel, accept_refund, give_back, ...
+
+    `quote_id` is the quote of exchange that the payee's part (approve, confirm, release_part) or
+    the payment (fund) was shown at; other commands take none.
+    """
 
     slot_id: UUID
     version: int | None = None
     submission_no: int | None = None
     reason: str = ""
+    quote_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +85,6 @@ class Fund(SlotCommand):
     method: Method = Method.CARD
     method_token: str = ""
     rail_account: str = "simulated"
-    quote_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Amounts are minor units of the contract's currency, unless said.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from commissions.model import Tariff
+from commissions.model_fx import Quote
 from kernel.errors import Broken, Refusal
 from rails.rates.model import Rate
 from tax.model_vat import Decision
@@ -102,6 +103,17 @@ class Exchange(NamedTuple):
     margin_bps: int
 
 
+class Shown(NamedTuple):
+    """A quote of exchange that somebody names with a release; `quote` is None if there is none."""
+
+    quote_id: UUID
+    quote: Quote | None
+    contract_id: UUID
+    payee_currency: str | None
+    tolerance_bps: int
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """All that a release of one contract costs, as it stands under its locks.
@@ -110,6 +122,7 @@ class Price:
     `fee_tax` for the client; None: the platform charges none. `exchange` is the payee's rate of
     today, a refusal if there is none, None if he is paid in the contract's currency.
     `lines` are the fee lines of what was released already, and `tariffs` what they were made by.
+    `shown` is the quote that the release is to be exchanged at.
     """
 
     pair: Pair
@@ -121,6 +134,7 @@ class Price:
     tax: Decision | None = None
     fee_tax: Decision | None = None
     exchange: Exchange | Refusal | None = None
+    shown: Shown | None = None
     lines: tuple[FeeLine, ...] = ()
     tariffs: Mapping[UUID | None, Tariff] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -174,6 +188,11 @@ class Charge:
     paid_minor: int | None = None
     unconverted: str = ""
     """Why the payee is paid in the contract's currency after all: the code of a refusal."""
+    exchange: Exchange | None = None
+    quote: Quote | None = None
+    """The quote that it was exchanged at."""
+    instead: str = ""
+    """Why the rate of the day was taken, where a quote was shown: `ended`, `another_amount`."""
 
     @property
     def ours_minor(self) -> int:

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from commissions.commands_fx import AskQuote
 from commissions.maths_fx import share_gap
-from commissions.model_fx import Conversion, ConversionKind, Fill, Quote
+from commissions.model_fx import Conversion, ConversionKind, ConvertAt, Fill, FixedSide, Quote
 from commissions.refusals_fx import (
     AlreadyFilled,
     FillInAnotherCurrency,
@@ -19,13 +20,32 @@ from commissions.refusals_fx import (
 )
 from commissions.rules_fx import check_operator, check_use
 from escrow.commands_fx import Convert, RecordFill
-from escrow.model import Funding, Method, Plan, Purpose
+from escrow.model import Contract, Funding, Method, Plan, Purpose
 from escrow.movements_fx import convert_available, p34_fill
+from escrow.refusals import ContractNotRunning, UnknownContract
 from escrow.rules_deal import event
 from kernel.money import MAX_MINOR, NotPositive, TooLarge, to_json
 from ledger.chart import account
 from ledger.model import AccountKey
 from rails.rates.model import show_rate
+
+
+def release_margin_bps(contract: Contract | None, command: AskQuote) -> int:
+    """Our margin on a release under a contract, that a quote is asked for by one of its sides.
+
+    Refuses `escrow.unknown_contract`, `escrow.contract_not_running`, `fx.quote_does_not_fit`.
+    """
+    sides = {contract.client_id, contract.payee_id} if contract else set()
+    if contract is None or not (command.actor.is_operator or command.actor.party_id in sides):
+        raise UnknownContract(contract_id=str(command.contract_id))
+    if contract.accepted_at is None:
+        raise ContractNotRunning(contract_id=str(contract.id), state=contract.state)
+    terms = contract.terms
+    fits = (command.sold, command.bought) == (contract.currency, terms.payee_currency)
+    is_at_release = terms.convert_at is ConvertAt.RELEASE and command.fixed is FixedSide.SELL
+    if not fits or not is_at_release or command.party_id not in sides:
+        raise QuoteOfAnotherPair(contract_id=str(contract.id))
+    return contract.pins.fx_margin_bps
 
 
 def convert(

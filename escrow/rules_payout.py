@@ -15,7 +15,7 @@ from commissions.maths_fx import margin
 from commissions.model_fx import Conversion, ConversionKind
 from escrow.machine import Timer, Trigger
 from escrow.model import Alarm, Contract, Release
-from escrow.model_price import Charge, Exchange, FeeKind, FeeLine, Pair, Price
+from escrow.model_price import Charge, FeeKind, FeeLine, Pair, Price
 from escrow.movements_price import with_exchange, with_taxes
 from escrow.rules import Deal
 from escrow.rules_price import charge, lines_of, taxes_of
@@ -78,6 +78,8 @@ class Payout:
             "conversion_id": str(found.id),
             "rate": shown(found.rate),
             "rate_as_of": found.mid.as_of.isoformat(),
+            **({"fx_quote_id": str(found.quote_id)} if found.quote_id else {}),
+            **({"fx_quote_not_used": self.charge.instead} if self.charge.instead else {}),
         }
 
 
@@ -143,7 +145,7 @@ def pay(
         paid_minor=made.paid_minor,
     )
     lines = lines_of(made, price, contract, release_id=release_id, slot_id=slot_id)
-    return Payout(made, release, lines, price.pair, _conversions(release, price, at))
+    return Payout(made, release, lines, price.pair, _conversions(release, made, at))
 
 
 def rows_of(payout: Payout | None) -> dict[str, Any]:
@@ -175,9 +177,9 @@ def with_tax_of(entries: Entries, currency: str, lines: Sequence[FeeLine]) -> En
     )
 
 
-def _conversions(release: Release, price: Price, at: datetime) -> tuple[Conversion, ...]:
-    exchange = price.exchange
-    if release.paid_minor is None or not isinstance(exchange, Exchange):
+def _conversions(release: Release, made: Charge, at: datetime) -> tuple[Conversion, ...]:
+    exchange, quote = made.exchange, made.quote
+    if release.paid_minor is None or exchange is None:
         return ()
     return (
         Conversion(
@@ -192,6 +194,7 @@ def _conversions(release: Release, price: Price, at: datetime) -> tuple[Conversi
             bought_minor=release.paid_minor,
             margin_minor=margin(release.net_minor, exchange.mid, exchange.rate),
             at=at,
+            quote_id=quote.id if quote else None,
         ),
     )
 

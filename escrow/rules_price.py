@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from commissions.maths import Before, fee, fee_with_promotion
-from commissions.maths_fx import bought_for
 from commissions.model import Band, Tariff
 from escrow.model import Contract
 from escrow.model_price import Charge, FeeKind, FeeLine, Pair, Price, Returned
-from kernel.errors import Broken, Refusal
+from escrow.rules_exchange import exchanged
+from kernel.errors import Broken
 from kernel.money import share_bps
 from tax.model_vat import Decision
 
@@ -102,7 +102,7 @@ def charge(
         tax_rate_bps=_rate(price.tax),
     )
     net = amount_minor - found.fee_minor - found.tax_minor
-    currency, paid, unconverted = _converted(net, price, strict=strict)
+    paid = exchanged(net, price, strict=strict)
     return Charge(
         gross_minor=amount_minor,
         commission_minor=found.fee_minor,
@@ -110,30 +110,13 @@ def charge(
         foregone_minor=found.foregone_minor,
         fee_earned_minor=fee_earned_minor,
         fee_tax_minor=tax_within(fee_earned_minor, rate_bps=_rate(price.fee_tax)),
-        paid_currency=currency,
-        paid_minor=paid,
-        unconverted=unconverted,
+        paid_currency=paid.currency,
+        paid_minor=paid.paid_minor,
+        unconverted=paid.unconverted,
+        exchange=paid.exchange,
+        quote=paid.quote,
+        instead=paid.instead,
     )
-
-
-def _converted(net_minor: int, price: Price, *, strict: bool) -> tuple[str | None, int | None, str]:
-    """The payee's part in his currency, where he has one of his own and anything to get.
-
-    His currency and what he gets in it; nothing where he is paid in the contract's, or by force
-    of the refusal whose code comes last.
-    """
-    exchange = price.exchange
-    if exchange is None or net_minor == 0:
-        return None, None, ""
-    try:
-        if isinstance(exchange, Refusal):
-            raise exchange
-        bought = bought_for(net_minor, exchange.mid, exchange.rate)
-    except Refusal as refusal:
-        if strict:
-            raise
-        return None, None, refusal.code
-    return exchange.mid.bought, bought, ""
 
 
 def lines_of(

@@ -42,7 +42,7 @@ def quote_facts(ground: Ground, quoted: Quoted, at: datetime) -> Json:
             "parts": [_part(each, contract.currency) for each in quoted.parts],
         },
         "tax": {"amount": money(charge.tax_minor), "decision": _tax(price.tax)},
-        "exchange": quoted.exchange and _exchange(quoted.exchange, charge),
+        "exchange": quoted.exchange and _exchange(ground, quoted.exchange, charge),
         "payee_gets": _gets(charge, contract.currency),
         "next": _arm(quoted.following, contract.currency),
         "normal": quoted.normal and _arm(quoted.normal, contract.currency),
@@ -77,7 +77,7 @@ def _part(part: Part, currency: str) -> Json:
     }
 
 
-def _exchange(exchange: Exchange, charge: Charge) -> Json:
+def _exchange(ground: Ground, exchange: Exchange, charge: Charge) -> Json:
     return {
         "mid": shown(exchange.mid.rate),
         "rate": shown(exchange.rate),
@@ -86,6 +86,19 @@ def _exchange(exchange: Exchange, charge: Charge) -> Json:
         "as_of": exchange.mid.as_of.isoformat(),
         "sold": to_json(charge.net_minor, exchange.mid.sold),
         "bought": to_json(charge.paid_minor or 0, exchange.mid.bought),
+        "promise": _promise(ground, exchange, charge),
+    }
+
+
+def _promise(ground: Ground, exchange: Exchange, charge: Charge) -> Json | None:
+    """What to post to /v1/fx/quotes to be promised the rate; null: no contract runs yet."""
+    if not ground.is_pinned or ground.contract_id is None or not charge.net_minor:
+        return None
+    return {
+        "contract_id": str(ground.contract_id),
+        "sold": exchange.mid.sold,
+        "bought": exchange.mid.bought,
+        "amount": to_json(charge.net_minor, exchange.mid.sold),
     }
 
 
@@ -133,7 +146,10 @@ def _holds(ground: Ground, quoted: Quoted) -> Json:
     exchange = None
     if quoted.exchange is not None:
         day = quoted.exchange.mid.as_of.isoformat()
-        exchange = f"The rate of {day}; a release takes that of its own day, so it may differ."
+        exchange = (
+            f"The rate of {day}; a release takes that of its own day, so it may differ,"
+            " unless it names a quote of exchange."
+        )
     elif terms.payee_currency and terms.convert_at is not ConvertAt.RELEASE:
         exchange = f"Converted to {terms.payee_currency} at {terms.convert_at.value}, at its rate."
     return {

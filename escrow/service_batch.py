@@ -12,6 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from commissions.model_fx import ConversionKind
+from commissions.service_fx import use_quotes
 from commissions.store_fx import add_conversions
 from escrow import store, store_chargeback, store_price, store_writes
 from escrow.clocks import REMINDED, STOPPED
@@ -75,7 +77,7 @@ def run(
         accepted.append((plan, verdict))
     _check_carried(plans, accepted)
     _save(connection, [plan for plan, _ in accepted], at)
-    _save_prices(connection, accepted)
+    _save_prices(connection, accepted, at)
     save_pinned(connection, [plan for plan, _ in accepted], pinned, at)
     return [outcome for outcome in outcomes if outcome is not None]
 
@@ -234,15 +236,20 @@ def _check_carried(
         raise Broken("a fee was built on a release that the ledger refused")
 
 
-def _save_prices(connection: Connection, accepted: Sequence[tuple[Plan, Posted | None]]) -> None:
-    """Write every fee as a line with its event, and what was converted."""
+def _save_prices(
+    connection: Connection, accepted: Sequence[tuple[Plan, Posted | None]], at: datetime
+) -> None:
+    """Write every fee as a line with its event, and what was converted; its quote is used up."""
     lines = []
     for plan, posted in accepted:
         if plan.billed:
             assert posted is not None
             lines += [(line, posted.event_id, posted.recorded_at) for _, line in plan.billed]
     store_price.add_lines(connection, lines)
-    add_conversions(connection, [each for plan, _ in accepted for each in plan.conversions])
+    made = [each for plan, _ in accepted for each in plan.conversions]
+    add_conversions(connection, made)
+    released = [each for each in made if each.kind is ConversionKind.RELEASE]
+    use_quotes(connection, {e.quote_id: e.subject for e in released if e.quote_id}, at=at)
 
 
 def _save(connection: Connection, plans: Sequence[Plan], at: datetime) -> None:

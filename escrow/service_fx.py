@@ -12,19 +12,44 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from commissions import store_fx, store_fx_quotes
+from commissions import service_fx, store_fx, store_fx_quotes
+from commissions.commands_fx import AskQuote
 from commissions.model_fx import Conversion, Fill
-from commissions.service_fx import QUOTE_EXPIRY, policy_of
-from escrow import rules_fx
+from commissions.service_fx import policy_of, use_quotes
+from escrow import rules_fx, store
 from escrow.commands_fx import Convert, RecordFill
 from escrow.model import Plan
 from escrow.service_batch import once_each, run
-from kernel import timers
-from kernel.commands import Outcome
+from kernel.commands import Outcome, refused
+from kernel.errors import Refusal
 from kernel.money import to_json
 from ledger import holds, parties
 from ledger.model_parties import KycState, SanctionState
 from ledger.service import kind_balances
+
+
+def quote(connection: Connection, commands: Sequence[AskQuote], *, at: datetime) -> list[Outcome]:
+    """Promise two amounts; for a release under a contract, at the margin that it pinned.
+
+    Refuses as `commissions.service_fx.quote`, and with `escrow.unknown_contract`,
+    `escrow.contract_not_running`, `fx.quote_does_not_fit`.
+    """
+    ids = {each.contract_id for each in commands if each.contract_id is not None}
+    contracts = {each.id: each for each in store.find_contracts(connection, sorted(ids))}
+    margins: dict[UUID, int] = {}
+    outcomes: list[Outcome | None] = []
+    for command in commands:
+        try:
+            if command.contract_id is not None:
+                contract = contracts.get(command.contract_id)
+                margins[command.quote_id] = rules_fx.release_margin_bps(contract, command)
+        except Refusal as refusal:
+            outcomes.append(refused(refusal))
+            continue
+        outcomes.append(None)
+    good = [each for each, no in zip(commands, outcomes, strict=True) if no is None]
+    answers = iter(service_fx.quote(connection, good, at=at, margins=margins))
+    return [next(answers) if no is None else no for no in outcomes]
 
 
 def convert(connection: Connection, commands: Sequence[Convert], *, at: datetime) -> list[Outcome]:
@@ -71,9 +96,8 @@ def _convert(connection: Connection, commands: Sequence[Convert], at: datetime) 
         if outcome.is_done
     ]
     uses = {each.quote_id: rules_fx.subject_of(each) for each in done if each.quote_id}
-    store_fx_quotes.save_uses(connection, uses, at=at)
+    use_quotes(connection, uses, at=at)
     store_fx.add_conversions(connection, done)
-    timers.cancel(connection, [(f"fx_quote:{quote_id}", QUOTE_EXPIRY) for quote_id in uses])
     return outcomes
 
 

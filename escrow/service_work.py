@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -13,6 +14,7 @@ from escrow.model import Plan
 from escrow.rules import Deal
 from escrow.service_batch import TIMER_ROOM, get_deal, lock_deals, once_each, run
 from escrow.service_price import price_deals
+from escrow.service_shown import show_quotes
 from kernel import timers
 from kernel.commands import Outcome
 
@@ -105,12 +107,19 @@ def on_slots(
     at: datetime,
     is_priced: bool = False,
 ) -> list[Outcome]:
-    """Run commands that look at one slot each, and, if it is priced, may pay its payee."""
+    """Run commands that look at one slot each, and, if it is priced, may pay its payee.
+
+    A quote of exchange is used by one of them (`escrow.subject_twice`).
+    """
+
+    def named(command: S) -> tuple[UUID, ...]:
+        return tuple(each for each in (command.slot_id, command.quote_id) if each)
 
     def serve(alone: Sequence[S]) -> list[Outcome]:
         deals = lock_deals(connection, [command.slot_id for command in alone])
         if is_priced:
             price_deals(connection, deals.values(), at=at)
+            show_quotes(connection, alone, deals, at=at)
         return run(
             connection,
             alone,
@@ -118,4 +127,4 @@ def on_slots(
             at=at,
         )
 
-    return once_each(commands, lambda command: (command.slot_id,), serve)
+    return once_each(commands, named, serve)

@@ -38,6 +38,7 @@ class PolicyAnswer(Answer):
     margins: dict[str, int]
     lifetime_s: int
     reporting: str
+    tolerance_bps: int
     limits: list[Money]
     reason: str
     prepared_by: IdText
@@ -52,10 +53,11 @@ class TakenAnswer(OpenAnswer):
 
 
 class FxQuoteAnswer(Answer):
-    """Two amounts that are promised once, until `expires_at`."""
+    """Two amounts that are promised once, until `expires_at`; with a contract, for its release."""
 
     quote_id: IdText
     party_id: IdText
+    contract_id: IdText | None
     sold: Money
     bought: Money
     fixed: str

@@ -58,6 +58,15 @@ class TaxPart(Answer):
     decision: TaxAnswer | None
 
 
+class PromisePart(Answer):
+    """What to post to /v1/fx/quotes, as it stands, so that the rate is promised for a release."""
+
+    contract_id: IdText
+    sold: str
+    bought: str
+    amount: Money
+
+
 class ExchangePart(Answer):
     """What the payee's part becomes in his currency, and by which rate of which day."""
 
@@ -68,6 +77,7 @@ class ExchangePart(Answer):
     as_of: str
     sold: Money
     bought: Money
+    promise: PromisePart | None
 
 
 class ArmPart(Answer):

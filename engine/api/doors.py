@@ -191,7 +191,7 @@ def _exchange() -> dict[str, Service]:
         "fx.take_rates": service_fx.take_rates,
         "fx.prepare_policy": service_fx_policy.prepare_policy,
         "fx.approve_policy": service_fx_policy.approve_policy,
-        "fx.quote": service_fx.quote,
+        "fx.quote": conversions.quote,
         "escrow.convert": conversions.convert,
         "escrow.record_fills": conversions.record_fills,
         "payouts.revalue": service_revaluation.revalue,

@@ -84,13 +84,17 @@ class MarginBody(Request):
 
 
 class PolicyBody(Request):
-    """How to exchange: from which rates, with what margin, for how long a quote stands."""
+    """How to exchange: from which rates, with what margin, for how long a quote stands.
+
+    `tolerance_bps` is how far the rate may have moved from an ended quote for a release to go on.
+    """
 
     source: Provider
     margin_bps: Bps
     margins: Annotated[list[MarginBody], Field(max_length=1_000)] | None = None
     lifetime_s: Annotated[int, Field(ge=10, le=86_400)] = 900
     reporting: Currency
+    tolerance_bps: Bps = 0
     limits: Annotated[list[Amount], Field(max_length=1_000)] | None = None
     reason: Annotated[Text, Field(min_length=1)]
 
@@ -98,10 +102,12 @@ class PolicyBody(Request):
 class FxQuoteBody(Request):
     """Both currencies, and an amount of one of them: that side is fixed.
 
-    `party_id` may be left out by a party's own key.
+    `party_id` may be left out by a party's own key. With a `contract_id` the quote is for a
+    release under it: `amount` is what the payee gets of it in the contract's currency.
     """
 
     party_id: Id | None = None
+    contract_id: Id | None = None
     sold: Currency
     bought: Currency
     amount: Amount
@@ -157,6 +163,7 @@ def _prepare(given: Given[PolicyBody]) -> Command:
             margin_bps=body.margin_bps,
             lifetime=timedelta(seconds=body.lifetime_s),
             reporting=body.reporting,
+            tolerance_bps=body.tolerance_bps,
             margins={(each.sold, each.bought): each.margin_bps for each in body.margins or ()},
             limits={each.currency: each.minor() for each in body.limits or ()},
         ),
@@ -184,6 +191,7 @@ def _quote(given: Given[FxQuoteBody]) -> Command:
         bought=body.bought,
         fixed=fixed,
         amount_minor=body.amount.minor(),
+        contract_id=body.contract_id,
     )
 
 

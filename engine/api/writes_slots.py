@@ -44,7 +44,13 @@ class SubmitBody(SlotBody):
     artefact_refs: Annotated[tuple[Reference, ...], Field(max_length=50)] = ()
 
 
-class ReleasePartBody(SlotBody):
+class ReleaseBody(SlotBody):
+    """A step that lets money go; `quote_id` is the quote of exchange that was shown for it."""
+
+    quote_id: Id | None = None
+
+
+class ReleasePartBody(ReleaseBody):
     """The part to release."""
 
     amount: Amount
@@ -90,7 +96,15 @@ def _submit(given: Given[SubmitBody]) -> Command:
 
 
 def _release_part(given: Given[ReleasePartBody]) -> Command:
-    return ReleasePart(**_facts(given), amount_minor=given.body.amount.minor(given.currency))
+    return ReleasePart(
+        **_facts(given),
+        amount_minor=given.body.amount.minor(given.currency),
+        quote_id=given.body.quote_id,
+    )
+
+
+def _release(given: Given[ReleaseBody]) -> Command:
+    return SlotCommand(**_facts(given), quote_id=given.body.quote_id)
 
 
 def _fund(given: Given[FundBody]) -> Command:
@@ -124,9 +138,7 @@ def _funding(given: Given[ReasonBody]) -> Command:
     )
 
 
-def _on_slot(
-    verb: str, summary: str, *, scope: Scope = Scope.CONTRACTS_WRITE, bulk: bool = False
-) -> Write[SlotBody]:
+def _on_slot(verb: str, summary: str, *, scope: Scope = Scope.CONTRACTS_WRITE) -> Write[SlotBody]:
     return Write(
         path=f"/v1/slots/{{slot_id}}/{verb}",
         service=f"escrow.{verb}",
@@ -136,15 +148,26 @@ def _on_slot(
         answer=SlotActed,
         summary=summary,
         subject=SLOT,
+    )
+
+
+def _releasing(verb: str, summary: str, *, bulk: bool = False) -> Write[ReleaseBody]:
+    return Write(
+        path=f"/v1/slots/{{slot_id}}/{verb}",
+        service=f"escrow.{verb}",
+        scope=Scope.MONEY_WRITE,
+        body=ReleaseBody,
+        command=_release,
+        answer=SlotActed,
+        summary=summary,
+        subject=SLOT,
         bulk=f"/v1/slots:{verb}" if bulk else "",
     )
 
 
 _SLOT_STEPS: Final[tuple[Write[Any], ...]] = (
-    _on_slot(
-        "approve", "Release all that the slot holds (client)", scope=Scope.MONEY_WRITE, bulk=True
-    ),
-    _on_slot("confirm", "Confirm the submission (either party)", scope=Scope.MONEY_WRITE),
+    _releasing("approve", "Release all that the slot holds (client)", bulk=True),
+    _releasing("confirm", "Confirm the submission (either party)"),
     _on_slot("accept_refund", "Grant the refund asked for (payee)", scope=Scope.MONEY_WRITE),
     _on_slot("give_back", "Give back what is held (payee)", scope=Scope.MONEY_WRITE),
     _on_slot("settle_dormant", "Settle a dormant slot (operator)", scope=Scope.MONEY_WRITE),

@@ -180,6 +180,10 @@ EDGES: Final[Mapping[int, str]] = {
         test_price_edges.py::test_e35_the_clock_takes_the_rate_of_its_day_and_says_so
         test_price_edges.py::test_e35_without_a_rate_nobody_is_paid_a_guess
         test_fx_movements.py::test_edge_35_p33_a_release_in_euros_pays_dollars
+        test_shown_rates.py::test_e35_the_quote_that_was_shown_is_what_the_payee_gets
+        test_shown_rates.py::test_e35_an_ended_quote_near_the_days_rate_keeps_the_approval
+        test_shown_rates.py::test_e35_an_ended_quote_far_from_the_days_rate_is_asked_again
+        test_shown_rates.py::test_e35_the_second_to_confirm_uses_the_quote
     """,
     36: """
         test_fund_by_quote.py::test_p35_a_client_pays_dollars_of_a_contract_in_euros
@@ -229,19 +233,16 @@ EDGES: Final[Mapping[int, str]] = {
     """,
 }
 
-FEES: Final = "the price of a deal: commissions, currencies, VAT"
 RAILS: Final = "real rails, payouts and reconciliation"
 TAX: Final = "tax season"
 
 LATER: Final[Mapping[int, str]] = {
-    35: FEES,
     **dict.fromkeys((39, 45, 46, 47), RAILS),
     **dict.fromkeys((40, 41, 42, 43), TAX),
 }
 """Whose the number is, or the part of it that is not held yet.
 
-47 waits for withdrawals from a client's wallet; of 35 the quote that is shown and its tolerance
-are later work.
+47 waits for withdrawals from a client's wallet.
 """
 
 POSTINGS: Final[Mapping[int, str]] = {

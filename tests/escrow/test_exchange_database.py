@@ -39,7 +39,8 @@ FORBIDDEN = [
     (
         (
             "INSERT INTO fx_policy SELECT gen_random_uuid(), source, margin_bps, lifetime,"
-            " reporting, reason, prepared_by, prepared_at, prepared_by, approved_at, version + 1"
+            " reporting, tolerance_bps, reason, prepared_by, prepared_at, prepared_by,"
+            " approved_at, version + 1"
             " FROM fx_policy"
         ),
         "fx_policy_takes_two",

@@ -45,6 +45,8 @@ CREATE TABLE fx_policy (
         CHECK (lifetime BETWEEN interval '10 seconds' AND interval '24 hours'),
     reporting char(3) NOT NULL
         CONSTRAINT fx_policy_reporting_is_known REFERENCES currency (code),
+    tolerance_bps integer NOT NULL
+        CONSTRAINT fx_policy_tolerance_in_range CHECK (tolerance_bps BETWEEN 0 AND 9999),
     reason text NOT NULL
         CONSTRAINT fx_policy_has_a_reason CHECK (length(reason) BETWEEN 1 AND 2000),
     prepared_by uuid NOT NULL,
@@ -60,6 +62,8 @@ CREATE TABLE fx_policy (
 );
 COMMENT ON TABLE fx_policy IS
     'How we exchange; the newest version that a second person approved holds.';
+COMMENT ON COLUMN fx_policy.tolerance_bps IS
+    'How far the rate of a release may lie from an ended quote before we ask again.';
 
 CREATE TABLE fx_policy_margin (
     policy_id uuid NOT NULL CONSTRAINT fx_policy_margin_of_a_policy REFERENCES fx_policy (id),
@@ -105,6 +109,7 @@ CREATE TABLE fx_quote (
         CONSTRAINT fx_quote_state_is_known CHECK (state IN ('open', 'used', 'expired')),
     used_by text CONSTRAINT fx_quote_use_is_named CHECK (used_by <> ''),
     used_at timestamptz,
+    contract_id uuid CONSTRAINT fx_quote_contract_is_known REFERENCES contract (id),
     CONSTRAINT fx_quote_of_two_currencies CHECK (sold <> bought),
     CONSTRAINT fx_quote_rate_within_mid CHECK (rate <= mid),
     CONSTRAINT fx_quote_lives_a_day_at_most
@@ -113,6 +118,8 @@ CREATE TABLE fx_quote (
         (state = 'used') = (used_by IS NOT NULL) AND (state = 'used') = (used_at IS NOT NULL)),
     CONSTRAINT fx_quote_used_in_time CHECK (used_at < expires_at)
 );
+COMMENT ON COLUMN fx_quote.contract_id IS
+    'The contract whose releases it is for, at the margin that the contract pinned.';
 CREATE INDEX fx_quote_by_party ON fx_quote (party_id, id);
 """
 
