@@ -24,7 +24,8 @@ Taxed = tuple[str, str, int]
 class Fee:
     """A fee line that no document has yet; below zero where it comes back.
 
-    `fee_minor` is without `tax_minor`; both in minor units of `currency`.
+    `fee_minor` is without `tax_minor`; both in minor units of `currency`. `about` tells fees of no
+    release apart: the purchase or the subscription that they are for.
     """
 
     id: int
@@ -40,6 +41,7 @@ class Fee:
     tax_rate_bps: int
     treatment: str
     supplied_at: datetime
+    about: str | None
 
     @property
     def comes_back(self) -> bool:
@@ -54,7 +56,7 @@ class Fee:
     @property
     def family(self) -> tuple[object, ...]:
         """Documents of the same fee: a credit note belongs to an original of its family."""
-        return (self.party_id, self.release_id, self.kind, self.currency)
+        return (self.party_id, self.release_id, self.kind, self.currency, self.about)
 
 
 @dataclass(slots=True)

@@ -90,7 +90,7 @@ def list_standing(
             "currencies": [fee.currency for fee in fees],
         },
     )
-    return [(tuple(row[:4]), row[4], Standing(*row[5:])) for row in rows]
+    return [(tuple(row[:5]), row[5], Standing(*row[6:])) for row in rows]
 
 
 def add_invoices(connection: Connection, made: Sequence[tuple[Invoice, Sequence[Fee]]]) -> None:

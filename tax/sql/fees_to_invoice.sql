@@ -12,7 +12,8 @@ SELECT
     fee.tax_country,
     fee.tax_rate_bps,
     fee.treatment,
-    coalesce(event.effective_at, fee.recorded_at) AS supplied_at
+    coalesce(event.effective_at, fee.recorded_at) AS supplied_at,
+    CASE WHEN fee.release_id IS NULL THEN event.subject END AS about
 FROM fee_line AS fee
 LEFT JOIN event ON event.id = fee.event_id
 WHERE

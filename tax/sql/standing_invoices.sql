@@ -1,5 +1,5 @@
--- Which documents have these families of fees (party, release, kind, currency), oldest first, and
--- which documents does a credit note among them refer to?
+-- Which documents have these families of fees (party, release, kind, currency; without a release,
+-- the purchase or subscription), oldest first, and which documents does a credit note refer to?
 WITH family AS (
     SELECT DISTINCT asked.party_id, asked.release_id, asked.kind, asked.currency
     FROM unnest(
@@ -33,6 +33,7 @@ SELECT
     document.release_id,
     document.fee_kind,
     document.currency,
+    CASE WHEN document.release_id IS NULL THEN event.subject END AS about,
     document.originals,
     document.id,
     document.number,
@@ -43,4 +44,6 @@ SELECT
     line.tax_rate_bps
 FROM document
 INNER JOIN invoice_line AS line ON line.invoice_id = document.id AND line.line_no = 1
+INNER JOIN fee_line AS fee ON fee.id = line.fee_line_id
+LEFT JOIN event ON event.id = fee.event_id
 ORDER BY document.id

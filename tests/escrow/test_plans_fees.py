@@ -112,3 +112,25 @@ def test_what_is_charged_and_given_back_has_its_documents(connection: Connection
         ("credit_note", "subscription", -971, -194, True),
     ]
     assert shop.sums()[2] == 300 - 194
+
+
+def test_a_credit_note_names_the_invoice_of_its_own_purchase(connection: Connection) -> None:
+    """Two products of one party: of each what goes back names its own, whichever went first."""
+    shop = Shop(connection)
+    shop.tax()
+    shop.earn(10_000)
+    shop.sell_product(refund=RefundRule.PRO_RATA)
+    bought = []
+    for about in ("profile:1", "profile:2"):
+        bought.append(shop.buy(about=about))
+        assert bought[-1].is_done
+    first, second = issue_due(connection, shop.now).numbers
+    shop.now += timedelta(hours=1)
+
+    for purchase, original in zip(bought, (first, second), strict=True):
+        assert shop.give_back(purchase).is_done
+        (number,) = issue_due(connection, shop.now).numbers
+        named = connection.exec_driver_sql(
+            "SELECT document -> 'originals' FROM invoice WHERE number = %s", (number,)
+        ).scalar_one()
+        assert named == [original]
