@@ -72,9 +72,9 @@ $(VENV)/.run: requirements.txt $(VENV)/.made
 	@$(PIP) install --quiet --require-hashes -r $<
 	@touch $@
 
-# The command line of this checkout, from any folder.
+# The command line of this checkout, from any folder; -P: a folder's own `engine` is not run instead.
 $(VENV)/bin/holdfast: $(VENV)/.run Makefile
-	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(PYTHON)" -m engine "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(PYTHON)" -P -m engine "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@
 	@chmod +x $@
 
 $(VENV)/.test: requirements-dev.txt $(VENV)/.run
