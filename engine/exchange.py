@@ -107,7 +107,8 @@ def _fill(
         return 0
     with transaction(engine, tenant) as connection:
         outcomes = record_fills(connection, commands, at=at)
-        refused = [each.code for each in outcomes if not each.is_done]
-        if refused:
-            raise Broken("a fill that the bank made was refused", codes=refused)
+    # Told once the others are booked: one that cannot be booked must not undo its neighbours.
+    refused = [each.code for each in outcomes if not each.is_done]
+    if refused:
+        raise Broken("a fill that the bank made was refused", codes=refused)
     return len(commands)

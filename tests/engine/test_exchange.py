@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import Engine
 
 from engine.exchange import fill_open
 from escrow.service_fx import exposure
 from kernel.database import Tenant, transaction
+from kernel.errors import Broken
 from ledger.proof import prove
 from rails.model import RailAccount
 from rails.simulated.service import SimulatedRail
@@ -41,3 +43,25 @@ def test_a_conversion_is_filled_by_the_simulated_bank(own_engine: Engine, tenant
         assert desk.balance("platform.expense.fx", "USD") == 31
         assert prove(connection).is_clean
     assert banks == books == {"EUR": 0, "USD": 9_870}
+
+
+def test_a_fill_that_cannot_be_booked_does_not_undo_its_neighbours(
+    own_engine: Engine, tenant: Tenant
+) -> None:
+    """More dollars than we keep books of: somebody is told, and the other fill is booked."""
+    huge = 922_000_000_000_000
+    rail = SimulatedRail(own_engine, tenant.name)
+    with transaction(own_engine, tenant) as connection:
+        desk = Desk(connection)
+        desk.earn(huge + 9_000, "EUR")
+        for amount in (huge, 9_000):
+            assert desk.convert(desk.quote(amount).facts["quote_id"]).is_done
+    later = desk.now + timedelta(hours=1)
+    rail.execute([capital(huge + 9_000)], at=later)
+
+    with pytest.raises(Broken, match="a fill that the bank made was refused"):
+        fill_open(own_engine, tenant, rail, at=later)
+
+    with transaction(own_engine, tenant) as connection:
+        open_minor = {each.currency: each.open_minor for each in exposure(connection)}
+        assert open_minor["EUR"] == -huge
