@@ -68,8 +68,11 @@ def _check_tariff(tariff: Tariff, mode: Mode) -> None:
 
 
 def _check_bands(tariff: Tariff) -> None:
-    if not 1 <= len(tariff.bands) <= MOST_BANDS or tariff.bands[-1].up_to_minor is not None:
-        raise BadSchedule(why="bands")
+    if not 1 <= len(tariff.bands) <= MOST_BANDS:
+        raise BadSchedule(why=f"there are 1 to {MOST_BANDS} bands")
+    *rising, last = tariff.bands
+    if last.up_to_minor is not None or any(band.up_to_minor is None for band in rising):
+        raise BadSchedule(why="the last band, and it alone, has no end")
     start = 0
     for end, rate_bps in tariff.bands:
         if rate_bps < 0:
@@ -78,10 +81,8 @@ def _check_bands(tariff: Tariff) -> None:
             raise FeeAboveAmount(rate_bps=rate_bps)
         if end is not None:
             if not start < end <= MAX_MINOR:
-                raise BadSchedule(why="bands")
+                raise BadSchedule(why="each band ends above the one before it")
             start = end
-    if sum(end is None for end, _ in tariff.bands) != 1:
-        raise BadSchedule(why="bands")
 
 
 def check_beside(schedule: Schedule, others: Iterable[Schedule]) -> None:

@@ -146,6 +146,25 @@ def test_what_no_schedule_may_be_is_refused(connection: Connection, name: str) -
     assert rows(connection, TABLES) == before
 
 
+@pytest.mark.parametrize(
+    ("bands", "why"),
+    [
+        (tuple(Band(end, 10) for end in (*range(1, 300), None)), "there are 1 to"),
+        ((Band(5, 10),), "the last band, and it alone, has no end"),
+        ((Band(None, 10), Band(None, 5)), "the last band, and it alone, has no end"),
+        ((Band(50, 10), Band(50, 5), Band(None, 1)), "each band ends above the one before it"),
+    ],
+)
+def test_bands_are_refused_by_what_is_wrong_with_them(
+    connection: Connection, bands: tuple[Band, ...], why: str
+) -> None:
+    """Whoever wrote them learns what bands must be."""
+    outcome = prepare(connection, draw_up(tariffs=(tariff("EUR", *bands),)))
+
+    assert outcome.code == "fees.bad_schedule"
+    assert outcome.facts["why"].startswith(why)
+
+
 def test_a_currency_that_nobody_keeps_books_in_is_refused(connection: Connection) -> None:
     """By the code that money has for it."""
     outcome = prepare(connection, draw_up(tariffs=(tariff("XXX"),)))
