@@ -61,7 +61,10 @@ _PARTY_PARAMETER: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One method of one path, as the document tells it. No `scope`: open to anyone."""
+    """One method of one path, as the document tells it. No `scope`: open to anyone.
+
+    `media`: what it answers in; `answer` is the JSON among them.
+    """
 
     method: str
     path: str
@@ -73,6 +76,7 @@ class Operation:
     status: int = 200
     pages: bool = False
     needs_key: bool = True
+    media: tuple[str, ...] = ("application/json",)
 
 
 def draw(operations: Sequence[Operation], *, version: str) -> dict[str, Any]:
@@ -153,7 +157,10 @@ def _responses(
         }
     good: dict[str, Any] = {
         "description": _TEXTS[operation.status],
-        "content": {"application/json": {"schema": schema}},
+        "content": {
+            kind: {"schema": schema} if kind == "application/json" else {}
+            for kind in operation.media
+        },
     }
     if is_write:
         good["headers"] = {

@@ -190,6 +190,7 @@ def operations() -> list[Operation]:
             scope=Scope.PARTIES_READ,
             answer=ExtractAnswer,
             query=ExtractQuery,
+            media=("application/json", "text/csv", "application/pdf"),
         )
     ]
 

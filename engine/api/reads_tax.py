@@ -111,9 +111,10 @@ def operations() -> list[Operation]:
         Operation(
             method="GET",
             path=PDF,
-            summary="An invoice, receipt or credit note as PDF (application/pdf)",
+            summary="An invoice, receipt or credit note as PDF",
             scope=Scope.CONTRACTS_READ,
             answer=InvoiceAnswer,
+            media=("application/pdf",),
         )
     ]
 

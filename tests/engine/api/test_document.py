@@ -56,6 +56,20 @@ def test_every_operation_has_a_name_and_a_scope(app: Any) -> None:
             assert operation["security"] == [{"api_key": []}]
 
 
+def test_what_is_paper_or_a_table_is_named(app: Any) -> None:
+    """Documents and extracts say in which forms they come."""
+    paths = app.openapi()["paths"]
+    media = {
+        path: set(paths[path]["get"]["responses"]["200"]["content"])
+        for path in ("/v1/invoices/{number}/pdf", "/v1/parties/{party_id}/extracts/{month}")
+    }
+
+    assert list(media.values()) == [
+        {"application/pdf"},
+        {"application/json", "text/csv", "application/pdf"},
+    ]
+
+
 def test_every_scope_is_used() -> None:
     """A scope that no call asks for would be a promise of nothing; one is for acting only."""
     used = {each.scope for each in operations()}
