@@ -76,7 +76,7 @@ PRICES: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Not an address of rates",
             "Rates are read over HTTPS, or from this machine.",
         ),
-        "fx.not_rates": (422, "No file of rates", "The file is not one of the bank's: {why}."),
+        "fx.not_rates": (422, "No file of rates", "The file has no rates to be read: {why}."),
         "vat.not_enough_evidence": (
             409,
             "Not enough evidence",

@@ -49,7 +49,9 @@ def read(path: Path) -> FixedRates:
             )
             for row in rows
         ]
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, csv.Error) as trouble:
+    except (KeyError, TypeError) as trouble:
+        raise NotRates(why="each line has as_of, sold, bought and rate") from trouble
+    except (ValueError, ZeroDivisionError, csv.Error) as trouble:
         raise NotRates(why=str(trouble)[:200]) from trouble
     if not rates:
         raise NotRates(why="no rate in it")

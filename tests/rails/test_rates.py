@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rails.rates import ecb
+from rails.rates import ecb, fixed
 from rails.rates.fixed import FixedRates
 from rails.rates.model import NotRates, Rate, Source
 
@@ -102,6 +102,29 @@ def test_what_is_no_file_of_the_bank_is_refused(content: bytes) -> None:
     """A rate of zero or less, another form, or nothing at all."""
     with pytest.raises(NotRates):
         ecb.parse(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("day;sold\n2026-03-03;EUR\n", "each line has as_of, sold, bought and rate"),
+        ("as_of,sold,bought,rate\n2026-03-03,EUR\n", "each line has as_of, sold, bought and rate"),
+        (
+            "as_of,sold,bought,rate\n2026-03-03,EUR,USD,0\n",
+            "0 is no rate of ten decimals above zero",
+        ),
+        ("as_of,sold,bought,rate\n", "no rate in it"),
+    ],
+)
+def test_a_table_of_ones_own_says_what_is_wrong(tmp_path: Path, content: str, why: str) -> None:
+    """Columns that are missing are told by the columns that there must be."""
+    path = tmp_path / "table.csv"
+    path.write_text(content, encoding="utf-8")
+
+    with pytest.raises(NotRates) as told:
+        fixed.read(path)
+
+    assert told.value.facts["why"] == why
 
 
 def test_fixed_rates_hold_from_their_day() -> None:
