@@ -42,6 +42,8 @@ def command() -> None:
 @in_words
 def vat(*, since: datetime, until: datetime, tenant_name: str | None, as_json: bool) -> None:
     """The tax owed per country: fees, documents and ledger side by side; exit 1 if they differ."""
+    if since >= until:
+        raise click.UsageError("--until names a day behind --since.")
     with database() as opened:
         tenant = tenant_of(opened, tenant_name)
         with snapshot(opened.engine, tenant) as connection:

@@ -66,6 +66,7 @@ def test_documents_are_issued_listed_shown_and_tie(
     assert "to Ada Byron" in holdfast("invoices", "show", "INV2026-000001").stdout
     assert holdfast("invoices", "show", "INV2026-000009").exit_code == 2
 
+    assert holdfast("tax", "vat", "--since", "2026-04-01", "--until", "2026-01-01").exit_code == 2
     vat = holdfast("tax", "vat", "--json")
     assert vat.exit_code == 0
     rows = {row["country"]: row for row in json.loads(vat.stdout)["rows"]}
