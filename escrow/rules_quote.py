@@ -41,7 +41,7 @@ def check(ask: AskQuote) -> None:
     if ask.contract_id is None and None in parties:
         raise BadQuote(why="a contract, or client, payee and currency")
     if ask.contract_id is not None and any(each is not None for each in (*parties, ask.terms)):
-        raise BadQuote(why="a contract has its parties, currency and terms")
+        raise BadQuote(why="a contract has parties, currency and terms of its own: leave them out")
     if ask.client_id is not None and ask.client_id == ask.payee_id:
         raise BadQuote(why="client and payee are one party")
 

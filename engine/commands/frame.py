@@ -128,7 +128,7 @@ def grouped(amount_minor: int, currency: str) -> str:
 def refused_in_words(code: str, facts: Mapping[str, Any]) -> str:
     """A refusal as a sentence, with the facts that it names."""
     said = sentence(code, facts) if code in REFUSALS else f"Refused: {code}."
-    if "why" in facts:
+    if "why" in facts and str(facts["why"]) not in said:
         said = f"{said.rstrip('.')}: {facts['why']}."
     named = ", ".join(f"{name} {value}" for name, value in facts.items() if value and name != "why")
     return f"{said} ({named})" if named else said

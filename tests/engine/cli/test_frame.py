@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from psycopg.errors import DiskFull
 from sqlalchemy import Engine
 
-from engine.commands.frame import in_words, print_table
+from engine.commands.frame import in_words, print_table, refused_in_words
 from kernel.database import Tenant, driver, transaction
 
 
@@ -71,3 +71,11 @@ def test_a_full_disk_is_told_whoever_says_so(monkeypatch: pytest.MonkeyPatch) ->
     assert result.exit_code == 2
     assert "disk is full" in result.stderr
     assert "could not extend file" in result.stderr
+
+
+@pytest.mark.parametrize("code", ["fees.bad_quote", "replay.no_such_column"])
+def test_why_is_said_once(code: str) -> None:
+    """Whether the sentence of a refusal names its reason itself, or leaves it to the frame."""
+    said = refused_in_words(code, {"why": "two amounts"})
+
+    assert said.count("two amounts") == 1
