@@ -8,10 +8,14 @@ from kernel.commands import Command
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convert(Command):
-    """Exchange a payee's available money at a quote of his; the quote names both amounts."""
+    """Exchange a payee's available money at a quote of his; the quote names both amounts.
+
+    `is_wallet`: a client's wallet instead.
+    """
 
     conversion_id: UUID
     quote_id: UUID
+    is_wallet: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

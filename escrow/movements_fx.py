@@ -81,20 +81,24 @@ def p35_fund(
     )
 
 
-def convert_available(
-    *, party_id: UUID, sold: str, bought: str, sold_minor: int, bought_minor: int
+def convert_balance(
+    *, kind: str, party_id: UUID, sold: str, bought: str, sold_minor: int, bought_minor: int
 ) -> Entries:
-    """A payee exchanges what he may withdraw: both halves stand against the bridge, as in P33."""
+    """A party exchanges what is his: both halves stand against the bridge, as in P33.
+
+    `kind` is that of his accounts: `custody.earned_available` of a payee, `custody.wallet` of a
+    client.
+    """
     return (
         *custody(
             sold,
-            (account("custody.earned_available", sold, party_id), sold_minor),
+            (account(kind, sold, party_id), sold_minor),
             (account("custody.fx", sold), -sold_minor),
         ),
         *custody(
             bought,
             (account("custody.fx", bought), bought_minor),
-            (account("custody.earned_available", bought, party_id), -bought_minor),
+            (account(kind, bought, party_id), -bought_minor),
         ),
     )
 

@@ -62,6 +62,29 @@ def with_exchange(
     )
 
 
+def with_refund_exchanged(
+    entries: Entries,
+    *,
+    client_id: UUID,
+    refund_id: UUID,
+    sold: str,
+    bought: str,
+    sold_minor: int,
+    bought_minor: int,
+) -> Entries:
+    """P14 of money that was exchanged when it came: over the bridge to the card, not the wallet."""
+    source = account("custody.wallet", sold, client_id)
+    bridged = _move(entries, source, _account("custody.fx", sold), sold_minor)
+    return (
+        *bridged,
+        *custody(
+            bought,
+            (_account("custody.fx", bought), bought_minor),
+            (account("custody.refund_in_transit", bought, refund_id), -bought_minor),
+        ),
+    )
+
+
 def _move(entries: Entries, source: AccountKey, target: AccountKey, credit_minor: int) -> Entries:
     """So much of the credit on one account stands on another, in the entry that has the first."""
     for at, each in enumerate(entries):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from commissions.model_fx import Quote
@@ -66,6 +67,10 @@ class Payment:
     quote: Quote | None = None
 
 
+REFUNDED_AT: Final = MappingProxyType({"refunded_at": "rate_of_the_day_borne_by_client"})
+"""What a payment at a quote is told: what goes back of it is exchanged again (case 36)."""
+
+
 def funding_facts(funding: Funding, **more: object) -> dict[str, object]:
     """What an answer says of a funding."""
     return {
@@ -73,6 +78,7 @@ def funding_facts(funding: Funding, **more: object) -> dict[str, object]:
         "funding_state": funding.state.value,
         "funding_version": funding.version,
         "client_pays": to_json(funding.asked_minor, funding.currency),
+        **(REFUNDED_AT if funding.quote_id else {}),
         **more,
     }
 
@@ -250,6 +256,7 @@ def created(funding: Funding, command: Command, at: datetime) -> Draft:
         "amount_minor": funding.amount_minor,
         "client_fee_minor": funding.client_fee_minor,
         "currency": funding.currency,
+        **(REFUNDED_AT if funding.quote_id else {}),
     }
     return event(
         command, at, kind="funding.created", subject=f"funding:{funding.id}", detail=detail

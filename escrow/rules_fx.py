@@ -21,7 +21,7 @@ from commissions.refusals_fx import (
 from commissions.rules_fx import check_operator, check_use
 from escrow.commands_fx import Convert, RecordFill
 from escrow.model import Contract, Funding, Method, Plan, Purpose
-from escrow.movements_fx import convert_available, p34_fill
+from escrow.movements_fx import convert_balance, p34_fill
 from escrow.refusals import ContractNotRunning, UnknownContract
 from escrow.rules_deal import event
 from kernel.money import MAX_MINOR, NotPositive, TooLarge, to_json
@@ -72,10 +72,11 @@ def convert(
         used,
         at,
         conversion_id=command.conversion_id,
-        kind=ConversionKind.PAYOUT,
+        kind=ConversionKind.BALANCE if command.is_wallet else ConversionKind.PAYOUT,
         subject=f"party:{used.party_id}",
     )
-    entries = convert_available(
+    entries = convert_balance(
+        kind="custody.wallet" if command.is_wallet else "custody.earned_available",
         party_id=made.party_id,
         sold=made.sold,
         bought=made.bought,

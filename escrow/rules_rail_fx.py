@@ -1,8 +1,8 @@
 """A payment in another currency has come: exchanged at its quote, it pays for the slot (P35).
 
 The payment itself is credited, as money is that a client has with us; what pays for the slot is a
-payment from his wallet, in the contract's currency. So it goes back into his wallet, where he
-exchanges it at the day's rate; and a bank that takes the card payment back takes it from us.
+payment from his wallet, in the contract's currency. It goes back to the card at the day's rate
+(`rules_refund_fx`); and a bank that takes the card payment back takes it from us.
 """
 
 from dataclasses import dataclass, replace
@@ -17,6 +17,7 @@ from escrow.movements_fx import p35_fund
 from escrow.rules import Deal, clocks, roles, slot_step, step
 from escrow.rules_deal import event, slot_facts
 from escrow.rules_funding import (
+    REFUNDED_AT,
     Payment,
     filled,
     fund_timer,
@@ -80,7 +81,7 @@ def convert_in(payment: Payment, command: Heard, new_id: UUID, at: datetime) -> 
         at,
         kind="funding.exchanged",
         subject=f"funding:{funding.id}",
-        detail={"quote_id": str(quote.id), "paid_by": str(paid.id)},
+        detail={"quote_id": str(quote.id), "paid_by": str(paid.id), **REFUNDED_AT},
     )
     return Plan(
         drafts=(funded_event(paid, after, entries, command, at), told),

@@ -14,13 +14,16 @@ from escrow.model_dispute import Dispute, DisputeCommand, DisputeState
 from escrow.refusals_dispute import UnknownDispute
 from escrow.rules import Deal
 from escrow.rules_dispute import Case, Moves
+from escrow.rules_refund_fx import exchanged_back
 from escrow.service_batch import CLOCK_KINDS, run
 from escrow.service_clocks import resume_clocks
 from escrow.service_dispute_contract import follow_contract, tell_contract
 from escrow.service_price import price_deals
 from escrow.service_refund import lock_with_lots
+from escrow.service_refund_fx import find_came
 from kernel import timers
 from kernel.commands import Outcome
+from kernel.ids import new_id
 from kernel.principals import SYSTEM
 from ledger import holds, parties
 
@@ -61,7 +64,10 @@ def on_case(
     moves: list[Moves] = []
 
     def plan(given: D) -> Plan:
-        moves.append(decide(lock_case(connection, given.dispute_id, at), given))
+        case = lock_case(connection, given.dispute_id, at)
+        found = decide(case, given)
+        came = find_came(connection, case.fundings, at) if found.plan.refunds else {}
+        moves.append(replace(found, plan=exchanged_back(found.plan, came, at, new_id)))
         return moves[0].plan
 
     (outcome,) = run(connection, [command], plan, at=at)

@@ -53,7 +53,7 @@ def quote(connection: Connection, commands: Sequence[AskQuote], *, at: datetime)
 
 
 def convert(connection: Connection, commands: Sequence[Convert], *, at: datetime) -> list[Outcome]:
-    """Exchange what payees may withdraw, each at a quote of his.
+    """Exchange what payees may withdraw, or clients have in their wallets, each at a quote of his.
 
     Refuses with `fx.unknown_quote`, `fx.quote_used`, `fx.quote_expired`, `fx.party_not_clear`,
     `fx.on_hold`, `escrow.subject_twice`, and with `ledger.insufficient_funds`.

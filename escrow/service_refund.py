@@ -15,9 +15,11 @@ from escrow.model import Amendment, Contract, Funding, Plan, Refund
 from escrow.refusals import IdTaken, UnknownAmendment, UnknownRefund
 from escrow.rules import Deal
 from escrow.rules_rail_fx import Heard
+from escrow.rules_refund_fx import exchanged_back
 from escrow.service_batch import get_deal, lock_deals, once_each, run
 from escrow.service_funding import rounds
 from escrow.service_price import price_deals
+from escrow.service_refund_fx import find_came, find_cards
 from escrow.tables import AMENDMENT
 from kernel.commands import Command, Outcome
 from kernel.ids import new_id
@@ -147,6 +149,7 @@ def _sign(
 ) -> list[Outcome]:
     slot_ids = [each for c in commands for each in slots_of.get(c.amendment_id, ()) if each]
     deals, fundings = lock_with_lots(connection, slot_ids)
+    came = find_came(connection, fundings, at)
     drawn_from = store_retainer.list_free_periods(connection, slot_ids)
     offers = {
         each.id: each
@@ -159,7 +162,8 @@ def _sign(
             raise UnknownAmendment(amendment_id=str(command.amendment_id))
         target = deals[offer.to_slot_id] if offer.to_slot_id else None
         deal = deals[offer.slot_id]
-        return rules_amend.sign(offer, deal, target, fundings, command, at, new_id, drawn_from)
+        plan = rules_amend.sign(offer, deal, target, fundings, command, at, new_id, drawn_from)
+        return exchanged_back(plan, came, at, new_id)
 
     return run(connection, commands, decide, at=at)
 
@@ -167,11 +171,15 @@ def _sign(
 def lock_with_lots(
     connection: Connection, slot_ids: Sequence[UUID], *, skip_locked: bool = False
 ) -> tuple[dict[UUID, Deal], dict[UUID, Funding]]:
-    """Slots with their lots, and the fundings those came from, locked in order."""
+    """Slots with their lots, and the fundings those came from, locked in order.
+
+    With the payment by card of money that was exchanged when it came.
+    """
     deals = lock_deals(connection, slot_ids, skip_locked=skip_locked)
     lots = store.list_lots(connection, list(deals))
-    funding_ids = [lot.funding_id for some in lots.values() for lot in some]
-    fundings = {each.id: each for each in store.lock_fundings(connection, funding_ids)}
+    paid = {lot.funding_id for some in lots.values() for lot in some}
+    paid |= set(find_cards(connection, paid).values())
+    fundings = {each.id: each for each in store.lock_fundings(connection, sorted(paid))}
     seen = {
         slot_id: replace(deal, lots=tuple(lots.get(slot_id, ()))) for slot_id, deal in deals.items()
     }
@@ -196,13 +204,14 @@ def _on_lots(
 
     def once(some: Sequence[SlotCommand]) -> list[Outcome]:
         deals, fundings = lock_with_lots(connection, [command.slot_id for command in some])
+        came = find_came(connection, fundings, at)
         price_deals(connection, deals.values(), at=at)
-        return run(
-            connection,
-            some,
-            lambda command: decide(get_deal(deals, command.slot_id), fundings, command),
-            at=at,
-        )
+
+        def choose(command: SlotCommand) -> Plan:
+            plan = decide(get_deal(deals, command.slot_id), fundings, command)
+            return exchanged_back(plan, came, at, new_id)
+
+        return run(connection, some, choose, at=at)
 
     def serve(alone: Sequence[SlotCommand]) -> list[Outcome]:
         return _in_rounds(connection, alone, lambda command: [command.slot_id], once)
@@ -224,7 +233,9 @@ def _in_rounds(
     named = {each for command in commands for each in slots_of(command)}
     lock_deals(connection, sorted(named))
     lots = store.list_lots(connection, sorted(named))
-    store.lock_fundings(connection, [lot.funding_id for some in lots.values() for lot in some])
+    paid = {lot.funding_id for some in lots.values() for lot in some}
+    paid |= set(find_cards(connection, paid).values())
+    store.lock_fundings(connection, sorted(paid))
     waiting = list(enumerate(commands))
     outcomes: dict[int, Outcome] = {}
     while waiting:

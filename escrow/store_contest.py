@@ -82,6 +82,12 @@ SELECT {columns} FROM chargeback_piece
 WHERE chargeback_id <> %s AND (slot_id = ANY (%s) OR release_id = ANY (%s))
 ORDER BY chargeback_id, piece_no
 """
+_LIST_TAKEN: Final = """
+SELECT DISTINCT c.funding_id
+FROM chargeback c JOIN chargeback_piece p ON p.chargeback_id = c.id
+WHERE c.funding_id = ANY (%s)
+    AND p.money_minor + p.fee_minor > p.back_money_minor + p.back_fee_minor
+"""
 _LIST_HOLDS: Final = """
 SELECT slot_id, hold_id FROM chargeback_hold WHERE chargeback_id = %s AND NOT is_lifted
 ORDER BY slot_id
@@ -193,6 +199,12 @@ def list_other_pieces(
     given = (chargeback_id, list(slot_ids), list(release_ids))
     rows = driver(connection).execute(statement.encode(), given)
     return [_row(Piece, row) for row in rows]
+
+
+def list_taken(connection: Connection, funding_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the payments of which a bank has taken something that did not come back."""
+    rows = driver(connection).execute(_LIST_TAKEN, (list(funding_ids),))
+    return {row[0] for row in rows}
 
 
 def find_lot_slots(connection: Connection, funding_id: UUID) -> list[UUID]:

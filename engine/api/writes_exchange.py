@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 from fractions import Fraction
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -114,9 +114,10 @@ class FxQuoteBody(Request):
 
 
 class ConversionBody(Request):
-    """The quote to exchange at."""
+    """The quote to exchange at, and whether a payee's available money or a client's wallet."""
 
     quote_id: Id
+    balance: Literal["available", "wallet"] = "available"
 
 
 class FillBody(Request):
@@ -196,7 +197,12 @@ def _quote(given: Given[FxQuoteBody]) -> Command:
 
 
 def _convert(given: Given[ConversionBody]) -> Command:
-    return Convert(actor=given.actor, conversion_id=new_id(), quote_id=given.body.quote_id)
+    return Convert(
+        actor=given.actor,
+        conversion_id=new_id(),
+        quote_id=given.body.quote_id,
+        is_wallet=given.body.balance == "wallet",
+    )
 
 
 def _fill(given: Given[FillBody]) -> Command:
@@ -266,7 +272,7 @@ EXCHANGE: Final[tuple[Write[Any], ...]] = (
         body=ConversionBody,
         command=_convert,
         answer=answers.ConversionAnswer,
-        summary="Exchange a payee's available money at a quote",
+        summary="Exchange a payee's available money, or a client's wallet, at a quote",
         status=201,
     ),
     Write(

@@ -188,7 +188,13 @@ EDGES: Final[Mapping[int, str]] = {
     36: """
         test_fund_by_quote.py::test_p35_a_client_pays_dollars_of_a_contract_in_euros
         test_fund_by_quote.py::test_p36_the_fill_of_a_payment_empties_the_bridge
-        test_fund_by_quote.py::test_edge_36_what_goes_back_is_in_the_contracts_currency
+        test_refund_exchanged.py::test_edge_36_what_goes_back_goes_to_the_card_at_the_days_rate
+        test_refund_exchanged.py::test_edge_36_the_card_is_paid_and_the_bridge_is_filled
+        test_refund_exchanged.py::test_edge_36_no_more_than_was_paid_goes_to_the_card
+        test_refund_exchanged.py::test_edge_36_without_a_rate_it_is_in_the_wallet_and_says_so
+        test_refund_exchanged.py::test_edge_36_a_client_exchanges_his_wallet
+        test_refund_exchanged.py::test_edge_36_a_chargeback_that_is_won
+        test_refund_exchanged.py::test_edge_36_a_chargeback_that_is_lost
         test_fx_movements.py::test_edge_36_p35_and_p36_money_is_converted_when_it_comes
     """,
     37: """

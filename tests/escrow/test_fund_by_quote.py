@@ -20,7 +20,6 @@ from kernel.principals import RAIL
 from ledger.proof import prove
 from ledger.service import kind_balances
 from tests.escrow.stage import Stage
-from tests.escrow.stage_chargeback import Bank
 from tests.escrow.stage_fx import Desk, rows
 
 
@@ -147,23 +146,6 @@ def test_slots_of_no_and_of_three_decimals_are_paid_in_euros(
     assert prove(connection).is_clean
 
 
-def test_edge_36_what_goes_back_is_in_the_contracts_currency(connection: Connection) -> None:
-    """All of it lies in the client's wallet, where he exchanges it at the day's rate himself."""
-    deal = payer(connection)
-    assert deal.pay(deal.quote(10_300)).is_done
-    assert deal.hear(deal.result()).is_done
-
-    back = deal.on_slot("give_back", deal.payee)
-
-    assert back.is_done
-    assert moved(connection, "custody.wallet", "custody.escrow", "custody.refund_in_transit") == {
-        "custody.wallet": {"USD": -10_300},
-        "custody.escrow": {},
-        "custody.refund_in_transit": {},
-    }
-    assert prove(connection).is_clean
-
-
 @pytest.mark.parametrize("short", [True, False])
 def test_another_amount_or_a_late_one_stays_in_the_clients_currency(
     connection: Connection, *, short: bool
@@ -182,23 +164,6 @@ def test_another_amount_or_a_late_one_stays_in_the_clients_currency(
     assert moved(connection, where, "custody.fx") == {
         where: {"EUR": -9_000 if short else -9_506},
         "custody.fx": {},
-    }
-    assert prove(connection).is_clean
-
-
-def test_a_chargeback_of_an_exchanged_payment_is_the_platforms(connection: Connection) -> None:
-    """The slot keeps its dollars; the processor's euros are fronted, and none is lost to sight."""
-    deal = payer(connection)
-    assert deal.pay(deal.quote(10_300)).is_done
-    assert deal.hear(deal.result()).is_done
-
-    outcome = Bank(deal).takes(9_506)
-
-    assert outcome.is_done
-    assert deal.slot().held_minor == 10_000
-    assert moved(connection, "custody.processor_available", "platform.chargebacks_contested") == {
-        "custody.processor_available": {"EUR": -11_006},
-        "platform.chargebacks_contested": {"EUR": 9_506},
     }
     assert prove(connection).is_clean
 
