@@ -25,6 +25,7 @@ from escrow.model_chargeback import (
     TellPayee,
     Word,
 )
+from escrow.model_price import Price
 from escrow.refusals import UnknownFunding
 from escrow.refusals_chargeback import PaymentOpen, UnknownChargeback
 from escrow.rules_chargeback import Standing, first_heard
@@ -262,10 +263,7 @@ def _standing(
         for each in store_contest.list_of_funding(connection, funding.id)
         if each.id != chargeback.id
     ]
-    # Tax is credited under the pair's lock alone: what it protects is read after it.
-    store_price.lock_pairs(connection, [(contract.client_id, contract.payee_id, contract.currency)])
-    lines = store_price.list_lines(connection, slot_ids=slot_ids, release_ids=tips)
-    prices = price_contracts(connection, [contract], at=at, lines=lines)
+    price = _price(connection, contract, slot_ids, tips, at)
     return Standing(
         chargeback,
         funding,
@@ -273,7 +271,7 @@ def _standing(
         slots,
         {slot_id: tuple(lots.get(slot_id, ())) for slot_id in slots},
         releases,
-        replace(prices[contract.id], lines=tuple(lines)),
+        price,
         tuple(pieces),
         tuple(reserves),
         tuple(
@@ -289,6 +287,24 @@ def _standing(
         ),
         in_other_dispute=any(not each.is_settled for each in others),
     )
+
+
+def _price(
+    connection: Connection,
+    contract: Contract,
+    slot_ids: Sequence[UUID],
+    tips: Sequence[UUID],
+    at: datetime,
+) -> Price:
+    """The contract's price with all fee lines of these slots and tips, under the pair's lock.
+
+    Tax is credited under that lock alone: what it protects is read after it.
+    """
+    pair = (contract.client_id, contract.payee_id, contract.currency)
+    store_price.lock_pairs(connection, [pair])
+    lines = store_price.list_lines(connection, slot_ids=slot_ids, release_ids=tips)
+    prices = price_contracts(connection, [contract], at=at, lines=lines)
+    return replace(prices[contract.id], lines=tuple(lines))
 
 
 def _save(
