@@ -4,13 +4,13 @@ No document and no line is rewritten: the fee is taken back with its tax and ear
 and the invoicer makes a credit note and a new invoice of that (edge case 44).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from escrow import store_price
+from escrow import store_contest, store_dispute, store_price
 from escrow.model_price import FeeLine
 from escrow.rules_tax_credit import Credit, CreditTax, credits_of
 from kernel.commands import Outcome, done, refused
@@ -28,7 +28,8 @@ def credit_tax(
 ) -> list[Outcome]:
     """Give back the tax that a proof would have spared, from the day it reaches back to.
 
-    By an operator, after a check with `valid_since` was stored. Doing it again finds nothing more.
+    By an operator, after a check with `valid_since` was stored. Doing it again finds nothing more
+    but what a running dispute kept waiting.
     Refuses: `tax.operator_only`, `party.unknown`, `tax.not_proved`, `tax.nothing_to_credit`.
     """
     known = parties.lock_share(connection, {command.party_id for command in commands})
@@ -85,7 +86,14 @@ def _locked(
     lines = store_price.list_lines(
         connection, release_ids=sorted({each.release_id for each in taxed})
     )
-    return [line for line in lines if line.party_id == party_id]
+    waits = _disputed(connection, {line.slot_id for line in lines if line.slot_id is not None})
+    return [line for line in lines if line.party_id == party_id and line.slot_id not in waits]
+
+
+def _disputed(connection: Connection, slot_ids: Collection[UUID]) -> set[UUID]:
+    """The slots with a running dispute: what it set aside counts on the tax as it was."""
+    open_ids = store_contest.find_open_disputes(connection, sorted(slot_ids))
+    return {each.slot_id for each in store_dispute.find_disputes(connection, open_ids)}
 
 
 def _totals(made: Sequence[Credit]) -> list[dict[str, str]]:
