@@ -29,6 +29,7 @@ from tests.model import parts
 from tests.model.acts import Act
 from tests.model.books import Books
 from tests.model.parts import Effect
+from tests.model.prices import PriceBook
 from tests.model.sight import SUMS, Row, Sight, look
 
 IDLE: Final = 4_096
@@ -71,6 +72,7 @@ class Bazaar(RuleBasedStateMachine):
         self.recovery_bps = 2_500
         self.fronts = False
         self.loose: set[str] = set()
+        self.prices = PriceBook(lambda: self.at)
 
     def teardown(self) -> None:
         try:
@@ -96,7 +98,8 @@ class Bazaar(RuleBasedStateMachine):
             stage = Stage(self.connection, self.currency)
             stage.client = client.actor
             stage.fill_wallet(dice.choice((1_000, 5_000, 200_000)))
-        self.now = look(self.connection)
+        self.now = look(self.connection, self.prices, self.currency)
+        self.prices.accept(self.rows("contract"))
         self.set_up(dice)
         for number in dice.sample(range(3), 3):
             self.open_deal(number, dice)
@@ -201,7 +204,10 @@ class Bazaar(RuleBasedStateMachine):
 
     def compare(self, said: Said) -> None:
         """What there is now is what was, and the effect; then it is what was."""
-        before, self.now = self.now, look(self.connection)
+        before = self.now
+        self.now = look(self.connection, self.prices, self.currency)
+        if wrong := self.prices.accept(self.rows("contract")):
+            self.fail("\n".join(wrong))
         effect = said if isinstance(said, Effect) else said(self.now)
         for slot in self.rows("slot"):
             owed = slot["held_minor"] - slot["disputed_minor"]

@@ -55,8 +55,12 @@ class Deals(Bazaar):
             terms=self.terms(dice),
         )
         self.run("propose", service.propose, offer, may=True)
+        self.before_acceptance(contract_id, dice.getrandbits(16))
         accept = ContractCommand(actor=client.actor, contract_id=contract_id)
         self.run("accept", service.accept, accept, may=True)
+
+    def before_acceptance(self, contract_id: UUID, n: int) -> None:
+        """What may be asked of an offer."""
 
     def pay(self, slot: Row, method: Method) -> None:
         """Pay, and let the rail take it at once."""
@@ -68,7 +72,12 @@ class Deals(Bazaar):
             method=method,
         )
         self.run("fund", service.fund, command, may=True)
-        self.hear_funding(self.now.one("funding", id=str(command.funding_id)), RailOutcome.DONE, 31)
+        funding = self.now.one("funding", id=str(command.funding_id))
+        before = slot["amount_minor"] - funding["amount_minor"]
+        fee = self.prices.client_fee(deal, funding["amount_minor"], before)
+        if funding["client_fee_minor"] != fee:
+            self.fail(f"a client's fee of {funding['client_fee_minor']} instead of {fee}")
+        self.hear_funding(funding, RailOutcome.DONE, 31)
 
     def slot_of_milestone(self, n: int, *states: str) -> Row | None:
         """A slot of a milestone, likely in one of the states."""

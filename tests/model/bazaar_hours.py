@@ -221,7 +221,7 @@ class Hours(Retainers):
         may = actor.is_operator and week["state"] == "advanced"
         may = may and (claim["proposed_by"] is None or is_second)
         may = may and (not is_second or slot["state"] == "awaiting_funding")
-        effect = parts.never_paid(claim) if may and is_second else Effect()
+        effect = parts.never_paid(self.now, claim, slot) if may and is_second else Effect()
         command = WeekCommand(actor=actor, week_id=UUID(week["id"]))
         self.run("write_off", service.write_off, command, may=may, effect=effect)
 

@@ -20,7 +20,7 @@ from ledger.model_journals import Role
 from ledger.model_reservations import PostReserved, Reserve, Target, VoidReservation
 from ledger.periods import ClosePeriod, PeriodCommand
 from tests.model.acts import act, collect, one_of, within
-from tests.model.bazaar_more import More
+from tests.model.bazaar_prices import Prices
 from tests.model.books import Books
 from tests.model.parts import Effect
 from tests.model.sight import Row
@@ -34,7 +34,7 @@ _PERIOD_STEPS: Final = {
 """From which states each step of an accounting period starts."""
 
 
-class House(More):
+class House(Prices):
     """What the platform's own people do."""
 
     def __init__(self, opened: AbstractContextManager[Books], tally: Counter[str]) -> None:

@@ -29,7 +29,7 @@ class Claims(Disputes):
         agreement = "" if n % 16 == 5 else "mail:1"
         may = actor == right or (actor.is_operator and bool(agreement))
         may = may and amount <= kept - slot["contested_minor"]
-        ours = parts.Purse(self.now, slot, Effect()).unwound(min(kept, amount))
+        ours = parts.Purse(self.now, slot, Effect()).unwound(min(kept, amount)).whole
         available = self.now.balance("custody.earned_available", deal["payee_id"])
         may = may and (self.fronts or amount - ours <= available)
         known = None if self.is_disputed(slot) or slot["uncleared_minor"] else may

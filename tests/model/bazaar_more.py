@@ -6,6 +6,7 @@ the books hold, and what the bank itself moves is told.
 
 from collections import Counter
 from datetime import timedelta
+from random import Random
 from typing import Final
 from uuid import UUID
 
@@ -209,9 +210,9 @@ class More(Hours):
         if self.run("set_reserve_rule", verb, command, may=may).is_done:
             self.reserves_of.add(payee.id)
 
-    def set_up(self, dice: object) -> None:
+    def set_up(self, dice: Random) -> None:
         self.reserves_of: set[str] = set()
-        super().set_up(dice)  # type: ignore[arg-type]
+        super().set_up(dice)
 
     def rings_security_hold(self, release_id: str) -> Effect:
         """P09; a part that is kept back of a risky payee is not told, all else is."""

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.model.model import share
+from tests.model.prices import Ours, Tax
 from tests.model.sight import Row, Sight
 
 
@@ -38,6 +38,22 @@ class Effect:
         """The platform owes client money so much more, in both books."""
         self.put("custody.due_from_platform", amount)
         self.put("platform.due_to_custody", -amount)
+
+    def earn(self, ours: Ours) -> None:
+        """A commission is earned: the fee is ours, its tax is owed to a country."""
+        self.put("platform.revenue.commission", -ours.fee)
+        for country, tax in ours.taxes.items():
+            self.put("platform.vat_payable", -tax, country)
+
+    def unearn(self, ours: Ours) -> None:
+        """A commission goes back with its tax."""
+        self.earn(Ours(-ours.fee, Counter({each: -tax for each, tax in ours.taxes.items()})))
+
+    def earn_client_fee(self, total: int, tax: Tax) -> None:
+        """A client's fee is earned; its tax is in it. Less than nothing goes back."""
+        part = tax.within(abs(total)) * (1 if total > 0 else -1)
+        self.put("platform.revenue.client_fee", part - total)
+        self.put("platform.vat_payable", -part, tax.country)
 
 
 @dataclass
@@ -79,23 +95,23 @@ class Purse:
             left -= found[-1][1]
         return found
 
-    def commission(self, amount: int) -> int:
+    def commission(self, amount: int) -> Ours:
         """Ours on the next part that the payee keeps."""
-        bps = self.deal["commission_bps"]
-        return share(self.billed + amount, bps) - share(self.billed, bps)
+        return self.now.book.charge(self.deal, amount, self.billed)
 
-    def unwound(self, amount: int) -> int:
+    def unwound(self, amount: int) -> Ours:
         """Our commission on so much of what was released: newest release first, from its top."""
-        bps, left, ours = self.deal["commission_bps"], amount, 0
-        kept: Counter[str] = Counter()
-        before: dict[str, int] = {}
+        left, ours = amount, Ours()
+        families: dict[str, list[Row]] = {}
         for line in sorted(self.now.all_of("fee_line"), key=lambda each: int(each["id"])):
             if line["slot_id"] == self.id and line["kind"] == "commission":
-                before.setdefault(line["release_id"], line["before_minor"])
-                kept[line["release_id"]] += line["gross_minor"]
-        for release_id in reversed(before):
-            part, start = min(left, kept[release_id]), before[release_id] + kept[release_id]
-            ours += share(start, bps) - share(start - part, bps)
+                families.setdefault(line["release_id"], []).append(line)
+        for lines in reversed(families.values()):
+            kept = sum(line["gross_minor"] for line in lines)
+            part = min(left, kept)
+            if part:
+                standing = next(each for each in reversed(lines) if each["gross_minor"] > 0)
+                ours += self.now.book.gone(self.deal, standing, kept, part)
             left -= part
         assert not left
         return ours
@@ -106,10 +122,10 @@ class Purse:
             return
         ours = self.commission(amount)
         self.effect.put(self.held_in, amount, self.id)
-        self.effect.put("custody.earned_pending", ours - amount, self.deal["payee_id"])
-        self.effect.to_platform(ours)
-        self.effect.put("platform.revenue.commission", -ours)
-        self.effect.put("platform.revenue.client_fee", -self.fee)
+        self.effect.put("custody.earned_pending", ours.whole - amount, self.deal["payee_id"])
+        self.effect.to_platform(ours.whole)
+        self.effect.earn(ours)
+        self.effect.earn_client_fee(self.fee, self.now.book.tax(self.deal["client_id"]))
         self.effect.put("platform.deferred_fees", self.fee)
         self.effect.slot(self.id, held=-amount, released=amount, fee_deferred=-self.fee)
         self.held, self.kept, self.fee = self.held - amount, self.kept + amount, 0
@@ -145,7 +161,7 @@ class Purse:
         else:
             self.effect.put("custody.refund_in_transit", -amount)
 
-    def returned(self, amount: int) -> int:
+    def returned(self, amount: int) -> Ours:
         """Released money on its way back to the client; our commission on it, which goes along."""
         self.kept -= amount
         left = amount
@@ -243,13 +259,13 @@ def _from_reserve(effect: Effect, now: Sight, slot: Row, dispute: Row, payee: in
     earned = "earned_available" if release["state"] == "available" else "earned_pending"
     back = 0 if payee is None else claim - payee
     purse = Purse(now, slot, effect)
-    ours = purse.returned(back) if back else 0
-    net = reserved - (back - ours)
+    ours = purse.returned(back) if back else Ours()
+    net = reserved - (back - ours.whole)
     lost, net = max(0, -net), max(0, net)
     effect.put("custody.earned_reserved", reserved, release["payee_id"])
     effect.put(f"custody.{earned}", -net, release["payee_id"])
-    effect.from_platform(ours + lost)
-    effect.put("platform.revenue.commission", ours)
+    effect.from_platform(ours.whole + lost)
+    effect.unearn(ours)
     effect.put("platform.expense.bad_debt", lost)
     effect.slot(slot["id"], contested=-claim, returned=back)
 
@@ -281,19 +297,24 @@ def set_aside(now: Sight, slot: Row, release: Row, claim: int) -> Effect:
     """P12, of released money in its security hold: the payee's own part of it."""
     effect = Effect()
     purse = Purse(now, slot, Effect())
-    free = release["gross_minor"] - release["commission_minor"] - release["taken_net_minor"]
-    own = min(claim - purse.unwound(claim), free)
+    own = max(0, min(claim - purse.unwound(claim).whole, _free(release)))
     effect.put("custody.earned_pending", own, release["payee_id"])
     effect.put("custody.earned_reserved", -own, release["payee_id"])
     effect.slot(slot["id"], contested=claim)
     return effect
 
 
+def _free(release: Row) -> int:
+    """What is left to the payee of a release."""
+    names = ("commission_minor", "tax_minor", "taken_net_minor")
+    return int(release["gross_minor"] - sum(release[name] for name in names))
+
+
 def becomes_available(now: Sight, release: Row, *, recovery_bps: int) -> Effect:
     """P09, and P23 for what the payee owes."""
     effect = Effect()
     payee = release["payee_id"]
-    net = release["gross_minor"] - release["commission_minor"] - release["taken_net_minor"]
+    net = _free(release)
     owed = sum(
         claim["remaining_minor"]
         for claim in now.all_of("claim", lambda claim: claim["payee_id"] == payee)
@@ -312,11 +333,11 @@ def refunded_later(now: Sight, slot: Row, amount: int) -> Effect:
     purse = Purse(now, slot, effect)
     ours = purse.returned(amount)
     payee = purse.deal["payee_id"]
-    mine = min(amount - ours, now.balance("custody.earned_available", payee))
-    fronted = amount - ours - mine
+    mine = min(amount - ours.whole, now.balance("custody.earned_available", payee))
+    fronted = amount - ours.whole - mine
     effect.put("custody.earned_available", mine, payee)
-    effect.from_platform(ours + fronted)
-    effect.put("platform.revenue.commission", ours)
+    effect.from_platform(ours.whole + fronted)
+    effect.unearn(ours)
     effect.put("platform.claim_on_payee", fronted, payee)
     effect.slot(slot["id"], returned=amount)
     return effect
@@ -336,22 +357,25 @@ def advanced(now: Sight, week: Row) -> Effect:
     slot = now.one("slot", id=week["slot_id"])
     purse = Purse(now, slot, effect)
     gross = week["protected_minor"]
-    ours, fee = purse.commission(gross), share(gross, purse.deal["client_fee_bps"])
-    effect.from_platform(gross - ours)
-    effect.put("custody.earned_pending", ours - gross, purse.deal["payee_id"])
+    ours, fee = purse.commission(gross), now.book.client_fee(purse.deal, gross)
+    effect.from_platform(gross - ours.whole)
+    effect.put("custody.earned_pending", ours.whole - gross, purse.deal["payee_id"])
     effect.put("platform.claim_on_client", gross + fee, purse.deal["client_id"])
-    effect.put("platform.revenue.commission", -ours)
-    effect.put("platform.revenue.client_fee", -fee)
+    effect.earn(ours)
+    effect.earn_client_fee(fee, now.book.tax(purse.deal["client_id"]))
     return effect
 
 
-def never_paid(claim: Row) -> Effect:
-    """P30."""
+def never_paid(now: Sight, claim: Row, slot: Row) -> Effect:
+    """P30: what stands of the commission goes back with its tax, and the client's fee with its."""
     effect = Effect()
-    gross, ours, fee = (claim[f"{name}_minor"] for name in ("gross", "commission", "fee"))
-    effect.put("platform.expense.protection", gross - ours)
-    effect.put("platform.revenue.commission", ours)
-    effect.put("platform.revenue.client_fee", fee)
+    gross, fee = claim["gross_minor"], claim["fee_minor"]
+    ours = Purse(now, slot, effect).unwound(gross)
+    effect.put("platform.expense.protection", gross - ours.whole)
+    effect.unearn(ours)
+    for line in now.all_of("fee_line", lambda each: each["slot_id"] == slot["id"]):
+        if line["kind"] == "client_fee":
+            effect.earn_client_fee(-fee, Tax(line["tax_rate_bps"], line["tax_country"] or ""))
     effect.put("platform.claim_on_client", -gross - fee, claim["client_id"])
     return effect
 

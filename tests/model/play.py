@@ -76,6 +76,8 @@ KINDS: Final = World(
         | {"file_statement", "submit_evidence", "pause_retainer", "resume_retainer"}
         | {"propose_term_amendment", "sign_term_amendment", "reject_term_amendment"}
         | {"withdraw_term_amendment", "set_reserve_rule", "set_hold_limit", "flag_empty"}
+        | {"prepare_schedule", "approve_schedule", "withdraw_schedule", "name_promotion", "quote"}
+        | {"set_supplier", "set_buyer", "store_check", "credit_tax", "quote_exchange", "convert"}
     ),
     frozenset(
         {"dispute_reply", "dispute_negotiation", "mediation_max", "arbitration_elect"}

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from kernel.database import driver
+from tests.model.prices import PriceBook
 
 Row = dict[str, Any]
 
@@ -51,8 +52,12 @@ SUMS: Final = (
 
 @dataclass(frozen=True)
 class Sight:
-    """All rows by table, and all balances; debit positive, in minor units."""
+    """All rows by table, and all balances; debit positive, in minor units.
 
+    `book` is what the people of the market know of prices.
+    """
+
+    book: PriceBook
     rows: dict[str, list[Row]] = field(default_factory=dict)
     accounts: Counter[str] = field(default_factory=Counter)
 
@@ -74,16 +79,18 @@ class Sight:
         return {row["id"]: {name: row[name] for name in SUMS} for row in self.all_of("slot")}
 
 
-def look(connection: Connection) -> Sight:
-    """Read everything at once."""
+def look(connection: Connection, book: PriceBook, currency: str) -> Sight:
+    """Read everything at once; accounts in another currency than the market's have it named."""
     rows: dict[str, list[Row]] = {}
     accounts: Counter[str] = Counter()
     for table, row in driver(connection).execute(_SHOW.encode()):
         if table == "account":
             subject = "" if row["kind"] in _TOGETHER else row["subject"]
-            accounts[f"{row['kind']}[{subject}]"] += row["balance_minor"]
+            other = "" if row["currency"] == currency else f" {row['currency']}"
+            accounts[f"{row['kind']}[{subject}]{other}"] += row["balance_minor"]
         else:
             rows.setdefault(table, []).append(row)
     for some in rows.values():
         some.sort(key=lambda row: str(row.get("id", "")))
-    return Sight(rows, Counter({key: amount for key, amount in accounts.items() if amount}))
+    seen = Counter({key: amount for key, amount in accounts.items() if amount})
+    return Sight(book, rows, seen)

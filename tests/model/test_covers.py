@@ -24,6 +24,10 @@ KNOWN_AS: Final = MappingProxyType(
         "ledger.journals.prepare": "prepare_journal",
         "ledger.journals.approve": "approve_journal",
         "ledger.journals.reject": "reject_journal",
+        "commissions.service_schedule.prepare": "prepare_schedule",
+        "commissions.service_schedule.approve": "approve_schedule",
+        "commissions.service_schedule.withdraw": "withdraw_schedule",
+        "escrow.service_fx.quote": "quote_exchange",
         "payouts.methods.resume": "resume_payouts",
         "payouts.service.request": "request_payout",
         "payouts.service.submit": "submit_payout",
@@ -48,6 +52,7 @@ OUTSIDE: Final = MappingProxyType(
         "escrow.service_batch.run": "how commands are run, no command",
         "escrow.service_hourly.run_hours": "how commands are run, no command",
         "escrow.service_work.on_slots": "how commands are run, no command",
+        "escrow.service_shown.show_quotes": "how commands are run, no command",
         "escrow.store_flags.add_flags": "how a command is written down, no command",
         "payouts.desk.lay_out": "how commands are run, no command",
         "escrow.adoption.prepare": "once, on empty books: tests/escrow/test_adoption.py",
@@ -59,11 +64,23 @@ OUTSIDE: Final = MappingProxyType(
         **{
             f"{room}.{verb}": "of exchange: tests/escrow/test_conversions.py"
             for room, verbs in {
-                "commissions.service_fx": ("take_rates", "quote"),
+                "commissions.service_fx": ("take_rates",),
                 "commissions.service_fx_policy": ("prepare_policy", "approve_policy"),
-                "escrow.service_fx": ("convert", "record_fills"),
+                "escrow.service_fx": ("record_fills",),
             }.items()
             for verb in verbs
+        },
+        **{
+            f"commissions.service_schedule.{verb}_ending": (
+                "moves no money, and no deal that runs: tests/commissions/test_schedules.py"
+            )
+            for verb in ("prepare", "approve", "withdraw")
+        },
+        **{
+            f"escrow.service_fee_move.{verb}_move": (
+                "moves no money but what deals pin: tests/escrow/test_fee_moves.py"
+            )
+            for verb in ("prepare", "approve", "withdraw")
         },
         "payouts.service_revaluation.revalue": "month's end: tests/payouts/test_revaluation.py",
         "payouts.service_revaluation.reverse_revaluation": (
