@@ -7,7 +7,7 @@ from kernel.database import transaction
 from kernel.ids import new_id
 from kernel.principals import Actor, PrincipalKind
 from ledger.chart import account
-from tests.engine.api.conftest import START, Api, make_party
+from tests.engine.api.conftest import START, Api, World, make_deal, make_party, pay
 from tests.escrow.stage_fx import post_lines
 from tests.fixtures.databases import TENANT
 
@@ -112,3 +112,29 @@ def test_a_day_that_runs_is_not_revalued(api: Api) -> None:
     assert (today.status, today.code) == (409, "fx.day_not_over")
     assert (back.status, back.code) == (409, "fx.not_revalued")
     assert empty.body == {"on": "2026-01-31", "reporting": "EUR", "revalued": []}
+
+
+def test_a_release_at_the_quote_that_the_price_named(api: Api, payee: str, world: World) -> None:
+    """What `exchange.promise` says is posted as it stands; the approval names the quote, once."""
+    assert payee
+    deal = make_deal(api, "100.00", payee_currency="JPY")
+    pay(deal, world, deal.slots[0])
+    path = f"/v1/slots/{deal.slots[0]}/approve"
+    amount = {"amount": "100.00", "currency": "EUR"}
+    price = deal.client.post("/v1/quotes", {"contract_id": deal.contract_id, "amount": amount})
+    assert price.status == 200, price.body
+
+    quoted = deal.client.post("/v1/fx/quotes", price.body["exchange"]["promise"])
+
+    assert quoted.status == 201, quoted.body
+    assert quoted.body["contract_id"] == deal.contract_id
+    assert quoted.body["bought"] == price.body["payee_gets"]
+    unknown = deal.client.post(path, {"quote_id": str(new_id())})
+    assert (unknown.status, unknown.code) == (404, "fx.unknown_quote")
+    bound = api.post("/v1/conversions", {"quote_id": quoted.body["quote_id"]})
+    assert (bound.status, bound.code) == (422, "fx.quote_does_not_fit")
+    released = deal.client.post(path, {"quote_id": quoted.body["quote_id"]})
+    assert released.status == 200, released.body
+    assert released.body["payee_gets"] == quoted.body["bought"]
+    assert released.body["fx_quote_id"] == quoted.body["quote_id"]
+    assert api.get(f"/v1/fx/quotes/{quoted.body['quote_id']}").body["state"] == "used"
