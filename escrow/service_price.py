@@ -22,7 +22,6 @@ from escrow.rules import Deal
 from escrow.rules_price import flat, month_of
 from escrow.store_price import PairKey
 from kernel.errors import Broken, Refusal
-from kernel.rehearsal import is_rehearsal
 from rails.rates.model import Rate
 from tax.model_vat import Decision
 from tax.service_vat import decide_for
@@ -80,12 +79,12 @@ def price_contracts(
 ) -> dict[UUID, Price]:
     """What a release under each of these contracts costs now, by contract.
 
-    `lines` are lines that may come back: their tariffs are looked up too. Without `locks`, and in
-    a rehearsal, it is to be shown: nothing is locked, and a pair that has no row yet gets none.
+    `lines` are lines that may come back: their tariffs are looked up too. Without `locks` it is
+    to be shown: nothing is locked or written.
     """
     known = list(contracts)
     keys = [_key(contract) for contract in known]
-    if locks and not is_rehearsal(connection):
+    if locks:
         pairs: Mapping[PairKey, Pair] = store_price.lock_pairs(connection, keys)
     else:
         pairs = store_price.find_pairs(connection, keys)
