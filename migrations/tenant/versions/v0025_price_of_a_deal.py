@@ -214,6 +214,33 @@ INSERT INTO fee_line (
 SELECT 'commission', contract_id, id, slot_id, payee_id, client_id, payee_id, currency, gross, fee,
     0, 0, before, 0, false, 0, date_trunc('month', released_at), now()
 FROM lines ORDER BY id, place;
+
+WITH earned AS (
+    SELECT slot.contract_id, slot.id AS slot_id, first.id AS release_id, first.available_at,
+        coalesce((SELECT sum(fee_minor - fee_gone_minor) FROM lot WHERE lot.slot_id = slot.id), 0)
+        - slot.fee_deferred_minor
+        + coalesce((
+            SELECT sum(client_claim.fee_minor)
+            FROM client_claim JOIN work_week ON work_week.id = client_claim.week_id
+            WHERE client_claim.state = 'open' AND work_week.slot_id = slot.id
+        ), 0) AS fee
+    FROM slot CROSS JOIN LATERAL (
+        SELECT id, available_at FROM release WHERE release.slot_id = slot.id ORDER BY id LIMIT 1
+    ) AS first
+    UNION ALL
+    SELECT release.contract_id, NULL, release.id, release.available_at, funding.client_fee_minor
+    FROM funding JOIN release ON release.id = funding.release_id WHERE funding.slot_id IS NULL
+)
+INSERT INTO fee_line (
+    kind, contract_id, release_id, slot_id, party_id, client_id, payee_id, currency, gross_minor,
+    fee_minor, tax_minor, tax_rate_bps, before_minor, before_month_minor, is_promoted,
+    foregone_minor, month, recorded_at)
+SELECT 'client_fee', contract_id, release_id, slot_id, client_id, client_id, payee_id, currency, 0,
+    fee, 0, 0, 0, 0, false, 0,
+    date_trunc('month', (available_at - make_interval(days => security_hold_days))
+        AT TIME ZONE 'UTC'), now()
+FROM earned JOIN contract ON contract.id = earned.contract_id
+WHERE fee > 0 ORDER BY release_id;
 """
 
 RIGHTS = """
