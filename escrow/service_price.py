@@ -124,7 +124,9 @@ def _price(
     return Price(
         pair=pair,
         tariff=_tariff(tariffs, pins.payee_schedule_id, currency),
-        month=month_of(at),
+        # A release that waited for the pair over midnight counts where the pair is: of the month
+        # before nothing is known any more, and its cap may be full.
+        month=max(month_of(at), pair.month),
         schedule_id=pins.payee_schedule_id,
         promoted=_tariff(tariffs, promotion_id, currency) if promotion_id else None,
         promotion_id=promotion_id,

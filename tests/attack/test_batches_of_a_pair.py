@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine
 
@@ -19,7 +19,7 @@ from kernel.database import Tenant, transaction
 from kernel.ids import new_id
 from tests.commissions.books import hold, tariff
 from tests.escrow.stage import Stage
-from tests.escrow.stage_price import agreed, billed, prove_prices
+from tests.escrow.stage_price import agreed, billed, prove_prices, released
 
 PATIENCE_S = 120
 
@@ -85,3 +85,21 @@ def test_no_fee_is_built_on_a_tip_that_the_wallet_could_not_pay(
         assert billed(first) == 60_000
         prove_prices(connection)
     assert sum(gate.sizes) >= len(futures)
+
+
+def test_a_release_that_waited_over_midnight_is_under_a_cap(connection: Connection) -> None:
+    """10 %, at most 50.00 a month: March and April are full, and a March release comes late.
+
+    It waited for the pair while April's came before it: it counts in April, whose cap is full.
+    """
+    prices = replace(tariff("EUR", Band(None, 1_000)), cap_month_minor=5_000)
+    before = datetime(2026, 3, 31, 23, 59, 59, 900_000, tzinfo=UTC)
+    after = datetime(2026, 4, 1, 0, 0, 0, 100_000, tzinfo=UTC)
+    hold(connection, tariffs=(prices,))
+    march = agreed(connection, 100_000, now=before)
+    april = agreed(connection, 100_000, like=march)
+    late = agreed(connection, 100_000, like=march)
+    april.now = after
+
+    assert [released(each) for each in (march, april, late)] == [5_000, 5_000, 0]
+    prove_prices(connection)
