@@ -78,7 +78,7 @@ SELECT experiment_id, unit_key, client_id, payee_id, arm, %s
 FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[])
     AS joined (experiment_id, unit_key, client_id, payee_id, arm)
 ORDER BY experiment_id, unit_key
-ON CONFLICT (experiment_id, unit_key) DO NOTHING
+ON CONFLICT DO NOTHING
 """
 
 _ADD_CONTRACTS: Final = """
