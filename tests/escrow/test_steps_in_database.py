@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from commissions.machine_plans import MACHINES as PLANS
 from escrow.machine import CONTRACTS, FUNDINGS, REFUNDS, RELEASES
 from escrow.machine_chargeback import CHARGEBACKS
 from escrow.machine_claim import CLAIMS
@@ -32,6 +33,7 @@ MACHINES = {
     "line_dispute": LINE_DISPUTES,
     "claim": CLAIMS,
     "chargeback": CHARGEBACKS,
+    **PLANS,
 }
 
 

@@ -22,7 +22,7 @@ KEYS = {
     *("proven", "safeguarding", "findings"),
     *("weeks", "periods", "disputes", "lines_disputed", "claims", "open", "open_items"),
     *("chargebacks", "charged_back", "reinstated", "returned", "accounts", "contract_states"),
-    *("midnights", "midnights_told_late", "digest", "rates"),
+    *("midnights", "midnights_told_late", "digest", "rates", "exchange", "fees", "documents"),
 }
 
 
