@@ -1,5 +1,8 @@
 """The database moves a deal by its machines alone, whatever Python says."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -16,7 +19,7 @@ from escrow.machine_retainer import DRAWDOWNS, PERIODS, RETAINERS
 from escrow.machine_slot import SLOTS
 from tests.escrow.stage import Stage
 
-MACHINES = {
+MACHINES: dict[str, Mapping[Any, Any]] = {
     "contract": CONTRACTS,
     "slot": SLOTS,
     "funding": FUNDINGS,
