@@ -85,7 +85,7 @@ def test_a_schedule_from_its_drawing_up_to_its_end(people: People) -> None:
     assert [each["schedule_id"] for each in listed] == [shown["schedule_id"]]
 
 
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], int]] = {
     "above the amount": ({"tariffs": [{"currency": "EUR", "bands": [{"rate_bps": 10_001}]}]}, 422),
     "falling bands": (
         {
