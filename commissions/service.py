@@ -5,7 +5,7 @@ something holds or ends.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
 from threading import Lock
 from typing import Final, Generic, TypeVar
@@ -16,27 +16,28 @@ from sqlalchemy import Connection
 from commissions import store, store_choice
 from commissions.choosing import Ask, Chosen, Forgone, Page, choose_all, lay_out, promotions_of
 from commissions.model import Schedule
+from kernel.database import place_of
 from kernel.errors import Broken
 
 V = TypeVar("V")
 
 
 class _Kept(Generic[V]):
-    """The values last asked for, by an id that never names another value; safe in threads."""
+    """The values last asked for, by a key that never names another value; safe in threads."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._values: OrderedDict[UUID, V] = OrderedDict()
+        self._values: OrderedDict[Hashable, V] = OrderedDict()
         self._lock = Lock()
 
-    def find(self, key: UUID) -> V | None:
+    def find(self, key: Hashable) -> V | None:
         with self._lock:
             if key not in self._values:
                 return None
             self._values.move_to_end(key)
             return self._values[key]
 
-    def keep(self, key: UUID, value: V) -> None:
+    def keep(self, key: Hashable, value: V) -> None:
         with self._lock:
             self._values[key] = value
             self._values.move_to_end(key)
@@ -51,19 +52,22 @@ _PAGES: Final[_Kept[Page]] = _Kept(64)
 def find_schedules(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Schedule]:
     """Schedules by id, for their prices; Broken if one is unknown, for somebody pinned it.
 
-    Kept in the process: prices of a version never change. When it ends may have been set since.
+    Kept in the process, by tenant: prices of a version never change, but two tenants may have
+    named two schedules alike. When it ends may have been set since.
     """
     found: dict[UUID, Schedule] = {}
     missing = []
+    place = place_of(connection)
     for schedule_id in set(ids):
-        kept = _SCHEDULES.find(schedule_id)
+        kept = _SCHEDULES.find((place, schedule_id)) if place else None
         if kept is None:
             missing.append(schedule_id)
         else:
             found[schedule_id] = kept
     if missing:
         for version in store.find_versions(connection, missing).values():
-            _SCHEDULES.keep(version.id, version.schedule)
+            if place:
+                _SCHEDULES.keep((place, version.id), version.schedule)
             found[version.id] = version.schedule
     for schedule_id in missing:
         if schedule_id not in found:

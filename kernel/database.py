@@ -62,6 +62,9 @@ class Tenant:
         return f"holdfast_auditor_{self.name}"
 
 
+_PLACE: Final = "holdfast.place"
+
+
 def connect(url: str, *, pool_size: int = 5, max_overflow: int = 10) -> Engine:
     """An engine for our database; every session is set to UTC and plain compilation (no JIT)."""
     engine = create_engine(
@@ -86,6 +89,17 @@ def enter(connection: Connection, tenant: Tenant) -> None:
         "SELECT set_config('role', %s, true), set_config('search_path', %s, true)",
         (tenant.role, tenant.search_path),
     )
+    where = driver(connection).info
+    connection.info[_PLACE] = (where.host, where.port, where.dbname, tenant.search_path)
+
+
+def place_of(connection: Connection) -> tuple[object, ...] | None:
+    """Which tenant of which database a connection has entered: the name of what is kept of it.
+
+    None before `enter`. Ids are chosen by callers, so no id names a row of all tenants together.
+    """
+    place: tuple[object, ...] | None = connection.info.get(_PLACE)
+    return place
 
 
 @contextmanager

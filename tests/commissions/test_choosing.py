@@ -13,8 +13,10 @@ from commissions.service import choose_for, find_schedules
 from kernel.database import Tenant, transaction
 from kernel.errors import Broken
 from kernel.ids import new_id
+from migrations import runner
 from tests.commissions.books import START, TIERS, draw_up, hold, prepare, tariff
 from tests.escrow.stage import Stage, add_party
+from tests.fixtures.databases import TestDatabase
 
 DAY = timedelta(days=1)
 PAYEE = UUID(int=7)
@@ -118,3 +120,20 @@ def test_pinned_schedules_are_found_by_their_ids(connection: Connection) -> None
     assert find_schedules(connection, []) == {}
     with pytest.raises(Broken):
         find_schedules(connection, [schedule_id, new_id()])
+
+
+def test_two_tenants_may_name_two_schedules_alike(
+    own_database: TestDatabase, own_engine: Engine, tenant: Tenant
+) -> None:
+    """The callers choose the ids: what is kept of one tenant prices nothing of another."""
+    other = Tenant("other")
+    runner.create_tenant(own_database.owner_url, other)
+    same_id = new_id()
+    prices = {tenant: (tariff("EUR", *TIERS),), other: (tariff("KWD"),)}
+    for each, given in prices.items():
+        with transaction(own_engine, each) as connection:
+            hold(connection, schedule_id=same_id, tariffs=given)
+
+    for each, given in (*prices.items(), *prices.items()):
+        with transaction(own_engine, each) as connection:
+            assert find_schedules(connection, [same_id])[same_id].tariffs == given
