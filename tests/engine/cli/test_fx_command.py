@@ -62,7 +62,7 @@ def test_a_table_of_ones_own_is_taken(tmp_path: Path) -> None:
 
     assert (taken.exit_code, refused.exit_code, both.exit_code) == (0, 2, 2)
     assert "1 rates taken" in taken.stdout
-    assert "No file of rates" in refused.stderr or "is not one" in refused.stderr
+    assert "0 is no rate" in refused.stderr
 
 
 def test_what_stands_open_is_told(sandbox: Engine, tenant: Tenant) -> None:
