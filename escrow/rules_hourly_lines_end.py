@@ -275,11 +275,20 @@ def _parts(case: LineCase, back_minor: int, fee_minor: int) -> tuple[Part, ...]:
         return ()
     parts, left = [], back_minor
     for part in take_newest(case.deal.slot, case.deal.lots, back_minor):
-        room = part.lot.fee_minor - part.lot.fee_gone_minor
-        share = min(room, fee_minor * part.amount_minor // left)
+        share = min(_room(part), fee_minor * part.amount_minor // left)
         parts.append(Part(part.lot, part.amount_minor, share))
         fee_minor, left = fee_minor - share, left - part.amount_minor
+    for place, part in enumerate(parts):
+        # What the oldest had no room for is another's: no fee is kept that nothing was paid for.
+        more = min(fee_minor, _room(part) - part.fee_minor)
+        parts[place] = Part(part.lot, part.amount_minor, part.fee_minor + more)
+        fee_minor -= more
     return tuple(parts)
+
+
+def _room(part: Part) -> int:
+    """How much of its lot's fee has not gone back yet."""
+    return part.lot.fee_minor - part.lot.fee_gone_minor
 
 
 def _payout(case: LineCase, split: Division, at: datetime, new_id: NewId) -> Payout | None:
