@@ -1,5 +1,6 @@
 """The commands on fee schedules: prepare, approve, withdraw, end earlier."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from pydantic import Field
@@ -214,43 +215,30 @@ def _name_promotion(given: Given[NamePromotionBody]) -> Command:
     )
 
 
-def _on_schedule(verb: str, right: Right, summary: str) -> Write[ReasonBody]:
+def _on(
+    kind: tuple[str, str, Callable[[Given[ReasonBody]], Command], type[Any], Subject],
+    verb: str,
+    right: Right,
+    summary: str,
+) -> Write[ReasonBody]:
+    """A second person's word on what the first prepared."""
+    path, suffix, command, answer, subject = kind
     return Write(
-        path=f"/v1/fee_schedules/{{schedule_id}}/{verb}",
-        service=f"fees.{verb}",
+        path=f"{path}/{verb}",
+        service=f"fees.{verb}{suffix}",
         scope=right,
         body=ReasonBody,
-        command=_decide,
-        answer=ScheduleAnswer,
+        command=command,
+        answer=answer,
         summary=summary,
-        subject=SCHEDULE,
+        subject=subject,
     )
 
 
-def _on_move(verb: str, right: Right, summary: str) -> Write[ReasonBody]:
-    return Write(
-        path=f"/v1/fee_moves/{{move_id}}/{verb}",
-        service=f"fees.{verb}_move",
-        scope=right,
-        body=ReasonBody,
-        command=_decide_move,
-        answer=MoveAnswer,
-        summary=summary,
-        subject=MOVE,
-    )
-
-
-def _on_ending(verb: str, right: Right, summary: str) -> Write[ReasonBody]:
-    return Write(
-        path=f"/v1/fee_endings/{{ending_id}}/{verb}",
-        service=f"fees.{verb}_ending",
-        scope=right,
-        body=ReasonBody,
-        command=_decide_ending,
-        answer=EndingAnswer,
-        summary=summary,
-        subject=ENDING,
-    )
+_SCHEDULES: Final = ("/v1/fee_schedules/{schedule_id}", "", _decide, ScheduleAnswer, SCHEDULE)
+_MOVES: Final = ("/v1/fee_moves/{move_id}", "_move", _decide_move, MoveAnswer, MOVE)
+_ENDINGS: Final = ("/v1/fee_endings/{ending_id}", "_ending", _decide_ending, EndingAnswer, ENDING)
+"""Path, what the service's verb ends in, command, answer and subject."""
 
 
 FEES: Final[tuple[Write[Any], ...]] = (
@@ -264,8 +252,8 @@ FEES: Final[tuple[Write[Any], ...]] = (
         summary="Prepare a fee schedule; another person approves it",
         status=201,
     ),
-    _on_schedule("approve", Right.FEES_APPROVE, "Put a schedule in force that another prepared"),
-    _on_schedule("withdraw", Right.FEES_WRITE, "Give a schedule up before it is approved"),
+    _on(_SCHEDULES, "approve", Right.FEES_APPROVE, "Put a schedule in force that another prepared"),
+    _on(_SCHEDULES, "withdraw", Right.FEES_WRITE, "Give a schedule up before it is approved"),
     Write(
         path="/v1/fee_schedules/{schedule_id}/endings",
         service="fees.prepare_ending",
@@ -287,8 +275,8 @@ FEES: Final[tuple[Write[Any], ...]] = (
         summary="Propose to move running contracts to a schedule that is never dearer",
         status=201,
     ),
-    _on_move("approve", Right.FEES_APPROVE, "Begin a move that another person prepared"),
-    _on_move("withdraw", Right.FEES_WRITE, "Let a proposed move go"),
+    _on(_MOVES, "approve", Right.FEES_APPROVE, "Begin a move that another person prepared"),
+    _on(_MOVES, "withdraw", Right.FEES_WRITE, "Let a proposed move go"),
     Write(
         path="/v1/contracts/{contract_id}/promotion",
         service="fees.name_promotion",
@@ -299,7 +287,7 @@ FEES: Final[tuple[Write[Any], ...]] = (
         summary="Name a promotion, before the deal is accepted",
         subject=Subject("contract", "contract_id", UnknownContract),
     ),
-    _on_ending("approve", Right.FEES_APPROVE, "End a schedule as another person proposed"),
-    _on_ending("withdraw", Right.FEES_WRITE, "Let a proposed end go"),
+    _on(_ENDINGS, "approve", Right.FEES_APPROVE, "End a schedule as another person proposed"),
+    _on(_ENDINGS, "withdraw", Right.FEES_WRITE, "Let a proposed end go"),
 )
 """Every command on fee schedules."""
