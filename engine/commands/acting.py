@@ -1,9 +1,13 @@
 """Who acts on the command line: the person behind an API key, shown by its secret."""
 
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
 
 import click
+from pydantic import BaseModel, ValidationError
 
+from engine.api.edge import invalid
 from engine.commands.frame import BAD_NEWS, CouldNotTell, print_json
 from engine.refusals import sentence
 from engine.startup import Database
@@ -11,6 +15,8 @@ from kernel import keys
 from kernel.commands import Outcome
 from kernel.database import Tenant
 from kernel.principals import Actor
+
+Body = TypeVar("Body", bound=BaseModel)
 
 key_option = click.option(
     "--key",
@@ -30,6 +36,15 @@ def actor_of(opened: Database, tenant: Tenant, secret: str | None) -> Actor:
     if key is None or key.tenant != tenant or not key.is_live(datetime.now(UTC)):
         raise CouldNotTell(f"That is no live key of tenant {tenant.name}.")
     return key.actor
+
+
+def body_of(file: Path, kind: type[Body], *, what: str) -> Body:
+    """A JSON file that is as the body of a call; one sentence for all that is wrong with it."""
+    try:
+        return kind.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        wrong = "; ".join(f"{e['field']}: {e['why']}" for e in invalid(error).facts["errors"])
+        raise CouldNotTell(f"{file} is no {what}: {wrong}.") from None
 
 
 def tell(outcome: Outcome, done: str, *, as_json: bool) -> None:

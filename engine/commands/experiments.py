@@ -5,16 +5,14 @@ from typing import Any
 from uuid import UUID
 
 import click
-from pydantic import ValidationError
 
 from commissions import service_experiments_desk as desk
 from commissions import store_experiments
 from commissions.model_experiments import State, Study, readout_as_json
 from commissions.model_experiments import as_json as shown
 from commissions.service_experiments_desk import MoveExperiment
-from engine.api.edge import invalid
 from engine.api.writes_experiments import ExperimentBody, command_of
-from engine.commands.acting import actor_of, key_option, tell
+from engine.commands.acting import actor_of, body_of, key_option, tell
 from engine.commands.frame import (
     CouldNotTell,
     database,
@@ -131,11 +129,7 @@ def _cells(interval: dict[str, str] | None) -> tuple[str, str]:
 @in_words
 def prepare(*, file: Path, secret: str | None, tenant_name: str | None, as_json: bool) -> None:
     """Prepare the experiment of a JSON file, which is as the body of POST /v1/experiments."""
-    try:
-        body = ExperimentBody.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        wrong = "; ".join(f"{e['field']}: {e['why']}" for e in invalid(error).facts["errors"])
-        raise CouldNotTell(f"{file} is no experiment: {wrong}.") from None
+    body = body_of(file, ExperimentBody, what="experiment")
     with database() as opened:
         tenant = tenant_of(opened, tenant_name)
         asked = command_of(body, actor_of(opened, tenant, secret))

@@ -4,13 +4,10 @@ from pathlib import Path
 from uuid import UUID
 
 import click
-from pydantic import ValidationError
 
-from engine.api.edge import invalid
 from engine.api.writes_journals import JournalBody, command_of
-from engine.commands.acting import actor_of, key_option, tell
+from engine.commands.acting import actor_of, body_of, key_option, tell
 from engine.commands.frame import (
-    CouldNotTell,
     database,
     in_words,
     json_option,
@@ -67,11 +64,7 @@ def list_(*, state: str | None, tenant_name: str | None, as_json: bool) -> None:
 @in_words
 def prepare(*, file: Path, secret: str | None, tenant_name: str | None, as_json: bool) -> None:
     """Prepare the journal of a JSON file, which is as the body of POST /v1/journals."""
-    try:
-        body = JournalBody.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        wrong = "; ".join(f"{e['field']}: {e['why']}" for e in invalid(error).facts["errors"])
-        raise CouldNotTell(f"{file} is no journal: {wrong}.") from None
+    body = body_of(file, JournalBody, what="journal")
     with database() as opened:
         tenant = tenant_of(opened, tenant_name)
         asked = command_of(body, actor_of(opened, tenant, secret))

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import click
-from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from commissions import store_plans
@@ -16,11 +15,9 @@ from commissions.model_plans import (
     purchase_json,
     subscription_json,
 )
-from engine.api.edge import invalid
 from engine.api.writes_plans import OfferingBody, prepare_command
-from engine.commands.acting import actor_of, key_option, tell
+from engine.commands.acting import actor_of, body_of, key_option, tell
 from engine.commands.frame import (
-    CouldNotTell,
     database,
     in_words,
     json_option,
@@ -148,11 +145,7 @@ def purchases(*, party_id: UUID | None, tenant_name: str | None, as_json: bool) 
 @in_words
 def prepare(*, file: Path, secret: str | None, tenant_name: str | None, as_json: bool) -> None:
     """Prepare the version of a JSON file, which is as the body of POST /v1/offerings."""
-    try:
-        body = OfferingBody.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        wrong = "; ".join(f"{e['field']}: {e['why']}" for e in invalid(error).facts["errors"])
-        raise CouldNotTell(f"{file} is no plan or product: {wrong}.") from None
+    body = body_of(file, OfferingBody, what="plan or product")
     with database() as opened:
         tenant = tenant_of(opened, tenant_name)
         asked = prepare_command(body, actor_of(opened, tenant, secret))
