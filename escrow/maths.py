@@ -1,22 +1,9 @@
-"""What a deal costs, to the minor unit: commission, client fee, and how refunds share the fee."""
+"""What is left of each payment in a slot, and how refunds share the client's fee."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from escrow.model import Lot, Slot, Terms
-from kernel.money import share_bps
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """The whole price of a slot before anyone signs; minor units of one currency."""
-
-    amount_minor: int
-    client_fee_minor: int
-    client_pays_minor: int
-    commission_minor: int
-    payee_gets_minor: int
+from escrow.model import Lot, Slot
 
 
 class Part(NamedTuple):
@@ -25,30 +12,6 @@ class Part(NamedTuple):
     lot: Lot
     amount_minor: int
     fee_minor: int
-
-
-def quote(amount_minor: int, terms: Terms) -> Quote:
-    """What the client pays and the payee gets if `amount_minor` is released in one piece."""
-    client_fee = share_bps(amount_minor, terms.client_fee_bps)
-    commission = share_bps(amount_minor, terms.commission_bps)
-    return Quote(
-        amount_minor=amount_minor,
-        client_fee_minor=client_fee,
-        client_pays_minor=amount_minor + client_fee,
-        commission_minor=commission,
-        payee_gets_minor=amount_minor - commission,
-    )
-
-
-def commission_minor(amount_minor: int, *, released_before_minor: int, rate_bps: int) -> int:
-    """Our commission on a release: the fee of all released by then, less the fee of what was.
-
-    However often a slot is released in parts, the commissions sum to that of the whole.
-
-    Source: domain/escrow.md 3.3, rule 2, with one flat rate.
-    """
-    total = share_bps(released_before_minor + amount_minor, rate_bps)
-    return total - share_bps(released_before_minor, rate_bps)
 
 
 def remaining(slot: Slot, lots: Sequence[Lot]) -> list[Part]:

@@ -4,7 +4,6 @@ They live by topic in `service_deal`, `service_funding`, `service_work`, `servic
 `service_refund`; what the clocks set off is in `escrow.timers`.
 """
 
-from escrow.maths import quote
 from escrow.service_deal import accept, add_milestones, close, propose, resume
 from escrow.service_funding import credit_receipt, tip
 from escrow.service_hourly import (
@@ -36,6 +35,7 @@ from escrow.service_hourly_money import (
 )
 from escrow.service_hourly_run import discard_time, start_time, stop_time
 from escrow.service_hybrid import end
+from escrow.service_quote import quote
 from escrow.service_refund import (
     accept_refund,
     give_back,

@@ -1,6 +1,7 @@
 """Postings P01, P05-P07, P09-P11, P14-P16 and P25 of domain/escrow.md 2.10, to the cent."""
 
 from collections import defaultdict
+from datetime import date
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from escrow import movements
-from escrow.maths import commission_minor, quote, remaining, take_newest
-from escrow.model import Lot, Role, Slot, SlotState, Terms
+from escrow.maths import remaining, take_newest
+from escrow.model import Lot, Role, Slot, SlotState
+from escrow.model_price import Pair, Price
+from escrow.rules_price import charge, client_fee_minor, flat
 from kernel.money import EXPONENTS, share_bps
 from ledger.chart import MIRRORS, account
 from ledger.entries import Entries
@@ -158,15 +161,22 @@ rates = st.integers(0, 10_000)
 currencies = st.sampled_from(sorted(EXPONENTS))
 
 
+def price_of(currency: str, rate_bps: int, *, billed_minor: int = 0) -> Price:
+    """A flat rate, for a pair that was billed so much before."""
+    month = date(2026, 3, 1)
+    pair = Pair(PARTY, PAYEE, currency, billed_minor, month, 0)
+    return Price(pair=pair, tariff=flat(currency, rate_bps), month=month)
+
+
 @given(amounts, rates, rates, currencies, st.data())
 def test_entries_balance_whatever_the_rates(
     amount: int, commission_bps: int, fee_bps: int, currency: str, data: st.DataObject
 ) -> None:
     """Funding, release, refund and tip balance per book, and the mirrors are equal."""
-    price = quote(amount, Terms(commission_bps=commission_bps, client_fee_bps=fee_bps))
-    rail_fee = data.draw(st.integers(0, price.client_pays_minor))
+    fee = client_fee_minor(flat(currency, fee_bps), amount)
+    price = charge(price_of(currency, commission_bps), amount, fee_earned_minor=fee, strict=True)
+    rail_fee = data.draw(st.integers(0, amount + fee))
     common: dict[str, Any] = {"slot_id": SLOT, "currency": currency, "amount_minor": amount}
-    fee = price.client_fee_minor
 
     check_entries(
         movements.p01_fund(
@@ -202,8 +212,11 @@ def test_entries_balance_whatever_the_rates(
             rail_fee_minor=rail_fee,
         )
     )
-    assert price.payee_gets_minor + price.commission_minor == amount
-    assert price.client_pays_minor == amount + fee
+    assert price.net_minor + price.commission_minor == amount
+    assert (price.commission_minor, fee) == (
+        share_bps(amount, commission_bps),
+        share_bps(amount, fee_bps),
+    )
 
 
 @given(st.lists(st.integers(0, 10**13), min_size=1, max_size=8), rates)
@@ -212,7 +225,12 @@ def test_commissions_of_parts_sum_to_that_of_the_whole(cuts: list[int], rate_bps
     marks = [0, *sorted(cuts)]
 
     parts = [
-        commission_minor(now - before, released_before_minor=before, rate_bps=rate_bps)
+        charge(
+            price_of("EUR", rate_bps, billed_minor=before),
+            now - before,
+            fee_earned_minor=0,
+            strict=True,
+        ).commission_minor
         for before, now in pairwise(marks)
     ]
 
