@@ -11,6 +11,7 @@ from ledger.chart import account
 from ledger.entries import platform
 from ledger.model import Draft
 from ledger.service import post
+from tests.commissions.books import hold
 from tests.escrow.stage import START, Stage, person
 
 _LINE = """
@@ -142,3 +143,17 @@ def test_what_was_posted_before_fee_lines_had_events_is_not_asked_for(
 
     _post(connection, "slot.released", _FEES[0], "EUR")
     assert "posted to revenue and to tax is broken by 1 rows" in " ".join(prove_fees(connection))
+
+
+@pytest.mark.usefixtures("released")
+@pytest.mark.parametrize("side", ["payee", "client", "promotion"])
+def test_no_pin_stands_without_its_choice(connection: Connection, side: str) -> None:
+    """A schedule that there is, but that nobody chose for this contract, is not pinned to it."""
+    schedule_id = hold(connection)
+
+    answer = _refused(
+        connection,
+        f"UPDATE contract SET {side}_schedule_id = '{schedule_id}'; SET CONSTRAINTS ALL IMMEDIATE",
+    )
+
+    assert "pins a schedule that was not chosen for it" in answer

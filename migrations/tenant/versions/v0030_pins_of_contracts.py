@@ -39,7 +39,8 @@ DECLARE
     pinned uuid;
 BEGIN
     FOREACH pinned IN ARRAY
-        array_remove(ARRAY[NEW.payee_schedule_id, NEW.client_schedule_id], NULL)
+        array_remove(ARRAY[
+            NEW.payee_schedule_id, NEW.client_schedule_id, NEW.promotion_schedule_id], NULL)
     LOOP
         IF NOT EXISTS (
             SELECT FROM fee_choice
@@ -54,8 +55,14 @@ END $$;
 
 CREATE CONSTRAINT TRIGGER contract_pins_what_was_chosen AFTER UPDATE ON contract
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-WHEN ((OLD.payee_schedule_id, OLD.client_schedule_id)
-    IS DISTINCT FROM (NEW.payee_schedule_id, NEW.client_schedule_id))
+WHEN ((OLD.payee_schedule_id, OLD.client_schedule_id, OLD.promotion_schedule_id)
+    IS DISTINCT FROM (NEW.payee_schedule_id, NEW.client_schedule_id, NEW.promotion_schedule_id))
+EXECUTE FUNCTION check_pins();
+
+CREATE CONSTRAINT TRIGGER contract_begins_with_what_was_chosen AFTER INSERT ON contract
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+WHEN (coalesce(NEW.payee_schedule_id, NEW.client_schedule_id, NEW.promotion_schedule_id)
+    IS NOT NULL)
 EXECUTE FUNCTION check_pins();
 """
 
