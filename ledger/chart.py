@@ -63,6 +63,7 @@ _KINDS: Final = (
     _kind("custody.refund_in_transit", _L, "refund", bounded=True),
     _kind("custody.processor_pending", _A, "rail_account"),
     _kind("custody.processor_available", _A, "rail_account"),
+    _kind("custody.processor_reserved", _A, "rail_account"),
     _kind("custody.bank", _A),
     _kind("custody.due_from_platform", _A),
     _kind("custody.due_to_platform", _L),

@@ -18,6 +18,7 @@ from rails.model import RailAccount, RailBalance
 ACCOUNTS: Final = (
     ("custody.processor_pending", RailAccount.PROCESSOR_PENDING),
     ("custody.processor_available", RailAccount.PROCESSOR_AVAILABLE),
+    ("custody.processor_reserved", RailAccount.PROCESSOR_RESERVED),
     ("custody.bank", RailAccount.CUSTODY_BANK),
     ("platform.bank", RailAccount.PLATFORM_BANK),
 )
@@ -27,7 +28,12 @@ BRIDGE: Final = "custody.fx"
 """What was converted and is not filled: money of one currency for money of another."""
 
 _RESOURCE: Final = frozenset(
-    {RailAccount.PROCESSOR_PENDING, RailAccount.PROCESSOR_AVAILABLE, RailAccount.CUSTODY_BANK}
+    {
+        RailAccount.PROCESSOR_PENDING,
+        RailAccount.PROCESSOR_AVAILABLE,
+        RailAccount.PROCESSOR_RESERVED,
+        RailAccount.CUSTODY_BANK,
+    }
 )
 
 CLIENT_LIABILITIES: Final = tuple(

@@ -20,9 +20,17 @@ from kernel.commands import Outcome
 from kernel.database import Tenant, transaction
 from kernel.errors import Broken, RailTrouble, Refusal
 from rails import service
-from rails.model import NOT_FOUND, Notice, RailOperation, RailOutcome, RailResult
+from rails.model import (
+    NOT_FOUND,
+    NOT_NOW,
+    Notice,
+    RailOperation,
+    RailOutcome,
+    RailResult,
+    ResolveBy,
+)
 from rails.port import Rail
-from rails.store import Unresolved
+from rails.store import Unresolved, Unsent
 
 ResultHandler = Callable[[Connection, Sequence[RailResult], datetime], object]
 NoticeHandler = Callable[[Connection, Sequence[Notice], datetime], object]
@@ -59,6 +67,7 @@ class Counts:
     lost: int = 0
     resolved: int = 0
     sent_again: int = 0
+    put_off: int = 0
     heard: int = 0
     news: int = 0
     parked: int = 0
@@ -157,7 +166,9 @@ def run_until_quiet(
 def _read_unresolved(desk: _Desk, lease: timedelta) -> None:
     older_than = datetime.now(UTC) - lease
     with transaction(desk.engine, desk.tenant) as connection:
-        unresolved = service.list_unresolved(connection, older_than, limit=desk.limit)
+        unresolved = service.list_unresolved(
+            connection, older_than, limit=desk.limit, rail=desk.rail.name
+        )
     if unresolved:
         _resolve(desk, unresolved)
 
@@ -176,9 +187,11 @@ def _resolve(desk: _Desk, unresolved: Sequence[Unresolved]) -> None:
         _log.warning("rail.read_failed", rail=desk.rail.name, trouble=str(trouble))
         return
     absent_ids = {r.operation_id for r in results if r.code == NOT_FOUND}
-    remembered = desk.at - timedelta(hours=desk.rail.capabilities.idempotency_ttl_hours)
     absent = [
-        row for row in unresolved if row.operation.id in absent_ids and row.sent_at >= remembered
+        Unsent(row.operation.id, row.attempts, key_is_spent=is_old)
+        for row in unresolved
+        if row.operation.id in absent_ids
+        if not (is_old := _is_forgotten(desk, row)) or _is_proof(desk)
     ]
     with transaction(desk.engine, desk.tenant) as connection:
         desk.counts.sent_again += service.send_again(connection, absent)
@@ -187,9 +200,20 @@ def _resolve(desk: _Desk, unresolved: Sequence[Unresolved]) -> None:
     desk.counts.resolved += _store_by_handler(desk, operations, proven)
 
 
+def _is_forgotten(desk: _Desk, row: Unresolved) -> bool:
+    """Whether the rail may not know the key any more, so that it would do the same once more."""
+    remembered = timedelta(hours=desk.rail.capabilities.idempotency_ttl_hours)
+    return row.key_at < desk.at - remembered
+
+
+def _is_proof(desk: _Desk) -> bool:
+    """Whether a read that finds nothing proves that nothing is there, however old the key is."""
+    return desk.rail.capabilities.resolve_by is ResolveBy.LISTING
+
+
 def _send(desk: _Desk) -> None:
     with transaction(desk.engine, desk.tenant) as connection:
-        operations = service.take(connection, desk.limit, desk.at)
+        operations = service.take(connection, desk.limit, desk.at, rail=desk.rail.name)
     desk.counts.taken += len(operations)
     if not operations:
         return
@@ -204,7 +228,12 @@ def _send(desk: _Desk) -> None:
         desk.counts.outcomes[word] = desk.counts.outcomes.get(word, 0) + 1
     answered = {r.operation_id for r in results if r.outcome is not RailOutcome.UNKNOWN}
     _store_by_handler(desk, operations, [r for r in results if r.operation_id in answered])
-    _lose(desk, [operation for operation in operations if operation.id not in answered])
+    later = [result for result in results if result.code == NOT_NOW]
+    if later:
+        with transaction(desk.engine, desk.tenant) as connection:
+            desk.counts.put_off += service.put_off(connection, later, at=desk.at)
+    told = answered | {result.operation_id for result in later}
+    _lose(desk, [operation for operation in operations if operation.id not in told])
 
 
 def _lose(desk: _Desk, operations: Sequence[RailOperation]) -> None:

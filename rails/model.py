@@ -20,6 +20,11 @@ class OperationKind(StrEnum):
     BANK_TRANSFER = "bank_transfer"
     TOP_UP = "top_up"
     EVIDENCE = "evidence"
+    TRANSFER = "transfer"
+    TRANSFER_BACK = "transfer_back"
+    CAPTURE = "capture"
+    CANCEL = "cancel"
+    PAYEE = "payee"
 
 
 class RailOutcome(StrEnum):
@@ -48,6 +53,7 @@ class RailAccount(StrEnum):
 
     PROCESSOR_PENDING = "processor_pending"
     PROCESSOR_AVAILABLE = "processor_available"
+    PROCESSOR_RESERVED = "processor_reserved"
     CUSTODY_BANK = "custody_bank"
     PLATFORM_BANK = "platform_bank"
 
@@ -57,6 +63,12 @@ OWNER: Final = "owner"
 
 NOT_FOUND: Final = "rail.not_found"
 """Code of an UNKNOWN result of a read: the rail has never seen this operation."""
+
+NOT_NOW: Final = "rail.not_now"
+"""Code of an UNKNOWN result: the rail took nothing in; the same may be sent again at `retry_at`."""
+
+KEY_SPENT: Final = "rail.key_spent"
+"""Code of an UNKNOWN result: the rail's answer to this key is no use, and a read must decide."""
 
 INSUFFICIENT_FUNDS: Final = "rail.insufficient_funds"
 """Code of a refusal: the account at the rail or bank that pays does not hold enough."""
@@ -77,6 +89,20 @@ CHARGEBACK_CHANGED: Final = "chargeback_changed"
 CHARGEBACK_FUNDS: Final = "chargeback_funds"
 """Kind of a notice: a chargeback moved money on our balance at the rail (`facts`)."""
 
+PAYEE_CHANGED: Final = "payee_changed"
+"""Kind of a notice: what a payee's account at the rail may do has changed (`facts`)."""
+
+TRANSACTIONS_BOOKED: Final = "transactions_booked"
+"""Kind of a notice: the rail's statement has grown; nothing is read from the notice itself."""
+
+
+class Authentic(StrEnum):
+    """How we know that an event comes from the rail; NONE is a hint that anyone may have sent."""
+
+    SIGNATURE = "signature"
+    API = "api"
+    NONE = "none"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RailOperation:
@@ -96,6 +122,14 @@ class RailOperation:
     currency: str
     method: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    rail: str = "simulated"
+    key_no: int = 0
+    created_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The idempotency key that the rail is given with it."""
+        return f"{self.id}:{self.key_no}" if self.key_no else str(self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +139,9 @@ class RailResult:
     `amount_minor` is what moved: the operation's own amount, but a funding may bring another.
     `fee_minor` is what the rail keeps of it (with a returned payout: what the bank kept).
     `cleared` is False while a done funding may still be taken back by the payer's bank.
-    `occurred_at` is the rail's own time.
+    `occurred_at` is the rail's own time. `has_left` says of a pending payout that the money has
+    left the account that pays it. `transaction_ref` is the rail's balance transaction that moved
+    the money; empty where none did, or where the rail has none. `retry_at` goes with NOT_NOW.
     """
 
     operation_id: UUID
@@ -119,6 +155,9 @@ class RailResult:
     code: str = ""
     occurred_at: datetime
     cleared: bool = True
+    has_left: bool = False
+    transaction_ref: str = ""
+    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +169,9 @@ class Notice:
     chargeback names the funding as its operation, has no outcome, and tells in `facts`:
     `chargeback` (the rail's name of it), and `status`, `reason`, `due_by`, or `movement` (the
     balance transaction), `direction` and `disputed_minor` (what of the payment it stands for).
+    One on a payee (PAYEE_CHANGED) tells in `facts`: `account` (the rail's name of it),
+    `may_receive`, `may_be_paid_out`, `requirements`, `deadline`, `disabled_reason`, `as_of` (the
+    rail's time).
     """
 
     rail: str
@@ -145,6 +187,99 @@ class Notice:
     cleared: bool = True
     occurred_at: datetime
     facts: Mapping[str, Any] = field(default_factory=dict)
+    has_left: bool = False
+    transaction_ref: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RailEvent:
+    """Something that came in from outside, as it came: a hint what to read from the rail.
+
+    `account` is the rail's name of the payee's account that it is about; empty for our own.
+    `object_ref` is the rail's name of what it is about. `is_live` tells real money from a sandbox.
+    """
+
+    rail: str
+    account: str
+    event_id: str
+    kind: str
+    object_ref: str
+    authentic: Authentic
+    is_live: bool
+    body: bytes
+    occurred_at: datetime | None = None
+
+
+class TransactionKind(StrEnum):
+    """What a movement on our balance at a rail is, in our words; OTHER must be looked at."""
+
+    FUNDING = "funding"
+    FUNDING_BACK = "funding_back"
+    REFUND = "refund"
+    REFUND_BACK = "refund_back"
+    TRANSFER = "transfer"
+    TRANSFER_BACK = "transfer_back"
+    PAYOUT = "payout"
+    PAYOUT_BACK = "payout_back"
+    TOP_UP = "top_up"
+    FEE = "fee"
+    CHARGEBACK = "chargeback"
+    CHARGEBACK_BACK = "chargeback_back"
+    RESERVE = "reserve"
+    RESERVE_BACK = "reserve_back"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RailTransaction:
+    """One line of the rail's own statement of an account; what it adds is signed.
+
+    `amount_minor` is the whole, `fee_minor` what the rail kept of it, so that the balance changes
+    by `net_minor`. `account` is the payee's account; empty for our own. `source_ref` is the object
+    that caused it, `operation_id` the operation of ours where the rail knows it. `rail_kind` and
+    `category` are the rail's own words, `rate_text` its exchange rate as it was written.
+    """
+
+    rail: str
+    account: str
+    transaction_ref: str
+    kind: TransactionKind
+    rail_kind: str
+    category: str = ""
+    amount_minor: int
+    fee_minor: int
+    currency: str
+    source_ref: str
+    operation_id: UUID | None = None
+    occurred_at: datetime
+    available_at: datetime
+    rate_text: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def net_minor(self) -> int:
+        """What it adds to the balance."""
+        return self.amount_minor - self.fee_minor
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionPage:
+    """Some lines of a statement, oldest first, and the position to be asked for more with."""
+
+    transactions: tuple[RailTransaction, ...]
+    position: str
+    is_last: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPage:
+    """Where the payer pays: an address to be sent to, or a secret for the rail's own fields.
+
+    The secret is shown once to whoever pays and is never stored or logged.
+    """
+
+    url: str = ""
+    client_secret: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +292,15 @@ class NoticePage:
 
 @dataclass(frozen=True, slots=True)
 class RailBalance:
-    """What the rail itself says that it (or the bank) holds; may be below zero."""
+    """What the rail itself says that it (or the bank) holds; may be below zero.
+
+    `rail_account` is the subject of `custody.processor_*` in the books; empty for a bank.
+    """
 
     account: RailAccount
     currency: str
     amount_minor: int
+    rail_account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +320,23 @@ class LogLine:
     effective_at: datetime
 
 
+class ResolveBy(StrEnum):
+    """How a rail is asked what became of an operation whose answer was lost."""
+
+    OPERATION = "operation"
+    LISTING = "listing"
+    QUERY = "query"
+    STATEMENT = "statement"
+
+
+class WebhookAuth(StrEnum):
+    """What proves that a webhook comes from the rail; with NONE it is only a hint."""
+
+    HMAC = "hmac"
+    CERTIFICATE = "certificate"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a rail can do. Callers ask these flags and never a rail's name.
@@ -197,6 +353,22 @@ class Capabilities:
         event_replay: whether notices can be asked for again from an earlier position.
         statement: whether the rail gives a log of its movements.
         currencies: what it takes; empty: every currency of ours.
+        auth_hold_days: how long a payment may be authorised before it is captured; 0: never.
+        partial_capture, multi_capture: whether less, or in parts, may be captured.
+        hold_deadline_days: how long money may stay there, by the country of the account that
+            holds it, "" for all others; empty: as long as we like.
+        split_release: whether one payment may go to several payees.
+        reversal: whether money that was moved to a payee's account can be taken back.
+        payee_accounts: whether payees have accounts of their own there, which pay them out.
+        payee_onboarding: whether the rail itself verifies payees.
+        resolve_by: how a lost answer is found out.
+        webhook_auth: what proves a webhook.
+        disputes: whether it tells of chargebacks and takes evidence.
+        fx: whether it exchanges currencies by itself.
+        amount_steps: by currency, the step in minor units that its amounts keep; 1 if not named.
+        smallest_minor, largest_minor: what one operation may move, by currency.
+        poll_every_s: how often it is asked for what it has to say by itself, in seconds of real
+            time; 0: whenever we look.
 
     Source: domain/rails.md section 3.
     """
@@ -211,3 +383,19 @@ class Capabilities:
     event_replay: bool
     statement: bool
     currencies: frozenset[str] = frozenset()
+    auth_hold_days: int = 0
+    partial_capture: bool = False
+    multi_capture: bool = False
+    hold_deadline_days: Mapping[str, int] = field(default_factory=dict)
+    split_release: bool = True
+    reversal: bool = False
+    payee_accounts: bool = False
+    payee_onboarding: bool = False
+    resolve_by: ResolveBy = ResolveBy.OPERATION
+    webhook_auth: WebhookAuth = WebhookAuth.NONE
+    disputes: bool = True
+    fx: bool = False
+    amount_steps: Mapping[str, int] = field(default_factory=dict)
+    smallest_minor: Mapping[str, int] = field(default_factory=dict)
+    largest_minor: Mapping[str, int] = field(default_factory=dict)
+    poll_every_s: int = 0

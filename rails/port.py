@@ -1,8 +1,8 @@
 """The port: what every rail offers, whoever runs it. Batch-first; a batch of one is a call."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from rails.model import (
@@ -10,9 +10,12 @@ from rails.model import (
     LogLine,
     Notice,
     NoticePage,
+    PaymentPage,
     RailBalance,
+    RailEvent,
     RailOperation,
     RailResult,
+    TransactionPage,
 )
 
 
@@ -40,7 +43,8 @@ class Rail(Protocol):
     def resolve(self, operations: Sequence[RailOperation], *, at: datetime) -> list[RailResult]:
         """Read what became of operations, without any effect; one result each, in order.
 
-        An operation that the rail has never seen is UNKNOWN with the code NOT_FOUND.
+        An operation that the rail has never seen is UNKNOWN with the code NOT_FOUND; one that it
+        could not tell of is UNKNOWN without a code.
         """
 
     def notices(self, *, after: str, limit: int, at: datetime) -> NoticePage:
@@ -54,3 +58,61 @@ class Rail(Protocol):
 
     def log(self, *, after: int, limit: int, at: datetime) -> list[LogLine]:
         """The rail's own movements with a line number above `after`, effective by `at`."""
+
+
+@runtime_checkable
+class WebhookRail(Rail, Protocol):
+    """A rail that sends events by itself."""
+
+    def open_event(
+        self, body: bytes, headers: Mapping[str, str], *, endpoint: str, at: datetime
+    ) -> list[RailEvent]:
+        """Verify a webhook and say what is in it; no network.
+
+        `endpoint` is the last part of the address that it came to, such as `platform` or
+        `connect`; header names are in lower case.
+
+        Raises:
+            BadSignature: it does not come from the rail, or too late to be believed.
+            BadEvent: it cannot be read.
+        """
+
+    def read_event(self, event: RailEvent, *, at: datetime) -> list[Notice]:
+        """Fetch what an event is about and say what is true of it by now; never its own words.
+
+        The notices are named by what they say (`<object>:<state>:<transaction>`), so that the same
+        truth heard by three ways is one notice. Empty where it concerns nothing that we look at.
+        """
+
+    def list_events(self, *, after: str, limit: int, at: datetime) -> tuple[list[RailEvent], str]:
+        """Events after a position, oldest first, for gaps; the position after the last."""
+
+
+@runtime_checkable
+class StatementRail(Rail, Protocol):
+    """A rail that lists the movements on our balances one by one."""
+
+    def transactions(self, *, after: str, limit: int, at: datetime) -> TransactionPage:
+        """Movements behind a position, of our own account and of each payee's that it knows.
+
+        A movement may be listed again by a later page; it never changes.
+        """
+
+
+@runtime_checkable
+class PaymentPageRail(Rail, Protocol):
+    """A rail whose payers pay on a page, or in fields, of the rail."""
+
+    def payment_page(self, operation: RailOperation) -> PaymentPage:
+        """Where the payer of a funding pays; RailTrouble if the rail cannot tell."""
+
+
+@runtime_checkable
+class PayeeRail(Rail, Protocol):
+    """A rail where payees have accounts, opened by an operation of the kind PAYEE."""
+
+    def payee(self, account: str, *, at: datetime) -> Notice:
+        """What an account may do by now, as a notice of the kind PAYEE_CHANGED."""
+
+    def payee_link(self, account: str, *, return_url: str, refresh_url: str) -> str:
+        """An address, good for minutes and once, where the payee tells the rail about himself."""

@@ -28,16 +28,19 @@ class Standing:
 
     state: OperationState
     cleared: bool
+    has_left: bool = False
 
 
 def is_news(standing: Standing, result: RailResult) -> bool:
-    """Whether a result tells more than we know: later in rank, or a funding that has now cleared.
+    """Whether a result tells more than we know: later in rank, cleared, or gone from its account.
 
     A duplicate, and an older word that comes late, is no news.
 
     Source: domain/escrow.md 2.11, edge cases 2 and 3.
     """
     heard = OperationState(result.outcome)
+    if heard == standing.state == OperationState.PENDING:
+        return result.has_left and not standing.has_left
     if heard == standing.state:
         return heard == OperationState.DONE and result.cleared and not standing.cleared
     return _RANK[heard] > _RANK[standing.state]
@@ -47,7 +50,11 @@ def best(results: list[RailResult]) -> RailResult:
     """The result of highest rank among several of one operation; the later one of equals."""
     return max(
         results,
-        key=lambda result: (_RANK[OperationState(result.outcome)], result.cleared),
+        key=lambda result: (
+            _RANK[OperationState(result.outcome)],
+            result.cleared,
+            result.has_left,
+        ),
     )
 
 

@@ -16,10 +16,13 @@ from kernel.errors import Broken
 from rails import store
 from rails.model import Notice, OperationKind, RailOperation, RailResult
 from rails.rules import best, is_news
-from rails.store import Locked, Unresolved
+from rails.store import Locked, Unresolved, Unsent
 
 PARKED_FOR: Final = timedelta(minutes=10)
 """How long a notice about something unknown waits for it (domain/escrow.md 2.11, edge case 4)."""
+
+PUT_OFF_FOR: Final = timedelta(seconds=30)
+"""How long an operation waits that the rail did not take in, if the rail does not say."""
 
 PARKED_TRIES: Final = 3
 """A notice that still concerns nothing of ours after so many looks is an exception."""
@@ -48,12 +51,14 @@ def withdraw(connection: Connection, ids: Sequence[UUID]) -> int:
     return store.withdraw_operations(connection, ids) if ids else 0
 
 
-def take(connection: Connection, limit: int, at: datetime) -> list[RailOperation]:
+def take(
+    connection: Connection, limit: int, at: datetime, *, rail: str = "simulated"
+) -> list[RailOperation]:
     """Mark up to `limit` intents as sent, oldest first, and give them to the one who will call.
 
     Two takers never get the same operation. The caller commits before he calls the rail.
     """
-    return store.take_operations(connection, limit, at)
+    return store.take_operations(connection, limit, at, rail=rail)
 
 
 def store_results(
@@ -93,21 +98,37 @@ def lose_replies(connection: Connection, operations: Sequence[RailOperation]) ->
 
 
 def list_unresolved(
-    connection: Connection, older_than: datetime, *, limit: int = 1_000
+    connection: Connection, older_than: datetime, *, limit: int = 1_000, rail: str = "simulated"
 ) -> list[Unresolved]:
     """Operations to be read from the rail: unknown, or silent since `older_than`.
 
     `older_than` is real time, as leases are; the tenant's clock may stand still.
     """
-    return store.list_unresolved(connection, older_than, limit)
+    return store.list_unresolved(connection, older_than, limit, rail=rail)
 
 
-def send_again(connection: Connection, absent: Sequence[Unresolved]) -> int:
-    """Put back what a read proved that the rail never saw; it will be sent with the same id.
+def send_again(connection: Connection, absent: Sequence[Unsent]) -> int:
+    """Put back what a read proved that the rail never saw; it will be sent again.
 
     An operation that someone sent in the meantime stays as it is. Gives the number put back.
     """
     return store.save_unsent(connection, absent) if absent else 0
+
+
+def put_off(connection: Connection, results: Sequence[RailResult], *, at: datetime) -> int:
+    """Put back what a rail did not take in now (NOT_NOW), to be sent at `retry_at` with its key."""
+    attempts = store.find_attempts(connection, [result.operation_id for result in results])
+    return send_again(
+        connection,
+        [
+            Unsent(
+                result.operation_id,
+                attempts[result.operation_id],
+                retry_at=result.retry_at or at + PUT_OFF_FOR,
+            )
+            for result in results
+        ],
+    )
 
 
 def note_asked(connection: Connection, operations: Sequence[RailOperation]) -> None:
@@ -241,4 +262,6 @@ def _as_result(operation: RailOperation, notice: Notice) -> RailResult:
         code=notice.code,
         occurred_at=notice.occurred_at,
         cleared=notice.cleared,
+        has_left=notice.has_left,
+        transaction_ref=notice.transaction_ref,
     )

@@ -20,24 +20,28 @@ from rails.model import (
 )
 from rails.rules import Standing
 
-_OPERATION: Final = "id, kind, handler, subject, amount_minor, currency, method, facts"
+_OPERATION: Final = """id, kind, handler, subject, amount_minor, currency, method, facts, rail,
+    key_no, created_at"""
 
 _ADD: Final = """
 INSERT INTO rail_operation
-    (id, kind, handler, subject, amount_minor, currency, method, facts, created_at)
-SELECT id, kind, handler, subject, amount_minor, currency, method, facts::jsonb, %(at)s
+    (id, kind, handler, subject, amount_minor, currency, method, facts, rail, created_at)
+SELECT id, kind, handler, subject, amount_minor, currency, method, facts::jsonb, rail, %(at)s
 FROM unnest(%(ids)s::uuid[], %(kinds)s::text[], %(handlers)s::text[], %(subjects)s::text[],
-            %(amounts)s::bigint[], %(currencies)s::text[], %(methods)s::text[], %(facts)s::text[])
+            %(amounts)s::bigint[], %(currencies)s::text[], %(methods)s::text[], %(facts)s::text[],
+            %(rails)s::text[])
     WITH ORDINALITY
-    AS new (id, kind, handler, subject, amount_minor, currency, method, facts, ordinal)
+    AS new (id, kind, handler, subject, amount_minor, currency, method, facts, rail, ordinal)
 ORDER BY ordinal
 """
 
 _TAKE: Final = f"""
 UPDATE rail_operation
-SET state = 'sent', sent_at = %(at)s, leased_at = clock_timestamp(), attempts = attempts + 1
+SET state = 'sent', sent_at = %(at)s, leased_at = clock_timestamp(), attempts = attempts + 1,
+    key_at = coalesce(key_at, %(at)s), retry_at = NULL
 WHERE id = ANY (ARRAY(
-    SELECT id FROM rail_operation WHERE state = 'created'
+    SELECT id FROM rail_operation
+    WHERE state = 'created' AND rail = %(rail)s AND (retry_at IS NULL OR retry_at <= %(at)s)
     ORDER BY intent_no LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
 RETURNING {_OPERATION}, intent_no
 """
@@ -51,7 +55,7 @@ WHERE id = ANY (ARRAY(
 """
 
 _LOCK: Final = """
-SELECT id, handler, kind, subject, amount_minor, currency, state, cleared
+SELECT id, handler, kind, subject, amount_minor, currency, state, cleared, has_left
 FROM rail_operation WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -59,10 +63,13 @@ _SAVE_RESULTS: Final = """
 UPDATE rail_operation AS stored
 SET state = heard.state, fee_minor = heard.fee_minor, rail_ref = heard.rail_ref,
     code = heard.code, cleared = stored.cleared OR heard.cleared, occurred_at = heard.occurred_at,
+    has_left = stored.has_left OR heard.has_left,
+    transaction_ref = coalesce(nullif(heard.transaction_ref, ''), stored.transaction_ref),
     leased_at = clock_timestamp()
 FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(fees)s::bigint[], %(refs)s::text[],
-            %(codes)s::text[], %(cleared)s::boolean[], %(times)s::timestamptz[])
-    AS heard (id, state, fee_minor, rail_ref, code, cleared, occurred_at)
+            %(codes)s::text[], %(cleared)s::boolean[], %(times)s::timestamptz[],
+            %(left)s::boolean[], %(transactions)s::text[])
+    AS heard (id, state, fee_minor, rail_ref, code, cleared, occurred_at, has_left, transaction_ref)
 WHERE stored.id = heard.id
 """
 
@@ -71,8 +78,12 @@ UPDATE rail_operation SET state = 'unknown' WHERE id = ANY (%(ids)s::uuid[]) AND
 """
 
 _SAVE_UNSENT: Final = """
-UPDATE rail_operation AS stored SET state = 'created'
-FROM unnest(%(ids)s::uuid[], %(attempts)s::integer[]) AS absent (id, attempts)
+UPDATE rail_operation AS stored
+SET state = 'created', retry_at = absent.retry_at, key_no = stored.key_no + absent.spent,
+    key_at = CASE absent.spent WHEN 0 THEN stored.key_at END
+FROM unnest(%(ids)s::uuid[], %(attempts)s::integer[], %(spent)s::integer[],
+            %(retries)s::timestamptz[])
+    AS absent (id, attempts, spent, retry_at)
 WHERE stored.id = absent.id AND stored.attempts = absent.attempts
   AND stored.state IN ('sent', 'unknown')
 """
@@ -83,9 +94,11 @@ SET leased_at = clock_timestamp(), state = CASE state WHEN 'sent' THEN 'unknown'
 WHERE id = ANY (%(ids)s::uuid[]) AND state IN ('sent', 'unknown', 'pending')
 """
 
+_FIND_ATTEMPTS: Final = "SELECT id, attempts FROM rail_operation WHERE id = ANY (%(ids)s::uuid[])"
+
 _LIST_UNRESOLVED: Final = f"""
-SELECT {_OPERATION}, attempts, sent_at FROM rail_operation
-WHERE state IN ('sent', 'unknown', 'pending')
+SELECT {_OPERATION}, attempts, key_at FROM rail_operation
+WHERE state IN ('sent', 'unknown', 'pending') AND rail = %(rail)s
   AND (state = 'unknown' OR leased_at < %(older_than)s)
 ORDER BY leased_at, intent_no LIMIT %(limit)s
 """
@@ -101,7 +114,7 @@ ORDER BY intent_no
 """
 
 _NOTICE: Final = """rail, notice_id, kind, rail_ref, operation_id, outcome, amount_minor, currency,
-    fee_minor, code, cleared, occurred_at, facts"""
+    fee_minor, code, cleared, occurred_at, facts, has_left, transaction_ref"""
 
 _ADD_NOTICES: Final = f"""
 INSERT INTO notice ({_NOTICE}, state, tries, received_at)
@@ -109,7 +122,8 @@ SELECT {_NOTICE}, 'applied', 1, %(at)s
 FROM unnest(%(rails)s::text[], %(notice_ids)s::text[], %(kinds)s::text[], %(rail_refs)s::text[],
             %(operation_ids)s::uuid[], %(outcomes)s::text[], %(amounts)s::bigint[],
             %(currencies)s::text[], %(fees)s::bigint[], %(codes)s::text[], %(cleared)s::boolean[],
-            %(times)s::timestamptz[], %(facts)s::jsonb[]) AS heard ({_NOTICE})
+            %(times)s::timestamptz[], %(facts)s::jsonb[], %(left)s::boolean[],
+            %(transactions)s::text[]) AS heard ({_NOTICE})
 ORDER BY rail, notice_id
 ON CONFLICT ON CONSTRAINT notice_is_heard_once DO NOTHING
 RETURNING rail, notice_id
@@ -153,11 +167,24 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """An operation whose outcome is open; `attempts` tells this sending from a later one."""
+    """An operation whose outcome is open; `attempts` tells this sending from a later one.
+
+    `key_at` is when its key was first given to the rail.
+    """
 
     operation: RailOperation
     attempts: int
-    sent_at: datetime
+    key_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """An operation to be sent again, with its key or (`key_is_spent`) with the next one."""
+
+    operation_id: UUID
+    attempts: int
+    key_is_spent: bool = False
+    retry_at: datetime | None = None
 
 
 def add_operations(
@@ -173,13 +200,17 @@ def add_operations(
         "currencies": [operation.currency for operation in operations],
         "methods": [operation.method for operation in operations],
         "facts": [json.dumps(dict(operation.facts)) for operation in operations],
+        "rails": [operation.rail for operation in operations],
     }
     connection.exec_driver_sql(_ADD, {**columns, "at": at})
 
 
-def take_operations(connection: Connection, limit: int, at: datetime) -> list[RailOperation]:
-    """Mark the oldest intents sent and give them, in the order in which they were written."""
-    rows = connection.exec_driver_sql(_TAKE, {"limit": limit, "at": at}).mappings().all()
+def take_operations(
+    connection: Connection, limit: int, at: datetime, *, rail: str
+) -> list[RailOperation]:
+    """Mark a rail's oldest intents sent and give them, in the order in which they were written."""
+    arguments = {"limit": limit, "at": at, "rail": rail}
+    rows = connection.exec_driver_sql(_TAKE, arguments).mappings().all()
     return [_operation(row) for row in sorted(rows, key=lambda row: int(row["intent_no"]))]
 
 
@@ -198,7 +229,9 @@ def lock_operations(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, L
             row["subject"],
             row["amount_minor"],
             row["currency"],
-            Standing(OperationState(row["state"]), cleared=row["cleared"]),
+            Standing(
+                OperationState(row["state"]), cleared=row["cleared"], has_left=row["has_left"]
+            ),
         )
         for row in rows
     }
@@ -216,6 +249,8 @@ def save_results(connection: Connection, results: Sequence[RailResult]) -> None:
             "codes": [result.code for result in results],
             "cleared": [_is_final(result) for result in results],
             "times": [result.occurred_at for result in results],
+            "left": [result.has_left for result in results],
+            "transactions": [result.transaction_ref for result in results],
         },
     )
     if moved.rowcount != len(results):
@@ -227,13 +262,21 @@ def save_unknown(connection: Connection, ids: Sequence[UUID]) -> int:
     return connection.exec_driver_sql(_SAVE_UNKNOWN, {"ids": list(ids)}).rowcount
 
 
-def save_unsent(connection: Connection, absent: Sequence[Unresolved]) -> int:
+def save_unsent(connection: Connection, absent: Sequence[Unsent]) -> int:
     """Put operations that the rail never saw back to be sent, unless someone sent them since."""
     columns = {
-        "ids": [row.operation.id for row in absent],
+        "ids": [row.operation_id for row in absent],
         "attempts": [row.attempts for row in absent],
+        "spent": [int(row.key_is_spent) for row in absent],
+        "retries": [row.retry_at for row in absent],
     }
     return connection.exec_driver_sql(_SAVE_UNSENT, columns).rowcount
+
+
+def find_attempts(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How often each operation was sent by now."""
+    rows = connection.exec_driver_sql(_FIND_ATTEMPTS, {"ids": list(ids)})
+    return {row.id: row.attempts for row in rows}
 
 
 def save_asked(connection: Connection, ids: Sequence[UUID]) -> None:
@@ -241,12 +284,14 @@ def save_asked(connection: Connection, ids: Sequence[UUID]) -> None:
     connection.exec_driver_sql(_SAVE_ASKED, {"ids": list(ids)})
 
 
-def list_unresolved(connection: Connection, older_than: datetime, limit: int) -> list[Unresolved]:
+def list_unresolved(
+    connection: Connection, older_than: datetime, limit: int, *, rail: str
+) -> list[Unresolved]:
     """Unknown operations, and sent or pending ones untouched since `older_than` (real time)."""
     rows = connection.exec_driver_sql(
-        _LIST_UNRESOLVED, {"older_than": older_than, "limit": limit}
+        _LIST_UNRESOLVED, {"older_than": older_than, "limit": limit, "rail": rail}
     ).mappings()
-    return [Unresolved(_operation(row), row["attempts"], row["sent_at"]) for row in rows]
+    return [Unresolved(_operation(row), row["attempts"], row["key_at"]) for row in rows]
 
 
 def list_operations(connection: Connection, ids: Sequence[UUID]) -> list[RailOperation]:
@@ -279,6 +324,8 @@ def add_notices(
         "cleared": [notice.cleared for notice in notices],
         "times": [notice.occurred_at for notice in notices],
         "facts": [json.dumps(dict(notice.facts)) for notice in notices],
+        "left": [notice.has_left for notice in notices],
+        "transactions": [notice.transaction_ref for notice in notices],
     }
     rows = connection.exec_driver_sql(_ADD_NOTICES, {**columns, "at": at})
     return {(row.rail, row.notice_id) for row in rows}
@@ -342,6 +389,9 @@ def _operation(row: RowMapping) -> RailOperation:
         currency=row["currency"],
         method=row["method"],
         facts=row["facts"],
+        rail=row["rail"],
+        key_no=row["key_no"],
+        created_at=row["created_at"],
     )
 
 
@@ -360,4 +410,6 @@ def _notice(row: RowMapping) -> Notice:
         cleared=row["cleared"],
         occurred_at=row["occurred_at"],
         facts=row["facts"],
+        has_left=row["has_left"],
+        transaction_ref=row["transaction_ref"],
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from rails.capabilities import SIMULATED
 from rails.model import (
     Capabilities,
     LogLine,
@@ -26,17 +27,7 @@ from rails.simulated.rules import announce, refuse_for_funds, source, tell
 RAIL_ACCOUNT: Final = "simulated"
 """Subject of `custody.processor_*` in the books for the platform's account at this rail."""
 
-CAPABILITIES: Final = Capabilities(
-    rail_account=RAIL_ACCOUNT,
-    idempotency_ttl_hours=24 * 365 * 100,
-    partial_refund=True,
-    refund_window_days=180,
-    separate_payout=True,
-    late_return=True,
-    clears_late=True,
-    event_replay=True,
-    statement=True,
-)
+CAPABILITIES: Final = SIMULATED
 
 
 @dataclass(frozen=True, slots=True)

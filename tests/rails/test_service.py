@@ -12,6 +12,7 @@ from kernel.errors import Broken
 from kernel.ids import new_id
 from rails import service
 from rails.model import Notice, RailOperation, RailOutcome
+from rails.store import Unsent
 from tests.rails.builders import NOON, notice, operation, payout, result
 
 NOW = datetime.now(UTC)
@@ -159,7 +160,10 @@ def test_what_never_arrived_is_sent_again_with_its_id(connection: Connection) ->
     """After proof of absence the intent is back in line; a proof older than a new try is void."""
     (fund,) = _sent(connection, operation())
     service.lose_replies(connection, [fund])
-    absent = service.list_unresolved(connection, NOW)
+    absent = [
+        Unsent(each.operation.id, each.attempts)
+        for each in service.list_unresolved(connection, NOW)
+    ]
 
     assert service.send_again(connection, absent) == 1
     assert service.take(connection, 9, NOON) == [fund]
