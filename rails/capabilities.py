@@ -120,7 +120,7 @@ def capabilities_of(rail_account: str) -> Capabilities:
     return found
 
 
-def check_amount(rail_account: str, amount_minor: int, currency: str) -> None:
+def check_amount(rail_account: str, amount_minor: int, *, currency: str) -> None:
     """Refuse what the rail cannot move, before anything is written.
 
     Refuses `rail.unknown`, `rail.currency_not_taken`, `rail.amount_not_possible`.

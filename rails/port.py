@@ -10,13 +10,11 @@ from rails.model import (
     LogLine,
     Notice,
     NoticePage,
-    PaymentPage,
     RailBalance,
-    RailEvent,
     RailOperation,
     RailResult,
-    TransactionPage,
 )
+from rails.model_events import PaymentPage, RailEvent, TransactionPage
 
 
 class Rail(Protocol):

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from kernel.errors import Broken
-from rails import store
+from rails import store, store_notices
 from rails.model import Notice, OperationKind, RailOperation, RailResult
 from rails.rules import best, is_news
 from rails.store import Locked, Unresolved, Unsent
@@ -155,7 +155,7 @@ def receive(connection: Connection, notices: Sequence[Notice], *, at: datetime) 
     if not notices:
         return []
     first = {(notice.rail, notice.notice_id): notice for notice in reversed(notices)}
-    fresh = store.add_notices(connection, list(first.values()), at)
+    fresh = store_notices.add_notices(connection, list(first.values()), at)
     in_order = {(notice.rail, notice.notice_id): None for notice in notices}
     return [first[key] for key in in_order if key in fresh]
 
@@ -189,7 +189,7 @@ def park(connection: Connection, notices: Sequence[Notice], *, at: datetime) -> 
     Source: domain/escrow.md 2.11, edge case 4.
     """
     if notices:
-        store.save_notices(
+        store_notices.save_notices(
             connection,
             notices,
             state="parked",
@@ -203,24 +203,24 @@ def take_parked(connection: Connection, *, at: datetime, limit: int = 1_000) -> 
 
     Those given count as applied unless they are parked again.
     """
-    due = store.lock_parked(connection, at, limit)
+    due = store_notices.lock_parked(connection, at, limit)
     given_up = [notice for notice, tries in due if tries >= PARKED_TRIES]
     again = [notice for notice, tries in due if tries < PARKED_TRIES]
     if given_up:
         except_notices(connection, given_up, trouble="concerned nothing that we know, to the end")
     if again:
-        store.save_notices(connection, again, state="applied", more_tries=1)
+        store_notices.save_notices(connection, again, state="applied", more_tries=1)
     return again
 
 
 def except_notices(connection: Connection, notices: Sequence[Notice], *, trouble: str) -> None:
     """Put notices into the queue that people look at; `trouble` says what was wrong."""
-    store.save_notices(connection, notices, state="exception", trouble=trouble)
+    store_notices.save_notices(connection, notices, state="exception", trouble=trouble)
 
 
 def list_exceptions(connection: Connection, *, limit: int = 100) -> list[tuple[Notice, str]]:
     """Notices that someone must look at, oldest first, each with what was wrong."""
-    return store.list_exceptions(connection, limit)
+    return store_notices.list_exceptions(connection, limit)
 
 
 def find_position(connection: Connection, rail: str) -> str:

@@ -35,6 +35,7 @@ from rails.model import (
     RailOperation,
     RailOutcome,
 )
+from rails.refusals import NotOffered
 from rails.simulated.model import Announcement, Behaviour, Fact, Movement, Story
 
 BECAME_AVAILABLE: Final = "became_available"
@@ -183,6 +184,11 @@ def _evidence(_draw: _Draw, at: datetime) -> tuple[list[Fact], list[Movement]]:
     return [_done(at)], []
 
 
+def _not_offered(_draw: _Draw, at: datetime) -> tuple[list[Fact], list[Movement]]:
+    """Payees have no accounts here, and a payment is captured when it is made."""
+    return [_refusal(NotOffered.code, at)], []
+
+
 _TELLERS: Final = {
     OperationKind.FUND: _fund,
     OperationKind.REFUND: _refund,
@@ -190,6 +196,11 @@ _TELLERS: Final = {
     OperationKind.BANK_TRANSFER: _transfer,
     OperationKind.TOP_UP: _transfer,
     OperationKind.EVIDENCE: _evidence,
+    OperationKind.TRANSFER: _not_offered,
+    OperationKind.TRANSFER_BACK: _not_offered,
+    OperationKind.CAPTURE: _not_offered,
+    OperationKind.CANCEL: _not_offered,
+    OperationKind.PAYEE: _not_offered,
 }
 
 
