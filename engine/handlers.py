@@ -22,8 +22,8 @@ from escrow.service_plans_clocks import HANDLERS as PLANS
 from ledger import journals, reservations
 from payouts import service as payouts
 from payouts import settlement
-from rails.caller import NoticeHandler, ResultHandler
 from rails.model import CHARGEBACK_CHANGED, CHARGEBACK_FUNDS, FUNDS_AVAILABLE, RailResult
+from rails.telling import NoticeHandler, ResultHandler
 
 TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
     {

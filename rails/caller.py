@@ -5,20 +5,17 @@ leaves operations `sent`, which a later run reads from the rail: it never sends 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-import psycopg
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
-from kernel.commands import Outcome
 from kernel.database import Tenant, transaction
-from kernel.errors import Broken, RailTrouble, Refusal
+from kernel.errors import RailTrouble
 from rails import service
 from rails.model import (
     NOT_FOUND,
@@ -31,28 +28,17 @@ from rails.model import (
 )
 from rails.port import Rail
 from rails.store import Unresolved, Unsent
-
-ResultHandler = Callable[[Connection, Sequence[RailResult], datetime], object]
-NoticeHandler = Callable[[Connection, Sequence[Notice], datetime], object]
+from rails.telling import (
+    POISON,
+    NoticeHandler,
+    ResultHandler,
+    is_outage,
+    tell_news,
+    tell_results,
+)
 
 LEASE: Final = timedelta(minutes=1)
 """Real time after which an operation that was sent, and is silent, is read from the rail."""
-
-POISON: Final = (
-    Broken,
-    Refusal,
-    DBAPIError,
-    psycopg.Error,
-    AssertionError,
-    ArithmeticError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
-"""What one bad result or notice may raise: it fails alone and does not stop its neighbours."""
-
-_AWAY: Final = frozenset({"08", "40", "53", "55", "57"})
-"""Classes of SQLSTATE by which the server was away, too full, or had two of us in its way."""
 
 _NO_NOTICE_HANDLERS: Final[Mapping[str, NoticeHandler]] = MappingProxyType({})
 
@@ -272,25 +258,7 @@ def _store(desk: _Desk, results: Sequence[RailResult]) -> int:
 
 
 def _tell(desk: _Desk, connection: Connection, results: Sequence[RailResult]) -> int:
-    by_handler = service.store_results(connection, results, desk.at)
-    for name in sorted(by_handler):
-        if name not in desk.handlers:
-            raise Broken("no handler has the name that an operation carries", handler=name)
-        check_answer(name, desk.handlers[name](connection, by_handler[name], desk.at))
-    return sum(len(news) for news in by_handler.values())
-
-
-def check_answer(handler: str, answer: object) -> None:
-    """Broken if a handler that answers with outcomes refused: what has happened must be booked."""
-    if isinstance(answer, Sequence):
-        for outcome in answer:
-            if isinstance(outcome, Outcome) and not outcome.is_done:
-                raise Broken(
-                    "a handler refused what has happened",
-                    handler=handler,
-                    code=outcome.code,
-                    why=dict(outcome.facts),
-                )
+    return tell_results(connection, results, desk.handlers, desk.at)
 
 
 def _hear(desk: _Desk) -> None:
@@ -344,17 +312,6 @@ def _hear_all(desk: _Desk, notices: Sequence[Notice]) -> None:
             service.except_notices(connection, notices, trouble=str(error)[:500])
 
 
-def is_outage(error: BaseException) -> bool:
-    """The database was away or busy: no notice is set aside for that, it is heard next time.
-
-    Told by the SQLSTATE: the guards' own codes are operational errors to the driver, too.
-    """
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
-        return False
-    return cause.sqlstate is None or cause.sqlstate[:2] in _AWAY
-
-
 def _retry_parked(desk: _Desk) -> None:
     """Look at parked notices once more; if the batch breaks, one by one, the broken set aside."""
     try:
@@ -391,9 +348,6 @@ def _sort_out(desk: _Desk, connection: Connection, notices: Sequence[Notice]) ->
         return
     piles = service.sort(connection, notices, desk.notice_handlers)
     desk.counts.news += _tell(desk, connection, piles.results)
-    for kind in sorted({notice.kind for notice in piles.others}):
-        news = [notice for notice in piles.others if notice.kind == kind]
-        check_answer(kind, desk.notice_handlers[kind](connection, news, desk.at))
-        desk.counts.news += len(news)
+    desk.counts.news += tell_news(connection, piles.others, desk.notice_handlers, desk.at)
     service.park(connection, piles.parked, at=desk.at)
     desk.counts.parked += len(piles.parked)

@@ -23,7 +23,6 @@ from kernel import clock
 from kernel.database import Tenant, transaction
 from kernel.errors import Broken
 from rails import service
-from rails.caller import POISON, ResultHandler, check_answer, is_outage
 from rails.model import (
     CHARGEBACK_CHANGED,
     CHARGEBACK_FUNDS,
@@ -33,6 +32,7 @@ from rails.model import (
     RailResult,
 )
 from rails.port import Rail
+from rails.telling import POISON, ResultHandler, check_answer, is_outage
 
 Rails = Mapping[str, Callable[[Tenant], Rail]]
 """By name, the rails of a tenant that may send notices here."""

@@ -117,7 +117,8 @@ CREATE TABLE rail_transaction (
     available_event_id bigint,
     became_available_at timestamptz,
     CONSTRAINT rail_transaction_is_kept_once PRIMARY KEY (rail, account, transaction_ref),
-    CONSTRAINT rail_transaction_booked_by_an_event CHECK (state <> 'booked' OR event_id IS NOT NULL),
+    CONSTRAINT rail_transaction_booked_by_an_event
+        CHECK (state <> 'booked' OR event_id IS NOT NULL),
     CONSTRAINT rail_transaction_explained_by_something
         CHECK ((state = 'explained') = (explained_by <> '')),
     CONSTRAINT rail_transaction_open_moves_nothing CHECK (
@@ -128,7 +129,7 @@ CREATE TABLE rail_transaction (
         CHECK (became_available_at IS NULL OR became_available_at >= available_at)
 );
 COMMENT ON TABLE rail_transaction IS
-    'The rails'' own statements of our accounts there, line by line, and what each is in the books.';
+    'The rails'' statements of our accounts there, line by line, and what each is in the books.';
 CREATE INDEX rail_transaction_open ON rail_transaction (rail, seen_no) WHERE state = 'open';
 CREATE INDEX rail_transaction_not_available ON rail_transaction (rail, available_at, seen_no)
     WHERE state <> 'open' AND became_available_at IS NULL;
