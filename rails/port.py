@@ -106,6 +106,18 @@ class PaymentPageRail(Rail, Protocol):
 
 
 @runtime_checkable
+class StepwiseRail(Rail, Protocol):
+    """A rail where one operation takes more than one call of ours, the later ones much later."""
+
+    def go_on(self, operations: Sequence[RailOperation], *, at: datetime) -> list[RailResult]:
+        """Take the next step of operations that are pending or unknown, else as `resolve`.
+
+        Each step has a key of its own, made of the operation's: however often this is called, and
+        by however many, a step has its effect once.
+        """
+
+
+@runtime_checkable
 class PayeeRail(Rail, Protocol):
     """A rail where payees have accounts, opened by an operation of the kind PAYEE."""
 
