@@ -76,6 +76,9 @@ INSUFFICIENT_FUNDS: Final = "rail.insufficient_funds"
 PAYOUT_RETURNED: Final = "payout.returned"
 """Code of a refusal that follows a payment: the money came back, less `fee_minor`."""
 
+PAYOUT_UNCLAIMED: Final = "payout.unclaimed"
+"""Code of a pending payout that has left: the payee must claim it, or it comes back."""
+
 FUNDS_AVAILABLE: Final = "funds_available"
 """Kind of a notice: `amount_minor` of the processor's pending money has become available."""
 
