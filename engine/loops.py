@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import TypeGuard
 
 import psycopg
@@ -36,7 +36,7 @@ class MoneyLoop:
 
     engine: Engine
     tenants: Callable[[], Sequence[Tenant]]
-    rail_of: Callable[[Tenant], Rail]
+    rails_of: Callable[[Tenant], Sequence[Rail]]
     interval_s: float = 1.0
     settled_on: dict[str, date] = field(default_factory=dict)
 
@@ -74,7 +74,10 @@ class MoneyLoop:
         with transaction(self.engine, tenant) as connection:
             payouts.submit_due(connection, at=at)
         self.settled_on[tenant.name] = at.date()
-        rail = self.rail_of(tenant)
+        return sum(self._call(tenant, rail, at) for rail in self.rails_of(tenant)) > 0
+
+    def _call(self, tenant: Tenant, rail: Rail, at: datetime) -> bool:
+        """Send to one rail and hear it; whether there was anything to do."""
         counts = run_once(
             self.engine,
             tenant,

@@ -1,10 +1,11 @@
 """The books of a tenant proven, and its client money held against the rail, in one snapshot."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from engine.rails import RailHouse
 from escrow.store_fee_proof import prove_fees
 from kernel import clock
 from kernel.database import Tenant, snapshot
@@ -13,6 +14,7 @@ from ledger.proof import Proof, prove
 from ledger.store_adoption import list_opening
 from payouts.safeguarding import ACCOUNTS, CurrencyReport, safeguarding
 from rails.model import RailBalance
+from rails.port import Rail
 from rails.simulated.service import SimulatedRail
 
 
@@ -34,15 +36,27 @@ class Checked:
         return self.is_proven and self.is_safe
 
 
-def check_books(engine: Engine, tenant: Tenant) -> Checked:
-    """Recount the books and compare them with what the rail itself says that it holds.
+def check_books(engine: Engine, tenant: Tenant, rails: Sequence[Rail] | None = None) -> Checked:
+    """Recount the books and compare them with what the rails themselves say that they hold.
 
-    Money that an adoption opened the books with lies at rails and banks of before, which the
-    simulated rail does not know. It is counted as there, and told.
+    `rails` are those of the environment if left out. Rails out there are asked before the books
+    are read: what moves meanwhile shows as a difference, and is gone when asked again. Money that
+    an adoption opened the books with lies at rails and banks of before, which no rail here knows.
+    It is counted as there, and told.
     """
-    rail = SimulatedRail(engine, tenant.name)
+    serving = RailHouse(engine).every(tenant) if rails is None else rails
+    own = [rail for rail in serving if isinstance(rail, SimulatedRail)]
     with snapshot(engine, tenant) as connection:
-        balances = rail.balances(at=clock.now(connection))
+        at = clock.now(connection)
+    balances = [
+        balance
+        for rail in serving
+        if not isinstance(rail, SimulatedRail)
+        for balance in rail.balances(at=at)
+    ]
+    with snapshot(engine, tenant) as connection:
+        for rail in own:
+            balances += rail.balances(at=clock.now(connection))
         proof = prove(connection)
         adopted = list_opening(connection, [kind for kind, _ in ACCOUNTS])
         safe = safeguarding(connection, [*balances, *_elsewhere(adopted)])

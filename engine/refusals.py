@@ -8,18 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from engine.refusals_auditor import AUDITOR
-from engine.refusals_axes import AXES
-from engine.refusals_chargebacks import CHARGEBACKS
-from engine.refusals_claims import CLAIMS
-from engine.refusals_clocks import CLOCKS
-from engine.refusals_disputes import DISPUTES
-from engine.refusals_hourly import HOURLY
-from engine.refusals_log import LOG
-from engine.refusals_periods import PERIODS
-from engine.refusals_prices import PRICES
-from engine.refusals_retainers import RETAINERS
-from engine.refusals_taken import TAKEN
+from engine.refusals_told import TOLD
 
 
 class Words(NamedTuple):
@@ -365,24 +354,11 @@ REFUSALS: Final[Mapping[str, Words]] = MappingProxyType(
         **_MONEY,
         **_LEDGER,
         **_RESERVATIONS,
-        **{
-            code: Words(*told)
-            for code, told in {
-                **PERIODS,
-                **DISPUTES,
-                **HOURLY,
-                **CLAIMS,
-                **CHARGEBACKS,
-                **CLOCKS,
-                **RETAINERS,
-                **PRICES,
-            }.items()
-        },
+        **{code: Words(*told) for code, told in TOLD.items()},
         **_ESCROW_STATES,
         **_ESCROW,
         **_PAYOUTS,
         **_HOUSE,
-        **{code: Words(*told) for code, told in {**LOG, **TAKEN, **AXES, **AUDITOR}.items()},
     }
 )
 

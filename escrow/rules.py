@@ -1,6 +1,5 @@
 """The guards of the machines, and the clocks that a step sets: pure, on a deal under its locks."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -110,7 +109,6 @@ PARTY_STEPS: Final = frozenset(
 SIGNED_ROLLS: Final = frozenset({Trigger.ROLL_REST, Trigger.ROLL_ALL, Trigger.ROLL_IN})
 """Money crosses terms by these alone, under an amendment that both have signed (P11)."""
 
-_RAIL_ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9_:.-]{0,63}", re.ASCII)
 
 _ENGINES: Final = frozenset({PrincipalKind.SYSTEM, PrincipalKind.RAIL})
 
@@ -180,12 +178,6 @@ def check_text(text: str, *, field: str, longest: int) -> None:
     """Refuse a text that is too long, or that holds NUL or half a character."""
     if len(text) > longest or not _is_unicode(text):
         raise BadText(field=field, longest=longest)
-
-
-def check_rail_account(rail_account: str) -> None:
-    """Refuse what could not be the name of an account at a rail."""
-    if _RAIL_ACCOUNT.fullmatch(rail_account) is None:
-        raise BadText(field="rail_account", longest=64)
 
 
 def _is_unicode(text: str) -> bool:

@@ -23,8 +23,9 @@ from escrow.refusals_clock import (
     InPersonOnly,
     UnknownClock,
 )
-from escrow.rules import check_rail_account, check_text
+from escrow.rules import check_text
 from escrow.rules_deal import LONGEST_REASON, LONGEST_TEXT, event
+from escrow.rules_rails import check_rail_account
 from kernel.commands import Command
 from kernel.principals import PrincipalKind
 

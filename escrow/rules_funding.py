@@ -30,7 +30,6 @@ from escrow.movements import (
 from escrow.refusals import Held
 from escrow.rules import (
     Deal,
-    check_rail_account,
     check_text,
     clocks,
     roles,
@@ -41,10 +40,12 @@ from escrow.rules import (
 from escrow.rules_deal import acted, event, moved, slot_facts
 from escrow.rules_fx import at_quote
 from escrow.rules_price import client_fee_minor
+from escrow.rules_rails import check_rail_account
 from kernel.commands import Command
 from kernel.money import to_json
 from ledger.entries import Entries
 from ledger.model import Draft
+from rails.capabilities import check_amount
 
 INTERACTIVE: Final = timedelta(minutes=15)
 BANK_DAYS: Final = 5
@@ -92,7 +93,37 @@ def fund(deal: Deal, command: Fund, at: datetime, *, quote: Quote | None = None)
     check_rail_account(command.rail_account)
     is_new = deal.slot.state is SlotState.AWAITING_FUNDING
     slot = deal.slot
-    funding = Funding(
+    funding = _asked(deal, command, at)
+    if command.quote_id is not None:
+        client_id = deal.contract.client_id
+        funding = at_quote(funding, quote, at, client_id=client_id, quote_id=command.quote_id)
+    if command.method is Method.WALLET:
+        trigger = Trigger.FUND_FROM_WALLET if is_new else Trigger.TOP_UP_FROM_WALLET
+        return _fund_from_wallet(deal, funding, trigger, command, at)
+    trigger = Trigger.START_FUNDING if is_new else Trigger.START_TOP_UP
+    row, _ = slot_step(SLOTS, deal, trigger, command, at)
+    check_amount(funding.rail_account, funding.asked_minor, currency=funding.currency)
+    after = acted(slot, at, state=SlotState(row.to))
+    kind = "slot.funding_started" if is_new else "slot.top_up_started"
+    detail = {"funding_id": str(funding.id)}
+    return Plan(
+        drafts=(
+            event(command, at, kind=kind, subject=subject_of(slot), detail=detail),
+            created(funding, command, at),
+        ),
+        facts=slot_facts(after, **funding_facts(funding)),
+        moved_slots=((slot, after),),
+        fundings=(funding,),
+        alarms=(fund_alarm(funding, at),),
+        asks=(ask_of(funding),),
+    )
+
+
+def _asked(deal: Deal, command: Fund, at: datetime) -> Funding:
+    """The payment of all that is unpaid of a slot, with the client's fee on it."""
+    slot = deal.slot
+    is_new = slot.state is SlotState.AWAITING_FUNDING
+    return Funding(
         command.funding_id,
         slot.contract_id,
         slot.id,
@@ -110,28 +141,6 @@ def fund(deal: Deal, command: Fund, at: datetime, *, quote: Quote | None = None)
         1,
         at,
         method_token=command.method_token,
-    )
-    if command.quote_id is not None:
-        client_id = deal.contract.client_id
-        funding = at_quote(funding, quote, at, client_id=client_id, quote_id=command.quote_id)
-    if command.method is Method.WALLET:
-        trigger = Trigger.FUND_FROM_WALLET if is_new else Trigger.TOP_UP_FROM_WALLET
-        return _fund_from_wallet(deal, funding, trigger, command, at)
-    trigger = Trigger.START_FUNDING if is_new else Trigger.START_TOP_UP
-    row, _ = slot_step(SLOTS, deal, trigger, command, at)
-    after = acted(slot, at, state=SlotState(row.to))
-    kind = "slot.funding_started" if is_new else "slot.top_up_started"
-    detail = {"funding_id": str(funding.id)}
-    return Plan(
-        drafts=(
-            event(command, at, kind=kind, subject=subject_of(slot), detail=detail),
-            created(funding, command, at),
-        ),
-        facts=slot_facts(after, **funding_facts(funding)),
-        moved_slots=((slot, after),),
-        fundings=(funding,),
-        alarms=(fund_alarm(funding, at),),
-        asks=(ask_of(funding),),
     )
 
 

@@ -14,7 +14,7 @@ from escrow.model_hourly import HourlyTerm, Rate, Step, TermState, Worked
 from escrow.refusals import ContractNotRunning, OtherPartyMustSign, SameParty, WrongState
 from escrow.refusals_hourly import BadHours, RateOnlyRises
 from escrow.refusals_hybrid import TermOver
-from escrow.rules import check_rail_account, check_text, roles, step
+from escrow.rules import check_text, roles, step
 from escrow.rules_deal import LONGEST_TEXT, check_price_terms, check_terms, contract_facts, event
 from escrow.rules_funding import LONGEST_TOKEN
 from escrow.rules_hourly import (
@@ -26,6 +26,7 @@ from escrow.rules_hourly import (
     opening_alarms,
     term_facts,
 )
+from escrow.rules_rails import check_rail_account
 from escrow.rules_zone import is_zone
 from kernel.commands import Command
 from kernel.money import exponent

@@ -20,8 +20,9 @@ from escrow.model_retainer import (
 )
 from escrow.refusals import ContractNotRunning, SameParty
 from escrow.refusals_retainer import BadRetainer
-from escrow.rules import check_amount, check_rail_account, check_text, roles, step
+from escrow.rules import check_amount, check_text, roles, step
 from escrow.rules_deal import check_price_terms, check_terms, event
+from escrow.rules_rails import check_rail_account
 from escrow.rules_retainer import retainer_facts, subject_of
 from escrow.rules_zone import is_zone
 from kernel.money import MAX_MINOR, exponent

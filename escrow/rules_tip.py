@@ -11,14 +11,16 @@ from escrow.model import Contract, Funding, FundingState, Method, Plan, Purpose
 from escrow.model_price import Price, Pricing
 from escrow.movements import p25_tip
 from escrow.refusals import ContractNotRunning, Held, PartyNotClear
-from escrow.rules import check_amount, check_rail_account, check_text, roles, step
+from escrow.rules import check_amount, check_text, roles, step
 from escrow.rules_deal import event
 from escrow.rules_funding import LONGEST_TOKEN, ask_of, created, fund_alarm, funding_facts
 from escrow.rules_payout import Payout, pay, rows_of, security_alarm
 from escrow.rules_price import client_fee_minor
+from escrow.rules_rails import check_rail_account
 from kernel.commands import Command
 from ledger.chart import account
 from ledger.model import Draft
+from rails.capabilities import check_amount as check_possible
 
 
 def tip(
@@ -37,6 +39,8 @@ def tip(
     check_rail_account(command.rail_account)
     funding = _tip_funding(contract, pricing.client_tariff, command, at)
     is_wallet = command.method is Method.WALLET
+    if not is_wallet:
+        check_possible(funding.rail_account, funding.asked_minor, currency=funding.currency)
     trigger = Trigger.FUND_FROM_WALLET if is_wallet else Trigger.CREATE
     row, _ = step(FUNDINGS, None, trigger, roles(command.actor, contract))
     if contract.accepted_at is None:

@@ -32,6 +32,7 @@ from ledger.model import Posted
 from ledger.model_parties import KycState, Party, SanctionState
 from ledger.service import post
 from rails import service as rails
+from rails.capabilities import SIMULATED, rail_of
 from rails.model import OperationKind, RailOperation
 
 C = TypeVar("C", bound=Command)
@@ -319,6 +320,7 @@ def _ask_rails(connection: Connection, plans: Sequence[Plan], at: datetime) -> N
             currency=ask.currency,
             method=ask.method,
             facts=ask.facts,
+            rail=rail_of(ask.facts.get("rail_account", SIMULATED.rail_account)),
         )
         for plan in plans
         for ask in plan.asks

@@ -43,6 +43,7 @@ from ledger import holds, parties
 from ledger.model import Draft
 from ledger.service import post
 from rails import service as rails
+from rails.capabilities import rail_of
 from rails.model import OperationKind, RailOperation, RailOutcome, RailResult
 
 EVIDENCE_HANDLER: Final = "escrow.evidence"
@@ -77,10 +78,7 @@ def hear_chargebacks(
 
 
 def return_payment(connection: Connection, result: RailResult, *, at: datetime) -> Outcome:
-    """A bank took a debit back that had been paid in: P18 or P20 and P21, without a contest.
-
-    The rail's fee of it, if there is one, is ours.
-    """
+    """A bank took a debit back: P18 or P20 and P21, without a contest; the rail's fee is ours."""
     (funding,) = store.find_fundings(connection, [result.operation_id])
     ref = f"return:{funding.id}"
     movement = Movement(
@@ -164,6 +162,7 @@ def evidence_results(
 
 def _operation(connection: Connection, chargeback: Chargeback) -> RailOperation:
     filed = store_contest.list_statements(connection, chargeback.id)
+    (paid,) = store.find_fundings(connection, [chargeback.funding_id])
     return RailOperation(
         id=new_id(),
         kind=OperationKind.EVIDENCE,
@@ -172,7 +171,9 @@ def _operation(connection: Connection, chargeback: Chargeback) -> RailOperation:
         amount_minor=chargeback.amount_minor,
         currency=chargeback.currency,
         method="evidence",
+        rail=rail_of(paid.rail_account),
         facts={
+            "funding_id": str(paid.id),
             "chargeback": chargeback.rail_ref,
             "statements": [{"reference": s.reference, "sha256": s.sha256} for s in filed],
         },

@@ -56,7 +56,7 @@ settings.load_profile("untimed")
 def pytest_configure() -> None:
     """No test shall find the database or the settings of the person who runs it."""
     for name in list(os.environ):
-        if name == "DATABASE_URL" or name.startswith("HOLDFAST_"):
+        if name == "DATABASE_URL" or name.startswith(("HOLDFAST_", "MPESA_", "PAYPAL_", "STRIPE_")):
             del os.environ[name]
 
 

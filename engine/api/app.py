@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -40,13 +39,14 @@ from engine.api.edge import (
     page_response,
     query_of,
     read_route,
+    simulated_only,
     validated,
     write_route,
 )
 from engine.api.health import Readiness
 from engine.api.log_reads import LOG_READS, no_signer
 from engine.api.logs import AccessLog
-from engine.api.notices import Inbox, NoticesBody, Rails, take_in
+from engine.api.notices import Inbox, NoticesBody, RailFinder, take_in
 from engine.api.problems import add_handlers
 from engine.api.reads_actions import ACTION_READS
 from engine.api.reads_books import BOOK_READS
@@ -78,6 +78,7 @@ from engine.handlers import RAIL_RESULTS
 from engine.sealer import Ask
 from kernel.database import Tenant
 from kernel.keys import KeyRing
+from rails.port import Rail
 
 READS: Final = (
     *DEAL_READS,
@@ -105,7 +106,12 @@ READS: Final = (
 )
 VERSION: Final = "1"
 
-_NO_RAILS: Final[Rails] = MappingProxyType({})
+
+def no_rails(_tenant: Tenant, _name: str) -> Rail | None:
+    """No rail is set up."""
+    return None
+
+
 _KEY: Final = "/v1/keys/{key_id}"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -115,7 +121,8 @@ def make_app(
     engine: Engine,
     doors: Callable[[Tenant], GroupCommit],
     *,
-    rails: Rails = _NO_RAILS,
+    find_rail: RailFinder = no_rails,
+    default_rail: Callable[[Tenant], str] = simulated_only,
     ring: KeyRing | None = None,
     ask_signer: Ask = no_signer,
     readers: int = 8,
@@ -126,10 +133,10 @@ def make_app(
     """The application for one process.
 
     Args:
-        engine: logs in as the app; its pool should hold `readers` connections and one for each
-            tenant's group commit.
+        engine: logs in as the app; its pool holds `readers` connections and one for each door.
         doors: a tenant's group commit, the same at every call; closed by whoever made it.
-        rails: whose notices are taken in.
+        find_rail: a tenant's rails, whose notices are taken in.
+        default_rail: where a tenant's clients pay if a call does not say.
         ring: the keys that the process trusts for a few seconds.
         ask_signer: how the signer is asked for a checkpoint on demand.
         readers: threads for reads.
@@ -145,16 +152,12 @@ def make_app(
         pool,
         answer_timeout_s=answer_timeout_s,
         body_timeout_s=body_timeout_s,
+        default_rail=default_rail,
     )
 
-    app = FastAPI(
-        openapi_url="/v1/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        lifespan=partial(_lifespan, pool),
-    )
-    app.router.routes.extend(_routes(endpoints(edge, rails, ask_signer)))
+    closed: dict[str, Any] = {"docs_url": None, "redoc_url": None, "redirect_slashes": False}
+    app = FastAPI(openapi_url="/v1/openapi.json", lifespan=partial(_lifespan, pool), **closed)
+    app.router.routes.extend(_routes(endpoints(edge, find_rail, ask_signer)))
     document = draw(operations(), version=VERSION)
     app.openapi = lambda: document  # type: ignore[method-assign]
     add_handlers(app)
@@ -203,7 +206,7 @@ def server_config(app: FastAPI, *, host: str, port: int) -> uvicorn.Config:
 
 
 def endpoints(
-    edge: Edge, rails: Rails, ask_signer: Ask = no_signer
+    edge: Edge, find_rail: RailFinder, ask_signer: Ask = no_signer
 ) -> dict[tuple[str, str], Endpoint]:
     """Every (method, path) with its route; the hot ones first, since paths are tried in order."""
     found: dict[tuple[str, str], Endpoint] = {}
@@ -219,8 +222,8 @@ def endpoints(
     found["POST", "/v1/keys"] = partial(keys.create, edge)
     found["POST", f"{_KEY}/rotate"] = partial(keys.rotate, edge)
     found["POST", f"{_KEY}/revoke"] = partial(keys.revoke, edge)
-    found["POST", "/v1/rails/{rail}/notices"] = partial(_take_notices, edge, rails)
-    found["POST", "/v1/rails/{rail}/bank"] = partial(_play_bank, edge, rails)
+    found["POST", "/v1/rails/{rail}/notices"] = partial(_take_notices, edge, find_rail)
+    found["POST", "/v1/rails/{rail}/bank"] = partial(_play_bank, edge, find_rail)
     found["POST", writes_quotes.ONE] = partial(writes_quotes.take_one, edge)
     found["POST", writes_quotes.MANY] = partial(writes_quotes.take_many, edge)
     found["GET", reads_tax.PDF] = partial(reads_tax.show_pdf, edge)
@@ -351,30 +354,30 @@ async def _list_keys(edge: Edge, request: Request) -> Response:
     return page_response(page, bound_to)
 
 
-async def _take_notices(edge: Edge, rails: Rails, request: Request) -> Response:
+async def _take_notices(edge: Edge, find_rail: RailFinder, request: Request) -> Response:
     caller = await edge.admit(request, Scope.RAILS_WRITE)
     if caller.sees_only is not None:
         raise PlatformOnly
-    rail = rails.get(request.path_params["rail"])
+    rail = find_rail(caller.tenant, request.path_params["rail"])
     raw, _ = await json_body(edge, request)
     body = validated(NoticesBody, raw)
     if rail is None:
         raise NotFound
-    inbox = Inbox(edge.engine, caller.tenant, rail(caller.tenant), RAIL_RESULTS)
+    inbox = Inbox(edge.engine, caller.tenant, rail, RAIL_RESULTS)
     return json_response(await edge.call(lambda: take_in(inbox, body.notices)), 200)
 
 
-async def _play_bank(edge: Edge, rails: Rails, request: Request) -> Response:
+async def _play_bank(edge: Edge, find_rail: RailFinder, request: Request) -> Response:
     caller = await edge.admit(request, Scope.RAILS_WRITE)
     if caller.sees_only is not None:
         raise PlatformOnly
-    rail = rails.get(request.path_params["rail"])
+    rail = find_rail(caller.tenant, request.path_params["rail"])
     raw, _ = await json_body(edge, request)
     body = validated(BankBody, raw)
     if rail is None:
         raise NotFound
     tenant = caller.tenant
-    done = await edge.call(lambda: play_bank(edge.engine, tenant, rail(tenant), body))
+    done = await edge.call(lambda: play_bank(edge.engine, tenant, rail, body))
     return json_response(done, 200)
 
 

@@ -103,7 +103,13 @@ def _submit(
     """Put an item into the queue; one that makes no command is answered at once."""
     try:
         command: Command = write.command(
-            Given(caller.actor, item, _ids(write, item), is_partys_own=caller.is_partys_own)
+            Given(
+                caller.actor,
+                item,
+                _ids(write, item),
+                is_partys_own=caller.is_partys_own,
+                rail_account=edge.default_rail(caller.tenant),
+            )
         )
     except Refusal as refusal:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()

@@ -19,6 +19,7 @@ from engine.api.refusals import BadCursor
 from kernel.commands import Command
 from kernel.errors import Refusal
 from kernel.principals import Actor
+from rails.capabilities import SIMULATED
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -49,6 +50,7 @@ class Given(Generic[Body]):
     """What a command is made of. `currency` is that of the deal, where the call asks for it.
 
     `is_partys_own` tells that the key is a party's, and not one of the platform's programs.
+    `rail_account` is where payments are made if the body does not say.
     """
 
     actor: Actor
@@ -56,6 +58,7 @@ class Given(Generic[Body]):
     ids: Mapping[str, UUID]
     currency: str = ""
     is_partys_own: bool = True
+    rail_account: str = SIMULATED.rail_account
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from kernel.database import Tenant, snapshot
 from kernel.idempotency import IdempotencyKey
 from kernel.keys import ApiKey, KeyRing
 from ledger import parties
+from rails.capabilities import SIMULATED
 
 JSON: Final = "application/json"
 NOT_YOURS: Final = frozenset(
@@ -42,11 +43,17 @@ _MOST_PARTIES: Final = 100_000
 Result = TypeVar("Result")
 
 
+def simulated_only(_tenant: Tenant) -> str:
+    """Where payments are made if no rail is set up."""
+    return SIMULATED.rail_account
+
+
 @dataclass(slots=True, eq=False)
 class Edge:
     """What every call needs. `doors` gives a tenant's group commit, always the same one.
 
-    Reads run on `readers`, each in a snapshot on a connection of `engine`.
+    `default_rail` says where a tenant's payments are made if a call does not. Reads run on
+    `readers`, each in a snapshot on a connection of `engine`.
     """
 
     engine: Engine
@@ -55,6 +62,7 @@ class Edge:
     readers: ThreadPoolExecutor
     answer_timeout_s: float = 30.0
     body_timeout_s: float = gate.BODY_TIMEOUT_S
+    default_rail: Callable[[Tenant], str] = simulated_only
     known_parties: set[tuple[str, UUID]] = field(default_factory=set)
 
     async def admit(self, request: Request, scope: Scope) -> Caller:
@@ -118,7 +126,14 @@ def write_route(edge: Edge, write: Write[Any]) -> Callable[[Request], Awaitable[
         body = validated(write.body, raw)
         currency = await _currency(edge, caller, write, ids)
         command = write.command(
-            Given(caller.actor, body, ids, currency, is_partys_own=caller.is_partys_own)
+            Given(
+                caller.actor,
+                body,
+                ids,
+                currency,
+                is_partys_own=caller.is_partys_own,
+                rail_account=edge.default_rail(caller.tenant),
+            )
         )
         hashed = request_hash(request, value)
         outcome = await edge.submit(

@@ -81,6 +81,9 @@ Time = Annotated[
 Token = Annotated[str, Field(max_length=200, pattern="^[!-~]*$")]
 """A rail's name for a means of payment: never a card's or a bank's number."""
 
+RailName = Annotated[str, Field(max_length=32, pattern="^[a-z][a-z0-9_]*$")]
+"""A rail by name, as `GET /v1/rails` lists it."""
+
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 """The version of a subject that the caller saw."""
 

@@ -34,8 +34,8 @@ from rails.model import (
 from rails.port import Rail
 from rails.telling import POISON, ResultHandler, check_answer, is_outage
 
-Rails = Mapping[str, Callable[[Tenant], Rail]]
-"""By name, the rails of a tenant that may send notices here."""
+RailFinder = Callable[[Tenant, str], Rail | None]
+"""A tenant's rail by name, or None where it has no such rail."""
 
 MOST_NOTICES: Final = 1_000
 CHARGEBACK_KINDS: Final = frozenset({CHARGEBACK_CHANGED, CHARGEBACK_FUNDS})

@@ -8,7 +8,17 @@ from pydantic import Field
 from engine.api.access import Scope
 from engine.api.answers import ContractActed, FundingActed
 from engine.api.calls import Given, Subject, Write
-from engine.api.models import Amount, Currency, Id, ReasonBody, Request, Text, Time, Token
+from engine.api.models import (
+    Amount,
+    Currency,
+    Id,
+    RailName,
+    ReasonBody,
+    Request,
+    Text,
+    Time,
+    Token,
+)
 from engine.api.refusals import PlatformOnly
 from escrow import refusals
 from escrow.commands import STANDARD, AddMilestones, ContractCommand, Milestone, Propose, Tip
@@ -77,6 +87,7 @@ class TipBody(Request):
     amount: Amount
     method: Method = Method.CARD
     method_token: Token = ""
+    rail: RailName | None = None
 
 
 def _milestones(bodies: list[MilestoneBody], currency: str) -> tuple[Milestone, ...]:
@@ -162,6 +173,7 @@ def _tip(given: Given[TipBody]) -> Command:
         amount_minor=body.amount.minor(given.currency),
         method=body.method,
         method_token=body.method_token,
+        rail_account=body.rail or given.rail_account,
     )
 
 

@@ -141,7 +141,7 @@ class EditBody(EntryBody):
     memo: Text | None = None
 
 
-def _offer(body: HoursBody, currency: str) -> HourlyOffer:
+def _offer(body: HoursBody, currency: str, rail_account: str) -> HourlyOffer:
     return HourlyOffer(
         term_id=new_id(),
         rate_minor=body.rate.minor(currency),
@@ -153,6 +153,7 @@ def _offer(body: HoursBody, currency: str) -> HourlyOffer:
         collect=body.collect,
         unused=body.unused,
         title=body.title,
+        rail_account=rail_account,
     )
 
 
@@ -165,7 +166,7 @@ def _propose(given: Given[ProposeHoursBody]) -> Command:
         client_id=body.client_id,
         payee_id=body.payee_id,
         currency=body.currency,
-        offer=_offer(body.hours, body.currency),
+        offer=_offer(body.hours, body.currency, given.rail_account),
         terms=terms_of(body.terms, body.currency, is_partys_own=given.is_partys_own),
     )
 
@@ -174,7 +175,7 @@ def _add(given: Given[HoursBody]) -> Command:
     return AddHours(
         actor=given.actor,
         contract_id=given.ids["contract_id"],
-        offer=_offer(given.body, given.currency),
+        offer=_offer(given.body, given.currency, given.rail_account),
     )
 
 

@@ -157,7 +157,7 @@ class TermAmendmentBody(Request):
     reason: Text = ""
 
 
-def _retainer(body: RetainerBody, currency: str) -> RetainerTerms:
+def _retainer(body: RetainerBody, currency: str, rail_account: str) -> RetainerTerms:
     def minor(amount: Amount | None) -> int:
         return 0 if amount is None else amount.minor(currency)
 
@@ -179,6 +179,7 @@ def _retainer(body: RetainerBody, currency: str) -> RetainerTerms:
         notice_days=body.notice_days,
         method=body.method,
         method_token=body.method_token,
+        rail_account=rail_account,
     )
 
 
@@ -192,7 +193,7 @@ def _propose(given: Given[ProposeRetainerBody]) -> Command:
         actor=given.actor,
         contract_id=new_id(),
         retainer_id=new_id(),
-        terms=_retainer(body.retainer, body.currency),
+        terms=_retainer(body.retainer, body.currency, given.rail_account),
         new=new,
     )
 
@@ -202,7 +203,7 @@ def _add(given: Given[RetainerBody]) -> Command:
         actor=given.actor,
         contract_id=given.ids["contract_id"],
         retainer_id=new_id(),
-        terms=_retainer(given.body, given.currency),
+        terms=_retainer(given.body, given.currency, given.rail_account),
     )
 
 

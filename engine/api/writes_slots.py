@@ -7,7 +7,17 @@ from pydantic import Field
 from engine.api.access import Scope
 from engine.api.answers import FundingActed, SlotActed
 from engine.api.calls import Given, Nothing, Subject, Write
-from engine.api.models import Amount, Id, ReasonBody, Reference, Request, Text, Token, Version
+from engine.api.models import (
+    Amount,
+    Id,
+    RailName,
+    ReasonBody,
+    Reference,
+    Request,
+    Text,
+    Token,
+    Version,
+)
 from escrow import refusals
 from escrow.commands import (
     Fund,
@@ -62,6 +72,7 @@ class FundBody(SlotBody):
     method: Method = Method.CARD
     method_token: Token = ""
     quote_id: Id | None = None
+    rail: RailName | None = None
 
 
 class AmendBody(SlotBody):
@@ -115,6 +126,7 @@ def _fund(given: Given[FundBody]) -> Command:
         method=body.method,
         method_token=body.method_token,
         quote_id=body.quote_id,
+        rail_account=body.rail or given.rail_account,
     )
 
 

@@ -8,11 +8,11 @@ from engine.api.doors import TenantDoors
 from engine.api.logs import configure_logs
 from engine.commands.frame import database, in_words
 from engine.ports import listen
+from engine.rails import RailHouse
 from engine.sealer import signer_at
 from engine.signer import socket_path
 from engine.worker import end_with_parent
 from kernel.settings import read_settings
-from rails.simulated.service import SimulatedRail
 
 
 @click.command()
@@ -31,10 +31,12 @@ def command(*, host: str | None, port: int | None, parent: int | None) -> None:
     with listen(at_host, at_port) as socket, database(pool_size=12) as opened:
         engine = opened.engine
         doors = TenantDoors(engine)
+        house = RailHouse(engine)
         app = make_app(
             engine,
             doors,
-            rails={"simulated": lambda tenant: SimulatedRail(engine, tenant.name)},
+            find_rail=house.find,
+            default_rail=house.default,
             ask_signer=signer_at(socket_path(settings.data_dir)),
         )
         try:

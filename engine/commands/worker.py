@@ -8,9 +8,9 @@ from engine.commands.frame import database, in_words
 from engine.handlers import TIMERS
 from engine.invoicing import InvoiceLoop
 from engine.loops import MoneyLoop
+from engine.rails import RailHouse
 from kernel.due import DueTenants
 from kernel.settings import read_settings
-from rails.simulated.service import SimulatedRail
 
 
 @click.command()
@@ -24,9 +24,7 @@ def command(threads: int, parent: int | None) -> None:
     configure_logs()
     with database(pool_size=threads + 8) as opened:
         engine = opened.engine
-        money = MoneyLoop(
-            engine, DueTenants(engine), lambda tenant: SimulatedRail(engine, tenant.name)
-        )
+        money = MoneyLoop(engine, DueTenants(engine), RailHouse(engine).every)
         invoices = InvoiceLoop(engine, DueTenants(engine))
         worker.work(
             engine,

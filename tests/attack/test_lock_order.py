@@ -52,7 +52,7 @@ def test_a_payout_is_taken_back_while_the_day_is_settled(
         assert service.request(connection, [wish], at=NOON)[0].is_done
         _owe_each_other(connection, 10_00)
     rail = SimulatedRail(own_engine, tenant.name)
-    loop = MoneyLoop(own_engine, lambda: [tenant], lambda _tenant: rail)
+    loop = MoneyLoop(own_engine, lambda: [tenant], lambda _tenant: [rail])
 
     with ThreadPoolExecutor(1) as pool:
         with transaction(own_engine, tenant) as mine:

@@ -9,6 +9,7 @@ from engine.handlers import TIMERS
 from engine.loops import MoneyLoop
 from kernel.database import Tenant
 from kernel.due import DueTenants
+from rails.port import Rail
 from rails.simulated.model import Behaviour
 from rails.simulated.service import SimulatedRail
 
@@ -30,10 +31,10 @@ def main() -> None:
     with database(pool_size=THREADS + 6) as opened:
         engine = opened.engine
 
-        def rail_of(tenant: Tenant) -> SimulatedRail:
-            return SimulatedRail(engine, tenant.name, BEHAVIOUR)
+        def rails_of(tenant: Tenant) -> list[Rail]:
+            return [SimulatedRail(engine, tenant.name, BEHAVIOUR)]
 
-        money = MoneyLoop(engine, DueTenants(engine), rail_of, interval_s=0.2)
+        money = MoneyLoop(engine, DueTenants(engine), rails_of, interval_s=0.2)
         worker.work(engine, TIMERS, loops=[money.run_forever], worker_threads=THREADS)
 
 

@@ -26,6 +26,7 @@ from kernel.embedded import EmbeddedServer
 from ledger.proof import prove
 from payouts import settlement
 from rails.caller import run_until_quiet
+from rails.port import Rail
 from rails.simulated.service import SimulatedRail
 from tests.engine.api.shapes import check_shape
 from tests.fixtures.databases import TENANT, TestDatabase, cloned_database
@@ -105,6 +106,10 @@ class World:
     tenant: Tenant
     rail: SimulatedRail
 
+    def find_rail(self, _tenant: Tenant, name: str) -> Rail | None:
+        """The one rail of this world by its name."""
+        return self.rail if name == self.rail.name else None
+
     def settle(self) -> None:
         """Fire what is due, hear what rails say, settle the day; until all is quiet."""
         scanner = Scanner(
@@ -175,9 +180,7 @@ def world(api_engine: Engine) -> World:
 def app(api_engine: Engine, world: World) -> Iterator[Any]:
     """The application."""
     doors = TenantDoors(api_engine)
-    yield make_app(
-        api_engine, doors, rails={"simulated": lambda _tenant: world.rail}, logs_access=False
-    )
+    yield make_app(api_engine, doors, find_rail=world.find_rail, logs_access=False)
     doors.close()
 
 

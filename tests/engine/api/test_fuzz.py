@@ -54,8 +54,9 @@ def app(
     """The application with a signer at hand."""
     doors = TenantDoors(api_engine)
     signer = open_signer(tmp_path_factory.mktemp("signer"))
-    rails = {"simulated": lambda _tenant: world.rail}
-    yield make_app(api_engine, doors, rails=rails, ask_signer=signer.answer, logs_access=False)
+    yield make_app(
+        api_engine, doors, find_rail=world.find_rail, ask_signer=signer.answer, logs_access=False
+    )
     doors.close()
 
 

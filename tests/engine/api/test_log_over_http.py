@@ -29,8 +29,9 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 def app(api_engine: Engine, world: World, signer: Signer) -> Any:
     """The application with a signer at hand."""
     doors = TenantDoors(api_engine)
-    rails = {"simulated": lambda _tenant: world.rail}
-    yield make_app(api_engine, doors, rails=rails, ask_signer=signer.answer, logs_access=False)
+    yield make_app(
+        api_engine, doors, find_rail=world.find_rail, ask_signer=signer.answer, logs_access=False
+    )
     doors.close()
 
 

@@ -1,0 +1,63 @@
+"""Which rails serve a tenant: what the environment has keys for, else the simulated one."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from sqlalchemy import Engine
+
+from kernel.database import Tenant
+from rails.capabilities import SIMULATED
+from rails.port import Rail
+from rails.simulated.service import SimulatedRail
+
+Maker = Callable[[Engine, Mapping[str, str], Tenant], Rail | None]
+"""Makes a tenant's account at a rail, or None where the environment has no key for it."""
+
+MAKERS: Final[Mapping[str, Maker]] = MappingProxyType({})
+"""By name, in the order in which the first that serves a tenant is where its clients pay."""
+
+
+@dataclass(frozen=True, slots=True)
+class RailHouse:
+    """The rails of every tenant. Each is made once and kept, with its connections."""
+
+    engine: Engine
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    made: dict[str, dict[str, Rail]] = field(default_factory=dict, repr=False)
+
+    def of(self, tenant: Tenant) -> Mapping[str, Rail]:
+        """By name; the simulated rail is always there, for what was paid by it."""
+        if tenant.name not in self.made:
+            found: dict[str, Rail] = {}
+            for name, make in MAKERS.items():
+                rail = make(self.engine, self.environment, tenant)
+                if rail is not None:
+                    found[name] = rail
+            found[SIMULATED.rail_account] = SimulatedRail(self.engine, tenant.name)
+            self.made[tenant.name] = found
+        return self.made[tenant.name]
+
+    def every(self, tenant: Tenant) -> Sequence[Rail]:
+        """All of a tenant's rails, the one where clients pay first."""
+        return list(self.of(tenant).values())
+
+    def find(self, tenant: Tenant, name: str) -> Rail | None:
+        """A tenant's rail by name."""
+        return self.of(tenant).get(name)
+
+    def default(self, tenant: Tenant) -> str:
+        """Where a tenant's clients pay if a call does not say."""
+        return next(iter(self.of(tenant)))
+
+    def bank(self, tenant: Tenant) -> str:
+        """Which rail moves money between our banks."""
+        return bank_of(self.every(tenant))
+
+
+def bank_of(rails: Sequence[Rail]) -> str:
+    """Which of some rails moves money between our banks: bank files where payments are real."""
+    names = [rail.name for rail in rails]
+    return "bank" if "bank" in names else SIMULATED.rail_account

@@ -1,0 +1,38 @@
+"""The words of all rooms' refusals that stand in files of their own, by code."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from engine.refusals_auditor import AUDITOR
+from engine.refusals_axes import AXES
+from engine.refusals_chargebacks import CHARGEBACKS
+from engine.refusals_claims import CLAIMS
+from engine.refusals_clocks import CLOCKS
+from engine.refusals_disputes import DISPUTES
+from engine.refusals_hourly import HOURLY
+from engine.refusals_log import LOG
+from engine.refusals_periods import PERIODS
+from engine.refusals_prices import PRICES
+from engine.refusals_rails import RAILS
+from engine.refusals_retainers import RETAINERS
+from engine.refusals_taken import TAKEN
+
+TOLD: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
+    {
+        **AUDITOR,
+        **AXES,
+        **CHARGEBACKS,
+        **CLAIMS,
+        **CLOCKS,
+        **DISPUTES,
+        **HOURLY,
+        **LOG,
+        **PERIODS,
+        **PRICES,
+        **RAILS,
+        **RETAINERS,
+        **TAKEN,
+    }
+)
+"""(HTTP status, title, detail) of each code."""
