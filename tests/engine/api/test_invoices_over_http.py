@@ -129,6 +129,7 @@ def test_the_tax_owed_ties(api: Api, deal: Deal) -> None:
     assert api.get("/v1/tax/vat", since="2026-03-03T00:00:00Z").body["rows"] == []
 
 
+@pytest.mark.usefixtures("deal")
 def test_tax_is_credited_where_a_number_is_proved(api: Api) -> None:
     """Without a proof 409; with one of a time without fees there is nothing to credit."""
     party_id = make_party(api, "freelancer")
