@@ -1,7 +1,6 @@
-"""Payouts, the methods they go to, and what the daily settlement looks at."""
+"""Payouts and the methods they go to."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -90,65 +89,6 @@ class PayeeStanding:
     sanction_state: str
     holds: tuple[str, ...] = ()
     paused_for: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """One currency before its settlement, in minor units as people say them: never signed lines.
-
-    `due_to_platform_minor` is earned fees still in client money, `due_from_platform_minor` what
-    the platform owes it. `processor_minor` is the available balance there. `refunds_minor` and
-    `payouts_minor` are promised and not gone. `under_way` is what settlements moved earlier and
-    no rail has confirmed, by (source, target).
-    """
-
-    currency: str
-    due_to_platform_minor: int = 0
-    due_from_platform_minor: int = 0
-    processor_minor: int = 0
-    bank_minor: int = 0
-    platform_bank_minor: int = 0
-    refunds_minor: int = 0
-    payouts_minor: int = 0
-    under_way: Mapping[tuple[str, str], int] = field(default_factory=dict)
-
-    def leaving(self, account: str) -> int:
-        """What is under way out of an account."""
-        return sum(minor for (source, _), minor in self.under_way.items() if source == account)
-
-    def coming(self, account: str) -> int:
-        """What is under way into an account."""
-        return sum(minor for (_, target), minor in self.under_way.items() if target == account)
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Real money to be moved between two accounts (RailAccount values, or the owner)."""
-
-    source: str
-    target: str
-    amount_minor: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """What one settlement of one currency comes to.
-
-    `set_off_minor` is booked at once; `transfers` are asked of the rail, in this order, and booked
-    when it confirms them. `shortfall_minor` is what the platform owes and has no money for;
-    `postponed_minor` is earned fees that wait for cash in the custody bank.
-    """
-
-    currency: str
-    set_off_minor: int
-    transfers: tuple[Transfer, ...]
-    shortfall_minor: int
-    postponed_minor: int
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to settle."""
-        return not (self.set_off_minor or self.transfers)
 
 
 def as_json(payout: Payout) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Final
 from ledger.chart import account
 from ledger.entries import Entries, custody, platform
 from payouts.machine import Movement
-from payouts.model import Payout, Transfer
+from payouts.model import Payout
+from payouts.model_settlement import Transfer
 from rails.model import OWNER, RailAccount
 
 

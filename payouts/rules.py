@@ -1,6 +1,5 @@
-"""What payouts and settlements are decided by: pure, nothing here reads or writes."""
+"""What payouts are decided by: pure, nothing here reads or writes."""
 
-from typing import Final
 from uuid import UUID
 
 from kernel.principals import Actor, PrincipalKind
@@ -10,10 +9,7 @@ from payouts.model import (
     PayeeStanding,
     PayoutMethod,
     PayoutState,
-    Position,
     Role,
-    Settlement,
-    Transfer,
 )
 from payouts.refusals import (
     BadMethod,
@@ -25,11 +21,7 @@ from payouts.refusals import (
     SanctionsHit,
     UnknownMethod,
 )
-from rails.model import INSUFFICIENT_FUNDS, PAYOUT_RETURNED, RailAccount, RailOutcome, RailResult
-
-_PROCESSOR: Final = RailAccount.PROCESSOR_AVAILABLE.value
-_BANK: Final = RailAccount.CUSTODY_BANK.value
-_PLATFORM_BANK: Final = RailAccount.PLATFORM_BANK.value
+from rails.model import INSUFFICIENT_FUNDS, PAYOUT_RETURNED, RailOutcome, RailResult
 
 
 def role_of(actor: Actor, payee_id: UUID) -> Role:
@@ -95,51 +87,3 @@ def trigger_of(result: RailResult, state: PayoutState) -> Trigger | None:
 def is_methods_fault(result: RailResult) -> bool:
     """Whether a refusal speaks against the method: not if it was our bank that was short."""
     return result.code != INSUFFICIENT_FUNDS
-
-
-def settle_currency(position: Position) -> Settlement:
-    """What one currency needs so that nothing is due from the platform and refunds can be paid.
-
-    First what both books owe each other is set off. Then the platform tops up what it still owes,
-    as far as its bank goes. The processor keeps what promised refunds need, or gets it from the
-    custody bank; the rest of it lands in the bank. Earned fees are swept last, from what the bank
-    holds beyond promised payouts. What earlier settlements have under way is never moved twice.
-
-    Source: domain/escrow.md 2.10, P02 to P04.
-    """
-    way = position.under_way
-    owed_minor = position.due_from_platform_minor - way.get((_PLATFORM_BANK, _BANK), 0)
-    earned_minor = position.due_to_platform_minor - way.get((_BANK, _PLATFORM_BANK), 0)
-    set_off_minor = max(0, min(owed_minor, earned_minor))
-    owed_minor = max(0, owed_minor - set_off_minor)
-    earned_minor = max(0, earned_minor - set_off_minor)
-
-    own_minor = position.platform_bank_minor - position.leaving(_PLATFORM_BANK)
-    top_up_minor = min(owed_minor, max(0, own_minor))
-    bank_minor = position.bank_minor - position.leaving(_BANK) + top_up_minor
-    to_bank_minor, to_processor_minor = _between_processor_and_bank(position, bank_minor)
-    bank_minor += to_bank_minor - to_processor_minor
-    sweep_minor = min(earned_minor, max(0, bank_minor - position.payouts_minor))
-    transfers = (
-        Transfer(_PLATFORM_BANK, _BANK, top_up_minor),
-        Transfer(_PROCESSOR, _BANK, to_bank_minor),
-        Transfer(_BANK, _PROCESSOR, to_processor_minor),
-        Transfer(_BANK, _PLATFORM_BANK, sweep_minor),
-    )
-    return Settlement(
-        currency=position.currency,
-        set_off_minor=set_off_minor,
-        transfers=tuple(transfer for transfer in transfers if transfer.amount_minor),
-        shortfall_minor=owed_minor - top_up_minor,
-        postponed_minor=earned_minor - sweep_minor,
-    )
-
-
-def _between_processor_and_bank(position: Position, bank_minor: int) -> tuple[int, int]:
-    """What goes from the processor to the bank, and what the other way; one of them is zero."""
-    there_minor = position.processor_minor - position.leaving(_PROCESSOR)
-    with_coming_minor = there_minor + position.coming(_PROCESSOR)
-    spare_minor = with_coming_minor - position.refunds_minor
-    if spare_minor >= 0:
-        return max(0, min(spare_minor, there_minor)), 0
-    return 0, min(-spare_minor, max(0, bank_minor))

@@ -1,11 +1,12 @@
 """The daily settlement between the books and between the places where money lies (P02 to P04).
 
 What needs no money is booked at once. Real money is asked of the rail and booked when the rail
-has moved it, so that the books never show cash that is not there.
+has moved it, so that the books never show cash that is not there. Each of the platform's accounts
+at processors is looked at by itself; payees' accounts are never settled (decision 0013).
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,13 +19,14 @@ from kernel.money import MAX_MINOR, NotPositive, TooLarge, exponent, to_json
 from kernel.principals import RAIL, SYSTEM, PrincipalKind
 from ledger.model import Draft
 from ledger.service import kind_balances
-from payouts import movements, store
+from payouts import movements, store, treasury
 from payouts.commands import OpenCapital
 from payouts.desk import post_facts
-from payouts.model import Position, Settlement, Transfer
+from payouts.model_settlement import Position, Settlement, Transfer, Way
 from payouts.refusals import OperatorOnly
-from payouts.rules import settle_currency
+from payouts.rules_settlement import settle_currency
 from rails import service as rails
+from rails.capabilities import rail_of
 from rails.model import (
     OWNER,
     Notice,
@@ -38,52 +40,65 @@ from rails.model import (
 HANDLER: Final = "payouts.settlement"
 """The name under which rails report transfers to `hear_transfers`."""
 
-RAIL_ACCOUNT: Final = "simulated"
+RAIL_ACCOUNT: Final = treasury.RAIL_ACCOUNT
 """Subject of `custody.processor_*` where nothing else is configured."""
 
+BANK_RAIL: Final = "simulated"
+"""Moves money between banks where no bank rail is set up."""
+
 _METHOD: Final = "transfer"
+_PROCESSOR: Final = RailAccount.PROCESSOR_AVAILABLE.value
 
 
 def settle(
-    connection: Connection, *, at: datetime, rail_account: str = RAIL_ACCOUNT
+    connection: Connection, *, at: datetime, rail_account: str = "", bank_rail: str = BANK_RAIL
 ) -> list[Settlement]:
-    """Settle every currency: set off, and ask the rail for the transfers that are needed.
+    """Settle every currency: set off, and ask the rails for the transfers that are needed.
 
-    One at a time per tenant; run again before the rail has answered it moves nothing twice. When
-    the rail has moved everything, nothing is due from the platform in any currency, unless its
-    own bank was short (`shortfall_minor`).
+    One at a time per tenant; run again before the rails have answered it moves nothing twice. When
+    they have moved everything, nothing is due from the platform in any currency, unless its
+    own bank was short (`shortfall_minor`). Money at `rail_account` must land now, whatever its
+    row says: the time for which it may be kept there is over. `bank_rail` moves between banks.
     """
     store.lock_settlement(connection)
-    settlements = [settle_currency(position) for position in _positions(connection)]
-    settlements = [settlement for settlement in settlements if not settlement.is_empty]
+    must_land = frozenset({rail_account} - {""})
+    found = [
+        (position, settle_currency(position, must_land=must_land))
+        for position in look(connection, at=at)
+    ]
+    settlements = [settlement for _, settlement in found if not settlement.is_empty]
     drafts: list[Draft] = []
     operations: list[RailOperation] = []
     for settlement in settlements:
         subject = f"settlement:{new_id()}"
         drafts.append(_draft(settlement, subject, at))
         operations += [
-            _operation(transfer, settlement.currency, subject, rail_account)
+            _operation(transfer, settlement.currency, subject, bank_rail)
             for transfer in settlement.transfers
         ]
+    drafts += treasury.watch(connection, found, at)
     post_facts(connection, drafts)
     rails.intend(connection, operations, at=at)
     return settlements
 
 
-def under_way(connection: Connection) -> dict[str, dict[tuple[str, str], int]]:
-    """What settlements asked of the rail and have no answer for: currency, (source, target)."""
-    open_minor: dict[str, dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
+def under_way(connection: Connection) -> dict[str, dict[Way, int]]:
+    """What settlements asked of rails and have no answer for: currency, way."""
+    open_minor: dict[str, dict[Way, int]] = defaultdict(lambda: defaultdict(int))
     for operation in rails.list_open(connection, HANDLER):
-        way = (operation.facts["source"], operation.facts["target"])
-        open_minor[operation.currency][way] += operation.amount_minor
+        open_minor[operation.currency][_way(operation)] += operation.amount_minor
     return open_minor
 
 
 def free_in_bank(connection: Connection) -> dict[str, int]:
     """What may still leave the custody bank by currency: booked, less what is on its way out.
 
-    Until the end of the transaction nobody else promises anything away. What leaves meanwhile is
-    read before the balance, so that it is counted twice rather than not at all.
+    Nothing, where an account of ours at a rail is below zero in the currency: what is paid out
+    meanwhile would be other clients' money. Until the end of the transaction nobody else promises
+    anything away. What leaves meanwhile is read before the balance, so that it is counted twice
+    rather than not at all.
+
+    Source: domain/escrow.md 2.11, edge case 45.
     """
     store.lock_settlement(connection)
     submitted = store.sum_submitted(connection)
@@ -92,9 +107,11 @@ def free_in_bank(connection: Connection) -> dict[str, int]:
     for currency, net_minor in submitted.items():
         purse[currency] -= net_minor
     for currency, ways in moving.items():
-        for (source, _), amount_minor in ways.items():
+        for (source, _, _), amount_minor in ways.items():
             if source == RailAccount.CUSTODY_BANK.value:
                 purse[currency] -= amount_minor
+    for _, currency in treasury.below_zero(connection):
+        purse[currency] = min(0, purse[currency])
     return purse
 
 
@@ -150,7 +167,7 @@ def open_capital(
             continue
         subject = f"settlement:{new_id()}"
         way = Transfer(OWNER, RailAccount.PLATFORM_BANK.value, command.amount_minor)
-        operations.append(_operation(way, command.currency, subject, RAIL_ACCOUNT))
+        operations.append(_operation(way, command.currency, subject, BANK_RAIL))
         amount = to_json(command.amount_minor, command.currency)
         drafts.append(
             Draft("capital.promised", subject, command.actor, at, detail={"amount": amount})
@@ -161,19 +178,7 @@ def open_capital(
     return outcomes
 
 
-_READ: Final = (
-    "custody.refund_in_transit",
-    "custody.payout_in_transit",
-    "custody.due_to_platform",
-    "custody.due_from_platform",
-    "custody.processor_available",
-    "custody.bank",
-    "platform.bank",
-)
-"""What is promised is read before what it is paid from: paid in between, it counts twice."""
-
-
-def _positions(connection: Connection) -> list[Position]:
+def look(connection: Connection, *, at: datetime) -> list[Position]:
     """Where every currency stands, with transfers either under way or booked, and never neither.
 
     Each read sees what was committed by then. Under the settlement's lock transfers only end, so
@@ -181,30 +186,17 @@ def _positions(connection: Connection) -> list[Position]:
     """
     moving = under_way(connection)
     while True:
-        read = {kind: kind_balances(connection, kind) for kind in _READ}
+        read = treasury.read(connection, at)
         still_moving = under_way(connection)
         if still_moving == moving:
-            return _from_reads(read, moving)
+            return treasury.positions(read, moving)
         moving = still_moving
 
 
-def _from_reads(
-    read: Mapping[str, Mapping[str, int]], moving: Mapping[str, Mapping[tuple[str, str], int]]
-) -> list[Position]:
-    return [
-        Position(
-            currency=currency,
-            due_to_platform_minor=-read["custody.due_to_platform"].get(currency, 0),
-            due_from_platform_minor=read["custody.due_from_platform"].get(currency, 0),
-            processor_minor=read["custody.processor_available"].get(currency, 0),
-            bank_minor=read["custody.bank"].get(currency, 0),
-            platform_bank_minor=read["platform.bank"].get(currency, 0),
-            refunds_minor=-read["custody.refund_in_transit"].get(currency, 0),
-            payouts_minor=-read["custody.payout_in_transit"].get(currency, 0),
-            under_way=moving.get(currency, {}),
-        )
-        for currency in sorted({currency for balances in read.values() for currency in balances})
-    ]
+def _way(operation: RailOperation) -> Way:
+    source, target = operation.facts["source"], operation.facts["target"]
+    is_processors = _PROCESSOR in {source, target}
+    return source, target, operation.facts["rail_account"] if is_processors else ""
 
 
 def _draft(settlement: Settlement, subject: str, at: datetime) -> Draft:
@@ -223,6 +215,7 @@ def _draft(settlement: Settlement, subject: str, at: datetime) -> Draft:
                 {
                     "source": transfer.source,
                     "target": transfer.target,
+                    **({"rail_account": transfer.rail_account} if transfer.rail_account else {}),
                     **to_json(transfer.amount_minor, currency),
                 }
                 for transfer in settlement.transfers
@@ -231,7 +224,7 @@ def _draft(settlement: Settlement, subject: str, at: datetime) -> Draft:
     )
 
 
-def _operation(transfer: Transfer, currency: str, subject: str, rail_account: str) -> RailOperation:
+def _operation(transfer: Transfer, currency: str, subject: str, bank_rail: str) -> RailOperation:
     from_our_own = transfer.source in {OWNER, RailAccount.PLATFORM_BANK.value}
     return RailOperation(
         id=new_id(),
@@ -244,8 +237,9 @@ def _operation(transfer: Transfer, currency: str, subject: str, rail_account: st
         facts={
             "source": transfer.source,
             "target": transfer.target,
-            "rail_account": rail_account,
+            "rail_account": transfer.rail_account,
         },
+        rail=rail_of(transfer.rail_account) if transfer.rail_account else bank_rail,
     )
 
 

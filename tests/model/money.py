@@ -340,9 +340,13 @@ def submit_payout(world: World, actor: Actor | None, payout: Payout) -> Reasons:
 
 
 def free_in_bank(world: World, currency: str) -> int:
-    """What may still leave the custody bank: booked, less what is on its way out already."""
+    """What may still leave the custody bank: booked, less what is on its way out already.
+
+    Nothing while the processor is below zero (edge case 45).
+    """
     leaving = sum(p.net for p in world.payouts if (p.state, p.currency) == ("submitted", currency))
-    return world.pots["bank", currency] - leaving - on_the_way(world, currency, "custody_bank")
+    free = world.pots["bank", currency] - leaving - on_the_way(world, currency, "custody_bank")
+    return min(0, free) if world.pots["processor_available", currency] < 0 else free
 
 
 def cancel_payout(world: World, actor: Actor, payout: Payout) -> Reasons:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ledger.model import Entry
 from payouts import movements
-from payouts.model import Payout, PayoutState, Transfer
+from payouts.model import Payout, PayoutState
+from payouts.model_settlement import Transfer
 from rails.model import OWNER, RailAccount
 
 PAYEE, PAYOUT = UUID(int=1), UUID(int=2)
