@@ -21,8 +21,14 @@ from escrow.service_chargeback_notices import hear_notices
 from escrow.service_plans_clocks import HANDLERS as PLANS
 from ledger import journals, reservations
 from payouts import service as payouts
-from payouts import settlement
-from rails.model import CHARGEBACK_CHANGED, CHARGEBACK_FUNDS, FUNDS_AVAILABLE, RailResult
+from payouts import service_transactions, settlement
+from rails.model import (
+    CHARGEBACK_CHANGED,
+    CHARGEBACK_FUNDS,
+    FUNDS_AVAILABLE,
+    TRANSACTIONS_BOOKED,
+    RailResult,
+)
 from rails.telling import NoticeHandler, ResultHandler
 
 TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
@@ -68,6 +74,7 @@ RAIL_RESULTS: Final[Mapping[str, ResultHandler]] = MappingProxyType(
 RAIL_NOTICES: Final[Mapping[str, NoticeHandler]] = MappingProxyType(
     {
         FUNDS_AVAILABLE: settlement.hear_available,
+        TRANSACTIONS_BOOKED: service_transactions.hear_statement,
         CHARGEBACK_CHANGED: lambda connection, notices, at: hear_notices(
             connection, notices, at=at
         ),
