@@ -35,6 +35,7 @@ from escrow.rules import Deal, clocks, roles, slot_step, step, subject_of
 from escrow.rules_deal import acted, event, slot_facts
 from escrow.rules_funding import moved_on
 from escrow.rules_rail_fx import Heard
+from escrow.rules_rails import way_back
 from kernel.money import to_json
 from ledger.entries import Entries
 from rails.model import RailOutcome
@@ -194,18 +195,21 @@ def _new_refund(
     at: datetime,
     new_id: NewId,
 ) -> Refund:
-    is_wallet = funding.method is Method.WALLET
+    amount_minor = sum(part.amount_minor for part in parts)
+    fee_minor = sum(part.fee_minor for part in parts)
+    method = way_back(funding, amount_minor + fee_minor, at)
+    is_wallet = method is Method.WALLET
     row, _ = step(REFUNDS, None, Trigger.CREDIT if is_wallet else Trigger.CREATE, tuple(REFUNDERS))
     return Refund(
         new_id(),
         slot.id,
         funding.id,
-        funding.method,
-        funding.rail_account,
+        method,
+        "" if is_wallet else funding.rail_account,
         contract.client_id,
         slot.currency,
-        sum(part.amount_minor for part in parts),
-        sum(part.fee_minor for part in parts),
+        amount_minor,
+        fee_minor,
         RefundState(row.to),
         1,
         at,
@@ -237,7 +241,11 @@ def ask_of(back: Refund, funding: Funding) -> Ask:
         back.total_minor,
         back.currency,
         funding.method_token or funding.method.value,
-        {"funding_id": str(back.funding_id), "rail_account": back.rail_account},
+        {
+            "funding_id": str(back.funding_id),
+            "funding_ref": funding.rail_ref,
+            "rail_account": back.rail_account,
+        },
     )
 
 

@@ -23,6 +23,7 @@ from escrow.rules_claims import claim_draft, new_claim
 from escrow.rules_deal import acted, event, slot_facts
 from escrow.rules_payout import with_tax_of
 from escrow.rules_price import give_back
+from escrow.rules_rails import way_back
 from escrow.rules_refund import NewId, ask_of, given, gone
 from kernel.money import to_json
 from ledger.model import Draft
@@ -157,15 +158,16 @@ def refunds_of(
     found = []
     for funding_id, amount in sums.items():
         funding = fundings[funding_id]
-        trigger = Trigger.CREDIT if funding.method is Method.WALLET else Trigger.CREATE
+        method = way_back(funding, amount, at)
+        trigger = Trigger.CREDIT if method is Method.WALLET else Trigger.CREATE
         row, _ = step(REFUNDS, None, trigger, (role,))
         found.append(
             Refund(
                 new_id(),
                 deal.slot.id,
                 funding_id,
-                funding.method,
-                funding.rail_account,
+                method,
+                "" if method is Method.WALLET else funding.rail_account,
                 deal.contract.client_id,
                 deal.slot.currency,
                 amount,
