@@ -53,6 +53,7 @@ SORTS: Final = MappingProxyType(
         "payout.unconfirmed": "The rail has not said for days what became of the payout.",
         "period.not_zero": "The retainer's period is over, and its slot holds money.",
         "purchase.not_earned": "The days of a plan or a product are over, and not all is earned.",
+        "rail.transaction_open": "The rail's statement has it, and nothing of ours explains it.",
         "refund.not_zero": "The refund is over, and money is still on its way.",
         "refund.unconfirmed": "The rail has not said for days what became of the refund.",
         "slot.not_zero": "The slot is over, and holds money.",

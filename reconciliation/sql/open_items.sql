@@ -187,6 +187,12 @@ found AS (
     LEFT JOIN named m ON m.currency = c.currency
     WHERE coalesce(h.owed_minor, 0) <> coalesce(m.named_minor, 0)
     UNION ALL
+    SELECT 'rail.transaction_open',
+        concat_ws(':', 'transaction', t.rail, nullif(t.account, ''), t.transaction_ref),
+        t.currency, t.amount_minor - t.fee_minor, t.occurred_at, t.kind
+    FROM rail_transaction t
+    WHERE t.state = 'open' AND t.occurred_at <= %(at)s - %(suspense_after)s
+    UNION ALL
     SELECT 'conversion.unfilled', 'conversion:' || c.id, c.sold, c.sold_minor, c.converted_at,
         c.state
     FROM fx_conversion c

@@ -16,6 +16,7 @@ from kernel.errors import Broken
 from rails import events, service
 from rails.caller import run_once
 from rails.model import PAYEE_CHANGED, Notice, RailOperation, RailOutcome, RailResult
+from rails.model_events import RailEvent
 from rails.model_kept import EventState, KeptEvent
 from rails.refusals import BadSignature
 from rails.store_events import list_events
@@ -62,7 +63,7 @@ def _intend(engine: Engine, tenant: Tenant, rail: HintingRail, *, sent: bool = T
     return ref
 
 
-def _take_in(engine: Engine, tenant: Tenant, *came: events.RailEvent) -> int:
+def _take_in(engine: Engine, tenant: Tenant, *came: RailEvent) -> int:
     with transaction(engine, tenant) as connection:
         return events.take_in(connection, came, NOON)
 

@@ -15,6 +15,8 @@ from ledger.model import AccountKey, Book, Draft, Entry, Line
 from ledger.service import post
 from payouts import service as payouts
 from rails.model import RailOutcome
+from rails.model_events import TransactionKind
+from rails.store_transactions import add_transactions
 from reconciliation.model import SORTS, OpenItem
 from reconciliation.open_items import open_items
 from tests.escrow import stage_claims as owed
@@ -28,6 +30,7 @@ from tests.escrow.stage_hourly import HourlyStage
 from tests.escrow.stage_plans import Shop
 from tests.escrow.stage_retainer import Lease
 from tests.payouts.builders import NOON, asked, give, new_method, new_payee, submitting
+from tests.rails.hinting import line
 
 LATER: Final = START + timedelta(days=4_000)
 
@@ -74,6 +77,12 @@ def _fee(connection: Connection) -> int:
     stage = Stage(connection).ready()
     past_guards(connection, "slot", "fee_deferred_minor = 0", stage.slot_id)
     return 300
+
+
+@plant("rail.transaction_open")
+def _transaction(connection: Connection) -> int:
+    add_transactions(connection, [line("txn_odd", TransactionKind.OTHER, -77)], NOON)
+    return -77
 
 
 @plant("purchase.not_earned")
