@@ -15,13 +15,13 @@ from engine.scanner import TimerHandler
 from escrow import service as escrow
 from escrow import service_fee_move, service_reserve
 from escrow import timers as escrow_timers
-from escrow.service_batch import FUNDING_HANDLER, REFUND_HANDLER
+from escrow.service_batch import CANCEL_HANDLER, FUNDING_HANDLER, REFUND_HANDLER
 from escrow.service_chargeback import EVIDENCE_HANDLER, evidence_results
 from escrow.service_chargeback_notices import hear_notices
 from escrow.service_plans_clocks import HANDLERS as PLANS
 from ledger import journals, reservations
 from payouts import service as payouts
-from payouts import service_transactions, settlement
+from payouts import service_schedules, service_transactions, settlement
 from rails.model import (
     CHARGEBACK_CHANGED,
     CHARGEBACK_FUNDS,
@@ -40,6 +40,7 @@ TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
         **service_experiments_desk.HANDLERS,
         **service_fx.HANDLERS,
         **service_fee_move.HANDLERS,
+        **service_schedules.HANDLERS,
         "escrow.max_hold": service_reserve.max_hold(
             lambda connection, account, at: len(
                 settlement.settle(connection, at=at, rail_account=account)
@@ -62,6 +63,8 @@ RAIL_RESULTS: Final[Mapping[str, ResultHandler]] = MappingProxyType(
         REFUND_HANDLER: lambda connection, results, at: escrow.refund_results(
             connection, results, at=at
         ),
+        # Whether it came in time is said of the payment itself.
+        CANCEL_HANDLER: lambda _connection, _results, _at: None,
         EVIDENCE_HANDLER: lambda connection, results, at: evidence_results(
             connection, results, at=at
         ),

@@ -43,6 +43,7 @@ CLOCK_KINDS: Final = STOPPED
 
 FUNDING_HANDLER: Final = "escrow.funding"
 REFUND_HANDLER: Final = "escrow.refund"
+CANCEL_HANDLER: Final = "escrow.cancel"
 
 
 def run(

@@ -18,6 +18,7 @@ from escrow.rules import Deal
 from escrow.rules_funding import Payment
 from escrow.rules_rail_fx import Heard
 from escrow.service_batch import (
+    CANCEL_HANDLER,
     get_deal,
     held_by,
     list_holds,
@@ -140,11 +141,11 @@ def cancel_funding(
 ) -> list[Outcome]:
     """Give up payments that are not made yet; by the client.
 
-    What no rail was told of yet is withdrawn; what is on its way already and arrives goes to the
-    client's wallet (P06).
+    What no rail was told of yet is withdrawn, and the rail is asked to call the rest off; what
+    arrives all the same goes to the client's wallet (P06).
     """
     outcomes = _on_fundings(connection, commands, rules_funding.cancel_funding, at=at)
-    return _withdraw(connection, commands, outcomes)
+    return _call_off(connection, commands, outcomes, at)
 
 
 def credit_receipt(
@@ -159,7 +160,7 @@ def expire_funding(
 ) -> list[Outcome]:
     """Give up payments whose time is over; by the engine. As `cancel_funding`."""
     outcomes = _on_fundings(connection, commands, rules_funding.expire_funding, at=at)
-    return _withdraw(connection, commands, outcomes)
+    return _call_off(connection, commands, outcomes, at)
 
 
 def funding_results(
@@ -254,11 +255,15 @@ def _get_payment(payments: Mapping[UUID, Payment], funding_id: UUID) -> Payment:
     return payment
 
 
-def _withdraw(
-    connection: Connection, commands: Sequence[FundingCommand], outcomes: list[Outcome]
+def _call_off(
+    connection: Connection,
+    commands: Sequence[FundingCommand],
+    outcomes: list[Outcome],
+    at: datetime,
 ) -> list[Outcome]:
     ended = zip(commands, outcomes, strict=True)
-    rails.withdraw(connection, sorted(c.funding_id for c, outcome in ended if outcome.is_done))
+    ids = sorted(c.funding_id for c, outcome in ended if outcome.is_done)
+    rails.call_off(connection, ids, handler=CANCEL_HANDLER, at=at)
     return outcomes
 
 

@@ -26,7 +26,7 @@ from rails.model import (
     RailResult,
     ResolveBy,
 )
-from rails.port import Rail
+from rails.port import Rail, StepwiseRail
 from rails.store import Unresolved, Unsent
 from rails.telling import (
     POISON,
@@ -168,7 +168,7 @@ def _read_lost(desk: _Desk) -> None:
 def _resolve(desk: _Desk, unresolved: Sequence[Unresolved]) -> None:
     operations = [row.operation for row in unresolved]
     try:
-        results = desk.rail.resolve(operations, at=desk.at)
+        results = _ask(desk.rail, operations, desk.at)
     except RailTrouble as trouble:
         _log.warning("rail.read_failed", rail=desk.rail.name, trouble=str(trouble))
         return
@@ -184,6 +184,13 @@ def _resolve(desk: _Desk, unresolved: Sequence[Unresolved]) -> None:
         service.note_asked(connection, operations)
     proven = [r for r in results if r.outcome is not RailOutcome.UNKNOWN]
     desk.counts.resolved += _store_by_handler(desk, operations, proven)
+
+
+def _ask(rail: Rail, operations: Sequence[RailOperation], at: datetime) -> list[RailResult]:
+    """What became of operations; those that take several steps are taken on."""
+    if isinstance(rail, StepwiseRail):
+        return rail.go_on(operations, at=at)
+    return rail.resolve(operations, at=at)
 
 
 def _is_forgotten(desk: _Desk, row: Unresolved) -> bool:

@@ -38,6 +38,7 @@ STRIPE: Final = Capabilities(
     reversal=True,
     payee_accounts=True,
     payee_onboarding=True,
+    cancels=True,
     resolve_by=ResolveBy.LISTING,
     webhook_auth=WebhookAuth.HMAC,
     amount_steps=MappingProxyType(

@@ -262,6 +262,7 @@ class Capabilities:
         partial_capture, multi_capture: whether less, or in parts, may be captured.
         hold_deadline_days: how long money may stay there, by the country of the account that
             holds it, "" for all others; empty: as long as we like.
+        cancels: whether a payment that is not made yet can be called off there.
         split_release: whether one payment may go to several payees.
         reversal: whether money that was moved to a payee's account can be taken back.
         payee_accounts: whether payees have accounts of their own there, which pay them out.
@@ -292,6 +293,7 @@ class Capabilities:
     partial_capture: bool = False
     multi_capture: bool = False
     hold_deadline_days: Mapping[str, int] = field(default_factory=dict)
+    cancels: bool = False
     split_release: bool = True
     reversal: bool = False
     payee_accounts: bool = False

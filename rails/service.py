@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import Connection
 
 from kernel.errors import Broken
 from rails import store, store_notices
+from rails.capabilities import capabilities_of
 from rails.model import Notice, OperationKind, RailOperation, RailResult
 from rails.rules import best, is_news
 from rails.store import Locked, Unresolved, Unsent
@@ -49,6 +50,36 @@ def intend(connection: Connection, operations: Sequence[RailOperation], *, at: d
 def withdraw(connection: Connection, ids: Sequence[UUID]) -> int:
     """Take intents back that no rail was told of; what is on its way already stays as it is."""
     return store.withdraw_operations(connection, ids) if ids else 0
+
+
+def call_off(connection: Connection, ids: Sequence[UUID], *, handler: str, at: datetime) -> None:
+    """Withdraw intents; what is on its way already is called off at rails where that can be.
+
+    The rail's word on the operation itself says whether it came in time. Once per operation.
+    """
+    if not ids:
+        return
+    store.withdraw_operations(connection, ids)
+    sent = store.list_sent(connection, ids)
+    intend(
+        connection,
+        [
+            RailOperation(
+                id=uuid5(operation.id, "cancel"),
+                kind=OperationKind.CANCEL,
+                handler=handler,
+                subject=operation.subject,
+                amount_minor=0,
+                currency=operation.currency,
+                method=operation.method,
+                facts={"funding_id": str(operation.id), "funding_ref": operation.rail_ref},
+                rail=operation.rail,
+            )
+            for operation in sent
+            if capabilities_of(operation.rail).cancels
+        ],
+        at=at,
+    )
 
 
 def take(

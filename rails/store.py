@@ -106,6 +106,11 @@ _LIST_OPERATIONS: Final = f"""
 SELECT {_OPERATION} FROM rail_operation WHERE id = ANY (%(ids)s::uuid[]) ORDER BY intent_no
 """
 
+_LIST_SENT: Final = f"""
+SELECT {_OPERATION} FROM rail_operation
+WHERE id = ANY (%(ids)s::uuid[]) AND state IN ('sent', 'unknown', 'pending') ORDER BY intent_no
+"""
+
 _LIST_OPEN: Final = f"""
 SELECT {_OPERATION} FROM rail_operation
 WHERE state IN ('created', 'sent', 'unknown', 'pending') AND handler = %(handler)s
@@ -264,6 +269,12 @@ def list_unresolved(
 def list_operations(connection: Connection, ids: Sequence[UUID]) -> list[RailOperation]:
     """Operations by id, in the order in which they were written."""
     rows = connection.exec_driver_sql(_LIST_OPERATIONS, {"ids": list(ids)}).mappings()
+    return [_operation(row) for row in rows]
+
+
+def list_sent(connection: Connection, ids: Sequence[UUID]) -> list[RailOperation]:
+    """Those operations that a rail may be at work on."""
+    rows = connection.exec_driver_sql(_LIST_SENT, {"ids": list(ids)}).mappings()
     return [_operation(row) for row in rows]
 
 
