@@ -16,6 +16,7 @@ from engine.refusals_periods import PERIODS
 from engine.refusals_prices import PRICES
 from engine.refusals_rails import RAILS
 from engine.refusals_retainers import RETAINERS
+from engine.refusals_runs import RUNS
 from engine.refusals_taken import TAKEN
 
 TOLD: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
@@ -32,6 +33,7 @@ TOLD: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         **PRICES,
         **RAILS,
         **RETAINERS,
+        **RUNS,
         **TAKEN,
     }
 )
