@@ -1,0 +1,1 @@
+"""A stateful double of Stripe: accounts, payments, transfers, payouts, disputes, and their money."""
