@@ -57,12 +57,14 @@ PAYPAL: Final = Capabilities(
     clears_late=False,
     event_replay=False,
     statement=True,
-    auth_hold_days=29,
-    partial_capture=True,
-    multi_capture=True,
+    currencies=frozenset(
+        "AUD BRL CAD CHF CZK DKK EUR GBP HKD HUF ILS JPY MXN MYR NOK NZD PHP PLN SEK SGD THB TWD "
+        "USD".split()
+    ),
     split_release=False,
     resolve_by=ResolveBy.QUERY,
     webhook_auth=WebhookAuth.CERTIFICATE,
+    disputes=False,
     amount_steps=MappingProxyType({"HUF": 100, "TWD": 100}),
     poll_every_s=60,
 )
