@@ -10,6 +10,7 @@ from engine.refusals_chargebacks import CHARGEBACKS
 from engine.refusals_claims import CLAIMS
 from engine.refusals_clocks import CLOCKS
 from engine.refusals_disputes import DISPUTES
+from engine.refusals_events import EVENTS
 from engine.refusals_hourly import HOURLY
 from engine.refusals_log import LOG
 from engine.refusals_periods import PERIODS
@@ -17,6 +18,7 @@ from engine.refusals_prices import PRICES
 from engine.refusals_rails import RAILS
 from engine.refusals_retainers import RETAINERS
 from engine.refusals_runs import RUNS
+from engine.refusals_statements import STATEMENTS
 from engine.refusals_taken import TAKEN
 
 TOLD: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
@@ -27,6 +29,7 @@ TOLD: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         **CLAIMS,
         **CLOCKS,
         **DISPUTES,
+        **EVENTS,
         **HOURLY,
         **LOG,
         **PERIODS,
@@ -34,6 +37,7 @@ TOLD: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         **RAILS,
         **RETAINERS,
         **RUNS,
+        **STATEMENTS,
         **TAKEN,
     }
 )
