@@ -22,31 +22,30 @@ from engine.api import (
     answers_books,
     keys,
     log_reads,
+    rail_doors,
     reads_extracts,
     reads_tax,
+    webhooks_in,
     writes_periods,
     writes_quotes,
 )
 from engine.api.access import Scope
-from engine.api.answers_chargebacks import BankActed
 from engine.api.bulk import bulk_model, bulk_route
 from engine.api.calls import Nothing, Page, PageQuery, Read, page_of
 from engine.api.document import Operation, draw
 from engine.api.edge import (
     Edge,
-    json_body,
     json_response,
     page_response,
     query_of,
     read_route,
     simulated_only,
-    validated,
     write_route,
 )
 from engine.api.health import Readiness
 from engine.api.log_reads import LOG_READS, no_signer
 from engine.api.logs import AccessLog
-from engine.api.notices import Inbox, NoticesBody, RailFinder, take_in
+from engine.api.notices import RailFinder
 from engine.api.problems import add_handlers
 from engine.api.reads_actions import ACTION_READS
 from engine.api.reads_books import BOOK_READS
@@ -65,20 +64,17 @@ from engine.api.reads_journals import JOURNAL_READS
 from engine.api.reads_open_items import OPEN_ITEM_READS
 from engine.api.reads_periods import PERIOD_READS
 from engine.api.reads_plans import PLAN_READS
+from engine.api.reads_rails import RAIL_READS
 from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.reads_retainers import RETAINER_READS
 from engine.api.reads_tax import TAX_READS
-from engine.api.refusals import NotFound, PlatformOnly
-from engine.api.sandbox import BankBody, play_bank
 from engine.api.views import api_key
 from engine.api.writes import WRITES
 from engine.group_commit import GroupCommit
-from engine.handlers import RAIL_RESULTS
 from engine.sealer import Ask
 from kernel.database import Tenant
 from kernel.keys import KeyRing
-from rails.port import Rail
 
 READS: Final = (
     *DEAL_READS,
@@ -100,17 +96,12 @@ READS: Final = (
     *HOURLY_READS,
     *ACTION_READS,
     *OPEN_ITEM_READS,
+    *RAIL_READS,
     *EXTRACT_READS,
     *TAX_READS,
     *EXCHANGE_READS,
 )
 VERSION: Final = "1"
-
-
-def no_rails(_tenant: Tenant, _name: str) -> Rail | None:
-    """No rail is set up."""
-    return None
-
 
 _KEY: Final = "/v1/keys/{key_id}"
 
@@ -121,7 +112,7 @@ def make_app(
     engine: Engine,
     doors: Callable[[Tenant], GroupCommit],
     *,
-    find_rail: RailFinder = no_rails,
+    find_rail: RailFinder = rail_doors.no_rails,
     default_rail: Callable[[Tenant], str] = simulated_only,
     ring: KeyRing | None = None,
     ask_signer: Ask = no_signer,
@@ -222,14 +213,14 @@ def endpoints(
     found["POST", "/v1/keys"] = partial(keys.create, edge)
     found["POST", f"{_KEY}/rotate"] = partial(keys.rotate, edge)
     found["POST", f"{_KEY}/revoke"] = partial(keys.revoke, edge)
-    found["POST", "/v1/rails/{rail}/notices"] = partial(_take_notices, edge, find_rail)
-    found["POST", "/v1/rails/{rail}/bank"] = partial(_play_bank, edge, find_rail)
+    found |= rail_doors.endpoints(edge, find_rail)
     found["POST", writes_quotes.ONE] = partial(writes_quotes.take_one, edge)
     found["POST", writes_quotes.MANY] = partial(writes_quotes.take_many, edge)
     found["GET", reads_tax.PDF] = partial(reads_tax.show_pdf, edge)
     found["GET", reads_extracts.EXTRACT] = partial(reads_extracts.show_extract, edge)
     found["GET", log_reads.CHECKPOINT] = partial(log_reads.show_checkpoint, edge)
     found["POST", log_reads.CHECKPOINT] = partial(log_reads.make_checkpoint, edge, ask_signer)
+    found |= webhooks_in.routes(edge, find_rail)
     readiness = Readiness(edge.engine)
     found["GET", "/healthz"] = _healthz
     found["GET", "/readyz"] = partial(_readyz, edge, readiness)
@@ -265,6 +256,8 @@ def operations() -> Sequence[Operation]:
         *reads_extracts.operations(),
         *reads_tax.operations(),
         *writes_quotes.operations(),
+        *webhooks_in.operations(),
+        *rail_doors.operations(),
         *_odd_operations(),
     )
 
@@ -289,24 +282,6 @@ def _odd_operations() -> Sequence[Operation]:
             answer=answers_books.KeyAnswer,
             query=PageQuery,
             pages=True,
-        ),
-        Operation(
-            method="POST",
-            path="/v1/rails/{rail}/notices",
-            summary="Notices of a rail; each is unique by its notice_id",
-            scope=Scope.RAILS_WRITE,
-            body=NoticesBody,
-            answer=answers_books.NoticesAnswer,
-            needs_key=False,
-        ),
-        Operation(
-            method="POST",
-            path="/v1/rails/{rail}/bank",
-            summary="Play the client's bank at the simulated rail of a sandbox",
-            scope=Scope.RAILS_WRITE,
-            body=BankBody,
-            answer=BankActed,
-            needs_key=False,
         ),
         Operation(
             method="GET", path="/healthz", summary="Alive", answer=answers_books.HealthAnswer
@@ -352,33 +327,6 @@ async def _list_keys(edge: Edge, request: Request) -> Response:
         found, query.limit, show=api_key, key=lambda row: (row.created_at.isoformat(), row.id)
     )
     return page_response(page, bound_to)
-
-
-async def _take_notices(edge: Edge, find_rail: RailFinder, request: Request) -> Response:
-    caller = await edge.admit(request, Scope.RAILS_WRITE)
-    if caller.sees_only is not None:
-        raise PlatformOnly
-    rail = find_rail(caller.tenant, request.path_params["rail"])
-    raw, _ = await json_body(edge, request)
-    body = validated(NoticesBody, raw)
-    if rail is None:
-        raise NotFound
-    inbox = Inbox(edge.engine, caller.tenant, rail, RAIL_RESULTS)
-    return json_response(await edge.call(lambda: take_in(inbox, body.notices)), 200)
-
-
-async def _play_bank(edge: Edge, find_rail: RailFinder, request: Request) -> Response:
-    caller = await edge.admit(request, Scope.RAILS_WRITE)
-    if caller.sees_only is not None:
-        raise PlatformOnly
-    rail = find_rail(caller.tenant, request.path_params["rail"])
-    raw, _ = await json_body(edge, request)
-    body = validated(BankBody, raw)
-    if rail is None:
-        raise NotFound
-    tenant = caller.tenant
-    done = await edge.call(lambda: play_bank(edge.engine, tenant, rail, body))
-    return json_response(done, 200)
 
 
 async def _healthz(_request: Request) -> Response:
