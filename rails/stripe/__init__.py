@@ -1,0 +1,1 @@
+"""Stripe Connect as a rail: separate charges and transfers, payouts from payees' own accounts."""
