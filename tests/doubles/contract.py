@@ -169,30 +169,32 @@ def schema_of(annotation: ast.expr, where: Module, within: str) -> Schema:
     node = _parsed(annotation)
     if isinstance(node, ast.BinOp):
         return _union([*_sides(node)], where, within)
-    if isinstance(node, ast.Constant) and node.value is None:
-        return {"type": "null"}
-    if not isinstance(node, ast.Subscript):
-        name = ast.unparse(node)
-        return dict(_SIMPLE[name]) if name in _SIMPLE else _named(name, where, within)
+    if isinstance(node, ast.Subscript):
+        return _generic(node, where, within)
+    name = ast.unparse(node)
+    return dict(_SIMPLE[name]) if name in _SIMPLE else _named(name, where, within)
+
+
+def _generic(node: ast.Subscript, where: Module, within: str) -> Schema:
+    """The schema of `Head[...]`."""
     inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    if (head := ast.unparse(node.value)) == "Literal":
+    head = ast.unparse(node.value)
+    if head == "Literal":
         return {"enum": [ast.literal_eval(value) for value in inner]}
     if head == "Union":
         return _union(inner, where, within)
     of = schema_of(inner[-1], where, within)
-    match head:
-        case "Optional":
-            return _any_of([of, {"type": "null"}])
-        case "ExpandableField":
-            return _any_of([{"type": "string"}, of])
-        case "List":
-            return {"type": "array", "items": of}
-        case "Dict" | "UntypedStripeObject":
-            return {"type": "object", "additionalProperties": of}
-        case "ListObject" | "SearchResultObject":
-            return _page(of, v2=where.imports[head][0].startswith("stripe.v2"))
-    assert head in {"NotRequired", "Required"}, f"an annotation that was never seen: {head}"
-    return of
+    if head in {"ListObject", "SearchResultObject"}:
+        return _page(of, v2=where.imports[head][0].startswith("stripe.v2"))
+    shapes: dict[str, Schema] = {
+        "NotRequired": of,
+        "Optional": _any_of([of, {"type": "null"}]),
+        "ExpandableField": _any_of([{"type": "string"}, of]),
+        "List": {"type": "array", "items": of},
+        "Dict": {"type": "object", "additionalProperties": of},
+        "UntypedStripeObject": {"type": "object", "additionalProperties": of},
+    }
+    return shapes[head]
 
 
 def _sides(node: ast.expr) -> Iterator[ast.expr]:
@@ -300,9 +302,7 @@ def _called(function: ast.FunctionDef) -> tuple[str, str] | None:
             method, path = node.args[0], node.args[1]
             if isinstance(path, ast.Call) and isinstance(path.func, ast.Attribute):
                 path = path.func.value
-            assert isinstance(method, ast.Constant)
-            assert isinstance(path, ast.Constant)
-            return method.value.upper(), path.value
+            return str(ast.literal_eval(method)).upper(), str(ast.literal_eval(path))
     return None
 
 
@@ -424,7 +424,7 @@ def decode_form(encoded: str) -> dict[str, Any]:
         for step in steps[:-1]:
             inner = inner.setdefault(step, {})
             if not isinstance(inner, dict):
-                raise ValueError(f"{key} is a value and an object")
+                raise ValueError(f"{key} is a value and an object")  # noqa: TRY004  # bad input
         inner[steps[-1]] = value
     return out
 

@@ -64,15 +64,15 @@ class Clock:
         """Start at an aware time."""
         assert now.tzinfo is not None
         self.now = now
-        self._due: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._due: list[tuple[datetime, int, Callable[[], object]]] = []
         self._count = 0
 
-    def at(self, when: datetime, act: Callable[[], None]) -> None:
+    def at(self, when: datetime, act: Callable[[], object]) -> None:
         """Run `act` when the time comes; what is due at once waits for the next `advance`."""
         self._count += 1
         heapq.heappush(self._due, (when, self._count, act))
 
-    def after(self, wait: timedelta, act: Callable[[], None]) -> None:
+    def after(self, wait: timedelta, act: Callable[[], object]) -> None:
         """Run `act` a while from now."""
         self.at(self.now + wait, act)
 

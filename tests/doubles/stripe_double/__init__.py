@@ -1,1 +1,1 @@
-"""A stateful double of Stripe: accounts, payments, transfers, payouts, disputes, and their money."""
+"""A stateful double of Stripe: accounts, payments, payouts, disputes, and their money."""

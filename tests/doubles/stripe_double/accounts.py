@@ -208,8 +208,14 @@ class Accounts:
         asked: tuple[str, ...] = (),
         deadline: datetime | None = None,
     ) -> Obj:
-        """What Stripe finds out about a payee (know your customer): `active`, `pending`,
-        `restricted` or `rejected`; what it still asks for, and by when; whether it is paid out.
+        """What Stripe finds out about a payee (know your customer).
+
+        Args:
+            identifier: the account.
+            status: active, pending, restricted or rejected.
+            payouts: whether it is paid out; None: if it is active.
+            asked: what Stripe still asks for.
+            deadline: by when; None: it is past due.
         """
         account = self.one(identifier)
         self._ask(account, list(asked), deadline)

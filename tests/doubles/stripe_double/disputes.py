@@ -164,7 +164,8 @@ class Disputes:
 
     def _is_out(self, dispute: Obj) -> bool:
         objects = self.world.ledger(dispute["_account"]).objects
-        return sum(objects[txn]["amount"] for txn in dispute["balance_transactions"]) < 0
+        moved = [int(objects[txn]["amount"]) for txn in dispute["balance_transactions"]]
+        return sum(moved) < 0
 
     def early_warning(self, charge_id: str) -> Obj:
         """The card network's word that a payment was fraud, before any dispute."""

@@ -1,6 +1,5 @@
 """The Stripe double as tests use it: over HTTP, with its control plane as methods and as calls."""
 
-import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -9,7 +8,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import stripe
 
-from tests.doubles.frame import Clock, Deliveries, Faults, Frame, Message, Request, Response
+from tests.doubles.frame import Clock, Deliveries, Faults, Frame, Message, Order, Request, Response
 from tests.doubles.stripe_double.disputes import Platform
 from tests.doubles.stripe_double.door import Door
 from tests.doubles.stripe_double.world import PLATFORM, Obj, World
@@ -35,13 +34,13 @@ def one_at_a_time(
 ) -> Callable[Concatenate["StripeDouble", P], R]:
     """Let nobody call meanwhile, and then run what has come due."""
 
-    @functools.wraps(act)
-    def guarded(self: "StripeDouble", *args: P.args, **kwargs: P.kwargs) -> R:
+    def guarded(self: "StripeDouble", /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self.frame.lock:
             done = act(self, *args, **kwargs)
             self.clock.advance()
             return done
 
+    guarded.__doc__ = act.__doc__
     return guarded
 
 
@@ -69,7 +68,7 @@ class StripeDouble:
     def __exit__(self, *_: object) -> None:
         """End, with the connections of the clients that we made."""
         for client in self._clients:
-            client.close()
+            client.close()  # type: ignore[no-untyped-call]  # the package gives it no types
         self.frame.stop()
 
     @property
@@ -229,9 +228,9 @@ class StripeDouble:
         """How webhooks are delivered: order, duplicate, drop, and the urls of endpoints."""
         for endpoint, url in said.pop("urls", {}).items():
             self.deliveries.post_to(url, endpoint=endpoint)
-        for name in said:
+        for name, value in said.items():
             assert name in {"order", "duplicate", "drop"}, name
-            setattr(self.deliveries, name, said[name])
+            setattr(self.deliveries, name, Order(value) if name == "order" else value)
         return {}
 
     @one_at_a_time

@@ -310,8 +310,9 @@ class Payments:
             message = "The authorization for this charge has expired."
             raise StripeError(400, "charge_expired_for_capture", message)
         _require(intent, "requires_capture")
-        amount = params.get("amount_to_capture", intent["amount_capturable"])
-        if amount > intent["amount_capturable"]:
+        held: int = intent["amount_capturable"]
+        amount: int = params.get("amount_to_capture", held)
+        if amount > held:
             message = "The amount to capture is greater than what is authorised."
             raise StripeError(400, "amount_too_large", message, param="amount_to_capture")
         money.check(amount, intent["currency"])

@@ -29,7 +29,7 @@ class Transfers:
             message = "Your destination account needs the transfers capability enabled."
             raise StripeError(400, "transfers_not_allowed", message, param="destination")
         charge = self._source(account, params)
-        amount = params.get("amount", charge["amount"] if charge else 0)
+        amount = int(params["amount"] if "amount" in params or not charge else charge["amount"])
         money.check(amount, currency)
         when = self._covered(account, charge, amount=amount, currency=currency)
         transfer = world.add(account, _new_transfer(world, params, amount))
