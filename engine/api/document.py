@@ -38,6 +38,8 @@ _PATH_PATTERNS: Final[Mapping[str, str]] = {
     "event_id": "^[0-9]{1,19}$",
     "key_id": "^[0-9a-f]{32}$",
     "rail": "^[a-z_]{1,40}$",
+    "tenant": "^[a-z][a-z0-9_]{0,30}$",
+    "endpoint": "^[A-Za-z0-9_-]{1,100}$",
     "number": "^[A-Z]{1,8}[0-9]{4}-[0-9]{6,19}$",
     "month": "^[0-9]{4}-[0-9]{2}$",
 }
@@ -63,7 +65,8 @@ _PARTY_PARAMETER: Final = {
 class Operation:
     """One method of one path, as the document tells it. No `scope`: open to anyone.
 
-    `media`: what it answers in; `answer` is the JSON among them.
+    `media`: what it answers in; `answer` is the JSON among them. `refuses` are statuses of refusals
+    where nobody needs a key.
     """
 
     method: str
@@ -77,6 +80,7 @@ class Operation:
     pages: bool = False
     needs_key: bool = True
     media: tuple[str, ...] = ("application/json",)
+    refuses: tuple[int, ...] = ()
 
 
 def draw(operations: Sequence[Operation], *, version: str) -> dict[str, Any]:
@@ -171,7 +175,7 @@ def _responses(
             }
         }
     if operation.scope is None:
-        trouble: Iterable[int] = (500, 503)
+        trouble: Iterable[int] = (*operation.refuses, 500, 503)
     else:
         trouble = _SEEN_ON_WRITES if is_write else _SEEN_ON_READS
     problem = {MEDIA_TYPE: {"schema": refs[answers.Problem]}}

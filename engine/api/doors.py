@@ -15,6 +15,7 @@ from commissions import (
     service_fx_policy,
     service_schedule,
 )
+from engine import rail_desk
 from engine.group_commit import Door, GroupCommit, Service
 from escrow import service as escrow
 from escrow import (
@@ -67,6 +68,7 @@ _NAMES: Final = (
     *("offering_id", "subscription_id", "purchase_id"),
     *("schedule_id", "ending_id", "move_id"),
     *("subject", "reference"),
+    "event_no",
 )
 
 
@@ -149,6 +151,7 @@ def _doors() -> Mapping[str, Door]:
         "reservations.post": reservations.post_reserved,
         "reservations.void": reservations.void,
         "clock.advance": advance_clock,
+        "rails.retry_event": rail_desk.retry_events,
         **{f"journals.{verb}": getattr(journals, verb) for verb in _JOURNALS},
     }
     for verb in (

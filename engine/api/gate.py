@@ -31,6 +31,13 @@ async def read_body(
 ) -> bytes:
     """The whole body; refuses what is compressed, not JSON, too large or too slow."""
     _check_content(request)
+    return await read_raw(request, largest=largest, timeout_s=timeout_s)
+
+
+async def read_raw(
+    request: Request, *, largest: int = LARGEST_BODY, timeout_s: float = BODY_TIMEOUT_S
+) -> bytes:
+    """The whole body as it came, whatever it is; refuses what is too large or too slow."""
     declared = single_header(request, b"content-length")
     if declared is not None and (not declared.isdigit() or int(declared[:20]) > largest):
         raise BodyTooLarge(largest_bytes=largest)

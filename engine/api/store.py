@@ -188,6 +188,9 @@ FROM timer WHERE paused_remaining IS NULL
 """
 
 
+_IS_TENANT: Final = "SELECT EXISTS (SELECT FROM holdfast.tenant WHERE name = %s)"
+
+
 def is_seen(connection: Connection, kind: str, subject_id: UUID, *, party_id: UUID) -> bool:
     """Whether a subject is this party's: its own, or of a contract in which it is a side."""
     given = {"id": subject_id, "party_id": party_id}
@@ -287,6 +290,11 @@ def list_currencies(connection: Connection, party_id: UUID) -> list[str]:
     """The currencies in which a party ever had an account."""
     given = {"party_id": str(party_id)}
     return list(connection.exec_driver_sql(_LIST_CURRENCIES, given).scalars())
+
+
+def is_tenant(connection: Connection, name: str) -> bool:
+    """Whether there is a tenant of this name; asked as the program itself, outside any tenant."""
+    return bool(connection.exec_driver_sql(_IS_TENANT, (name,)).scalar_one())
 
 
 def leave_tenant(connection: Connection) -> None:

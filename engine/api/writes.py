@@ -16,6 +16,7 @@ from engine.api.writes_house import HOUSE
 from engine.api.writes_journals import JOURNALS
 from engine.api.writes_lines import LINES
 from engine.api.writes_plans import PLANS
+from engine.api.writes_rails import RAIL_WRITES
 from engine.api.writes_reservations import RESERVATIONS
 from engine.api.writes_retainers import RETAINERS
 from engine.api.writes_slots import SLOTS
@@ -39,4 +40,5 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *PLANS,
     *TAX,
     *EXCHANGE,
+    *RAIL_WRITES,
 )
