@@ -42,6 +42,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "export": ("export", "Write the sealed journal as files, or as a bundle of evidence."),
         "verify": ("verify", "Check an export, or the books, for alterations."),
         "invariants": ("invariants", "Prove the books and the client money of every tenant."),
+        "rails": ("rails", "Rails in use, the events that they sent, and what needs people."),
         "open-items": ("open_items", "What should be over by now and is not."),
         "fx": ("fx", "Rates of exchange, conversions that wait, and revaluations."),
         "audit": ("audit", "Run the journal-entry tests of an auditor."),

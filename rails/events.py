@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from kernel.database import Tenant, transaction
-from kernel.errors import RailTrouble, Refusal
+from kernel.errors import RailTrouble
 from rails import service, store_events, transactions
 from rails.model import TRANSACTIONS_BOOKED, Notice
 from rails.model_events import RailEvent
@@ -164,13 +164,16 @@ def work_events(
     return desk.counts
 
 
-def fill_gaps(engine: Engine, tenant: Tenant, rail: Rail, at: datetime) -> Counts:
+def fill_gaps(
+    engine: Engine, tenant: Tenant, rail: Rail, at: datetime, *, at_once: bool = False
+) -> Counts:
     """Ask the rail for events that no webhook brought, and for its statement, if it is time.
 
-    Every `poll_every_s` of real time behind the last position, and each day all from the start.
+    Every `poll_every_s` of real time behind the last position, and each day all from the start;
+    `at_once`: whenever it was asked last.
     """
     counts = Counts()
-    every = timedelta(seconds=rail.capabilities.poll_every_s)
+    every = timedelta(seconds=0 if at_once else rail.capabilities.poll_every_s)
     if isinstance(rail, WebhookRail):
         counts.filled += _fill(engine, tenant, rail, at, name=f"{rail.name}/events", every=every)
         whole = f"{rail.name}/events:whole"
@@ -215,8 +218,8 @@ def _work(desk: _Desk, kept: KeptEvent) -> None:
     except RailTrouble as trouble:
         _put_off(desk, kept, str(trouble), counts=False)
         return
-    except Refusal as refusal:
-        _put_off(desk, kept, str(refusal), counts=True)
+    except POISON as error:
+        _fail(desk, kept, error)
         return
     try:
         with transaction(desk.engine, desk.tenant) as connection:
@@ -226,13 +229,13 @@ def _work(desk: _Desk, kept: KeptEvent) -> None:
             _log.warning("rail.event_put_off", rail=desk.rail.name, event_id=kept.event.event_id)
             _put_off(desk, kept, type(error).__name__, counts=False)
             return
-        _log.error(
-            "rail.event_failed",
-            rail=desk.rail.name,
-            event_id=kept.event.event_id,
-            error=type(error).__name__,
-        )
-        _put_off(desk, kept, str(error)[:500] or type(error).__name__, counts=True)
+        _fail(desk, kept, error)
+
+
+def _fail(desk: _Desk, kept: KeptEvent, error: Exception) -> None:
+    name, event_id = type(error).__name__, kept.event.event_id
+    _log.error("rail.event_failed", rail=desk.rail.name, event_id=event_id, error=name)
+    _put_off(desk, kept, str(error)[:500] or name, counts=True)
 
 
 def _apply(desk: _Desk, connection: Connection, event_no: int, notices: Sequence[Notice]) -> None:
