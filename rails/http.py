@@ -105,6 +105,12 @@ class Api:
         except httpx.TransportError as error:
             raise RailTrouble(f"certificate: {type(error).__name__}") from error
 
+    def close(self) -> None:
+        """Close the connections of this process."""
+        client = self._clients.pop(os.getpid(), None)
+        if client is not None:
+            client.close()
+
     def _send(
         self,
         method: str,

@@ -55,6 +55,10 @@ class PaypalRail:
         """Where it asks; no secret."""
         return f"PaypalRail({self._settings.api_base})"
 
+    def close(self) -> None:
+        """Close its connections; it opens new ones if it is asked again."""
+        self._calls.api.close()
+
     # Operations
 
     def execute(self, operations: Sequence[RailOperation], *, at: datetime) -> list[RailResult]:

@@ -38,8 +38,10 @@ _SAID: Final = {
     404: ("RESOURCE_NOT_FOUND", "The specified resource does not exist."),
     422: (
         "UNPROCESSABLE_ENTITY",
-        "The requested action could not be performed, semantically incorrect, or failed business"
-        " validation.",
+        (
+            "The requested action could not be performed, semantically incorrect, or failed "
+            "business validation."
+        ),
     ),
 }
 

@@ -110,9 +110,11 @@ def staged() -> Iterator[Stage]:
     """A double that listens and a rail that knows it; no specification was broken in the end."""
     double = PaypalDouble()
     double.frame.start()
+    stage = Stage(double)
     try:
-        yield Stage(double)
+        yield stage
     finally:
+        stage.rail.close()
         double.frame.stop()
     assert double.breaches == []
     assert double.frame.broken == []
