@@ -443,6 +443,14 @@ def resource(name: str) -> Schema | None:
 
 
 @cache
+def thin_event(kind: str) -> Schema | None:
+    """The schema of a v2 event by its type; None if the package knows none such."""
+    known = module("stripe.events._event_classes").assigned["_V2_EVENT_CLASS_LOOKUP"]
+    home = ast.literal_eval(known).get(kind)
+    return None if home is None else {"$ref": ":".join(home)}
+
+
+@cache
 def _resources() -> Mapping[str, Schema]:
     found: dict[str, Schema] = {}
     text = (ROOT / "_object_classes.py").read_text(encoding="utf-8")

@@ -352,8 +352,8 @@ class Frame:
         if request.path.startswith(SIM):
             with self.lock:
                 return self._control(request)
-        fault = self._faults.next_for(request)
         with self.lock:
+            fault = self._faults.next_for(request)
             barred = self._provider.enter(request)
         if barred is not None:
             return barred

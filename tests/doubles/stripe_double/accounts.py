@@ -230,10 +230,11 @@ class Accounts:
         account["configuration"]["recipient"] = self._recipient(status, resolution)
         identifier = account["id"]
         kind = "v2.core.account[configuration.recipient].capability_status_updated"
-        self._thin(identifier, kind)
+        for capability in ("stripe_balance.stripe_transfers", "stripe_balance.payouts"):
+            self._thin(identifier, kind, {"updated_capability": capability})
         shown = self.v1(identifier)
         self.world.emit(identifier, "account.updated", shown)
-        capability: Obj = {
+        transfers: Obj = {
             "id": "transfers",
             "object": "capability",
             "account": identifier,
@@ -241,15 +242,15 @@ class Accounts:
             "requested_at": account["_since"],
             "status": shown["capabilities"]["transfers"],
         }
-        self.world.emit(identifier, "capability.updated", capability)
+        self.world.emit(identifier, "capability.updated", transfers)
 
-    def _thin(self, identifier: str, kind: str) -> None:
+    def _thin(self, identifier: str, kind: str, data: Obj | None = None) -> None:
         related = {
             "id": identifier,
             "type": "v2.core.account",
             "url": f"/v2/core/accounts/{identifier}",
         }
-        self.world.emit_thin(kind, related, context=None)
+        self.world.emit_thin(kind, related, data=data)
 
     def settings(self, account: str, params: Obj | None = None) -> Obj:
         """When an account's money is paid out by itself; automatic, until it is set."""

@@ -219,18 +219,19 @@ class World:
             hear(account, event)
         return event
 
-    def emit_thin(self, kind: str, related: Obj, *, context: str | None = None) -> Obj:
+    def emit_thin(self, kind: str, related: Obj, *, data: Obj | None = None) -> Obj:
         """Keep a v2 event on the platform; what it is about is named and not shown."""
         event: Obj = {
             "id": self.new_id("v2.core.event"),
             "object": "v2.core.event",
-            "context": context,
+            "context": None,
             "created": self.iso(),
             "livemode": False,
             "reason": None,
             "related_object": related,
             "type": kind,
             "changes": None,
+            **({"data": data} if data else {}),
         }
         self.add(PLATFORM, event)
         for hear in self.on_event:
