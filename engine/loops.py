@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TypeGuard
 
 import psycopg
@@ -19,7 +19,8 @@ from kernel.database import Tenant, transaction
 from kernel.errors import Broken
 from payouts import service as payouts
 from payouts import settlement
-from rails.caller import run_once
+from rails import events
+from rails.caller import LEASE, run_once
 from rails.port import Rail
 from rails.simulated.service import SimulatedRail
 
@@ -38,6 +39,7 @@ class MoneyLoop:
     tenants: Callable[[], Sequence[Tenant]]
     rails_of: Callable[[Tenant], Sequence[Rail]]
     interval_s: float = 1.0
+    lease: timedelta = LEASE
     settled_on: dict[str, date] = field(default_factory=dict)
 
     def run_forever(self, stop: threading.Event) -> None:
@@ -85,9 +87,11 @@ class MoneyLoop:
             RAIL_RESULTS,
             at,
             notice_handlers=RAIL_NOTICES,
+            lease=self.lease,
         )
+        heard = events.step(self.engine, tenant, rail, RAIL_RESULTS, RAIL_NOTICES, at)
         filled = fill_open(self.engine, tenant, rail, at=at) if _exchanges(rail) else 0
-        return filled > 0 or not counts.is_quiet
+        return filled > 0 or not (counts.is_quiet and heard.is_quiet)
 
 
 def _exchanges(rail: Rail) -> TypeGuard[SimulatedRail]:

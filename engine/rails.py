@@ -10,13 +10,28 @@ from sqlalchemy import Engine
 
 from kernel.database import Tenant
 from rails.capabilities import SIMULATED
+from rails.paypal.service import PaypalRail
+from rails.paypal.settings import PaypalSettings
 from rails.port import Rail
 from rails.simulated.service import SimulatedRail
+from rails.stripe.model import settings_of
+from rails.stripe.service import StripeRail
 
 Maker = Callable[[Engine, Mapping[str, str], Tenant], Rail | None]
 """Makes a tenant's account at a rail, or None where the environment has no key for it."""
 
-MAKERS: Final[Mapping[str, Maker]] = MappingProxyType({})
+
+def _stripe(_engine: Engine, environment: Mapping[str, str], tenant: Tenant) -> Rail | None:
+    settings = settings_of(environment, tenant.name)
+    return None if settings is None else StripeRail(settings)
+
+
+def _paypal(_engine: Engine, environment: Mapping[str, str], tenant: Tenant) -> Rail | None:
+    settings = PaypalSettings.from_environment(environment, tenant)
+    return None if settings is None else PaypalRail(settings)
+
+
+MAKERS: Final[Mapping[str, Maker]] = MappingProxyType({"stripe": _stripe, "paypal": _paypal})
 """By name, in the order in which the first that serves a tenant is where its clients pay."""
 
 

@@ -1,0 +1,37 @@
+"""One deal whose money is at Stripe, to the cent."""
+
+import pytest
+from sqlalchemy import Engine
+
+from kernel import clock
+from kernel.database import Tenant, transaction
+from tests.doubles.fixtures import stripe_double
+from tests.doubles.stripe_double.double import StripeDouble
+from tests.scenarios.doubled import Doubled
+from tests.scenarios.world import World, differences
+
+__all__ = ["stripe_double"]
+
+
+@pytest.fixture
+def world(own_engine: Engine, tenant: Tenant, stripe_double: StripeDouble) -> World:
+    """A tenant in a sandbox's time, at a double of the same time."""
+    with transaction(own_engine, tenant) as connection:
+        clock.make_sandbox(connection, at=stripe_double.clock.now)
+    return World(own_engine, tenant, Doubled(stripe_double, tenant=tenant.name))
+
+
+def test_a_payment_is_booked_by_its_balance_transaction(world: World) -> None:
+    """Pending first, then available when Stripe says so; the fee is Stripe's own."""
+    deal = world.deal(10_000)
+    world.pay(deal, "pm_card_visa")
+
+    world.settle()
+    assert isinstance(world.backend, Doubled)
+    assert differences(world.booked(), world.backend.told()) == {}
+    assert world.balance("custody.escrow", "EUR", deal.slot_id) == -10_000
+    world.pass_time(days=8)
+    world.settle()
+
+    assert differences(world.booked(), world.backend.told()) == {}
+    world.prove()

@@ -1,0 +1,266 @@
+"""A marketplace whose money is at Stripe: its books, its worker's rounds, and its deals' verbs.
+
+What Stripe is, is the matter of a backend: the double on loopback with a clock to be moved, or a
+real sandbox, where time passes by itself. The steps of a scenario are the same at both.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from engine.handlers import RAIL_NOTICES, RAIL_RESULTS, TIMERS
+from engine.loops import MoneyLoop
+from engine.scanner import Scanner
+from escrow import service as escrow
+from escrow.commands import ContractCommand, Fund, Milestone, Propose, SlotCommand, Submit
+from escrow.model import Method, Terms
+from kernel import clock
+from kernel.commands import Outcome
+from kernel.database import Tenant, snapshot, transaction
+from kernel.ids import new_id
+from kernel.principals import Actor, PrincipalKind
+from ledger import parties
+from ledger.proof import prove
+from rails import events
+from rails.model import RailAccount
+from rails.port import Rail
+
+OPERATOR: Final = Actor(UUID(int=9), PrincipalKind.PERSON, is_operator=True)
+SECOND: Final = Actor(UUID(int=8), PrincipalKind.PERSON, is_operator=True)
+
+KINDS: Final = {
+    "custody.processor_pending": RailAccount.PROCESSOR_PENDING,
+    "custody.processor_available": RailAccount.PROCESSOR_AVAILABLE,
+    "custody.processor_reserved": RailAccount.PROCESSOR_RESERVED,
+}
+
+
+class Backend(Protocol):
+    """Stripe, as a scenario meets it."""
+
+    rail: Rail
+
+    def pass_time(self, **by: float) -> None:
+        """Let time pass there; a real sandbox has its own."""
+
+    def deliver(self, take: Callable[[str, bytes, Mapping[str, str]], int]) -> None:
+        """Hand over the webhooks that wait: endpoint, body, headers; the answer is a status."""
+
+
+@dataclass
+class Deal:
+    """One milestone between a client and a payee."""
+
+    client: Actor
+    payee: Actor
+    contract_id: UUID
+    slot_id: UUID
+    funding_ids: list[UUID] = field(default_factory=list)
+
+    @property
+    def payee_id(self) -> UUID:
+        assert self.payee.party_id is not None
+        return self.payee.party_id
+
+
+@dataclass
+class World:
+    """The tenant with its clock, its rail at a backend, and the rounds of its worker."""
+
+    engine: Engine
+    tenant: Tenant
+    backend: Backend
+
+    def __post_init__(self) -> None:
+        self.loop = MoneyLoop(
+            self.engine,
+            lambda: [self.tenant],
+            lambda _tenant: [self.backend.rail],
+            lease=timedelta(0),
+        )
+        self.scanner = Scanner(
+            engine=self.engine,
+            tenants=lambda: [self.tenant],
+            handlers=TIMERS,
+            grace=timedelta(0),
+        )
+        self.refused: list[str] = []
+
+    def call(self, service: Callable[..., list[Outcome]], *commands: object) -> list[Outcome]:
+        """A use case in a transaction of its own, at the tenant's time."""
+        with transaction(self.engine, self.tenant) as connection:
+            outcomes = service(connection, list(commands), at=clock.now(connection))
+        self.refused += [each.code for each in outcomes if not each.is_done]
+        return outcomes
+
+    def do(self, service: Callable[..., list[Outcome]], *commands: object) -> None:
+        """A use case that nothing may stand in the way of."""
+        for outcome in self.call(service, *commands):
+            assert outcome.is_done, outcome
+
+    @property
+    def now(self) -> datetime:
+        """The tenant's time."""
+        with transaction(self.engine, self.tenant) as connection:
+            return clock.now(connection)
+
+    def pass_time(self, **by: float) -> None:
+        """Let time pass for the tenant and at Stripe."""
+        self.backend.pass_time(**by)
+        with transaction(self.engine, self.tenant) as connection:
+            clock.advance(connection, to=clock.now(connection) + timedelta(**by))
+
+    def take(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """A webhook as the API takes it in: verified, kept, answered."""
+        rail = self.backend.rail
+        assert isinstance(rail, events.WebhookRail)
+        at = self.now
+        found = rail.open_event(body, headers, endpoint=endpoint, at=at)
+        with transaction(self.engine, self.tenant) as connection:
+            events.take_in(connection, found, at)
+        return 200
+
+    def round(self) -> bool:
+        """One round of the worker, with the webhooks that came meanwhile; whether it had work."""
+        self.scanner.fire_due(self.tenant)
+        self.backend.deliver(self.take)
+        return self.loop.run_once(threading.Event())
+
+    def settle(self, most: int = 60) -> None:
+        """Rounds until nothing is left to do, gaps filled at the end."""
+        for _ in range(most):
+            had_work = self.round()
+            filled = events.fill_gaps(
+                self.engine, self.tenant, self.backend.rail, self.now, at_once=True
+            )
+            events.step(
+                self.engine,
+                self.tenant,
+                self.backend.rail,
+                RAIL_RESULTS,
+                RAIL_NOTICES,
+                self.now,
+            )
+            if not (had_work or filled.filled or filled.transactions or self.is_waiting()):
+                return
+
+    def is_waiting(self) -> bool:
+        """Whether an operation is to be sent now, or its answer is unknown."""
+        with snapshot(self.engine, self.tenant) as connection:
+            found = connection.exec_driver_sql(
+                "SELECT count(*) FROM rail_operation WHERE state IN ('sent', 'unknown')"
+                " OR (state = 'created' AND (retry_at IS NULL OR retry_at <= clock_now()))"
+            )
+            return int(found.scalar_one()) > 0
+
+    # ---- what people do
+
+    def person(self, kind: str) -> Actor:
+        """A verified party."""
+        party_id = new_id()
+        self.do(
+            parties.create,
+            parties.CreateParty(
+                actor=OPERATOR, kind=parties.PartyKind(kind), party_id=party_id, country="DE"
+            ),
+        )
+        self.do(
+            parties.change,
+            parties.ChangeParty(
+                actor=OPERATOR, party_id=party_id, kyc_state=parties.KycState.VERIFIED
+            ),
+        )
+        return Actor(new_id(), PrincipalKind.PERSON, party_id)
+
+    def deal(self, amount_minor: int, *, currency: str = "EUR", terms: Terms | None = None) -> Deal:
+        """A contract of one milestone, accepted by both."""
+        client, payee = self.person("client"), self.person("freelancer")
+        deal = Deal(client, payee, new_id(), new_id())
+        assert client.party_id is not None
+        propose = Propose(
+            actor=payee,
+            contract_id=deal.contract_id,
+            client_id=client.party_id,
+            payee_id=deal.payee_id,
+            currency=currency,
+            milestones=(Milestone(slot_id=deal.slot_id, amount_minor=amount_minor),),
+            terms=terms or Terms(),
+        )
+        self.do(escrow.propose, propose)
+        self.do(escrow.accept, ContractCommand(actor=client, contract_id=deal.contract_id))
+        return deal
+
+    def pay(self, deal: Deal, method: str) -> UUID:
+        """The client pays by a method of Stripe's."""
+        funding_id = new_id()
+        deal.funding_ids.append(funding_id)
+        self.do(
+            escrow.fund,
+            Fund(
+                actor=deal.client,
+                slot_id=deal.slot_id,
+                funding_id=funding_id,
+                method=Method.CARD,
+                method_token=method,
+                rail_account="stripe",
+            ),
+        )
+        return funding_id
+
+    def submit(self, deal: Deal) -> None:
+        """The payee hands in his work."""
+        self.do(escrow.submit, Submit(actor=deal.payee, slot_id=deal.slot_id, message_ref="done"))
+
+    def approve(self, deal: Deal) -> None:
+        """The client is content: the money is the payee's, in its security hold."""
+        self.do(escrow.approve, SlotCommand(actor=deal.client, slot_id=deal.slot_id))
+
+    # ---- what is true
+
+    def booked(self) -> dict[tuple[str, RailAccount, str], int]:
+        """What the books say of accounts at Stripe: (rail account, place, currency)."""
+        found: dict[tuple[str, RailAccount, str], int] = {}
+        with snapshot(self.engine, self.tenant) as connection:
+            for row in connection.exec_driver_sql(
+                "SELECT kind, subject, currency, balance_minor FROM account"
+                " WHERE kind = ANY (%s) AND balance_minor <> 0",
+                (list(KINDS),),
+            ):
+                found[row.subject, KINDS[row.kind], row.currency] = row.balance_minor
+        return found
+
+    def balance(self, kind: str, currency: str, subject: object = "") -> int:
+        """An account of the books; a liability is below zero."""
+        with snapshot(self.engine, self.tenant) as connection:
+            return _balance(connection, kind, currency, subject)
+
+    def prove(self) -> None:
+        """The books are what their lines say."""
+        with snapshot(self.engine, self.tenant) as connection:
+            proof = prove(connection)
+        assert proof.is_clean, proof.findings
+
+
+def _balance(connection: Connection, kind: str, currency: str, subject: object) -> int:
+    row = connection.exec_driver_sql(
+        "SELECT balance_minor FROM account WHERE kind = %s AND currency = %s AND subject = %s",
+        (kind, currency, str(subject)),
+    ).scalar_one_or_none()
+    return int(row or 0)
+
+
+def differences(
+    booked: Mapping[tuple[str, RailAccount, str], int],
+    told: Mapping[tuple[str, RailAccount, str], int],
+) -> dict[Any, tuple[int, int]]:
+    """Where books and rail do not agree: what each says; empty when they do."""
+    return {
+        key: (booked.get(key, 0), told.get(key, 0))
+        for key in sorted(booked.keys() | told.keys())
+        if booked.get(key, 0) != told.get(key, 0)
+    }
