@@ -8,6 +8,7 @@ from engine.commands.frame import database, in_words
 from engine.handlers import TIMERS
 from engine.invoicing import InvoiceLoop
 from engine.loops import MoneyLoop
+from engine.payout_runs import RunLoop
 from engine.rails import RailHouse
 from kernel.due import DueTenants
 from kernel.settings import read_settings
@@ -22,14 +23,15 @@ def command(threads: int, parent: int | None) -> None:
     if parent is not None:
         worker.end_with_parent(parent)
     configure_logs()
-    with database(pool_size=threads + 8) as opened:
+    with database(pool_size=threads + 9) as opened:
         engine = opened.engine
         money = MoneyLoop(engine, DueTenants(engine), RailHouse(engine).every)
         invoices = InvoiceLoop(engine, DueTenants(engine))
+        runs = RunLoop(engine, DueTenants(engine))
         worker.work(
             engine,
             TIMERS,
-            loops=[money.run_forever, invoices.run_forever],
+            loops=[money.run_forever, invoices.run_forever, runs.run_forever],
             broker_url=read_settings().broker_url,
             worker_threads=threads,
         )
