@@ -19,14 +19,23 @@ from escrow.service_batch import CANCEL_HANDLER, FUNDING_HANDLER, REFUND_HANDLER
 from escrow.service_chargeback import EVIDENCE_HANDLER, evidence_results
 from escrow.service_chargeback_notices import hear_notices
 from escrow.service_plans_clocks import HANDLERS as PLANS
-from ledger import journals, reservations
+from ledger import holds, journals, reservations
 from payouts import service as payouts
-from payouts import service_schedules, service_transactions, settlement
+from payouts import (
+    service_chain,
+    service_payees,
+    service_schedules,
+    service_transactions,
+    settlement,
+)
+from payouts.operations import TRANSFERS
 from rails.model import (
     CHARGEBACK_CHANGED,
     CHARGEBACK_FUNDS,
     FUNDS_AVAILABLE,
+    PAYEE_CHANGED,
     TRANSACTIONS_BOOKED,
+    Notice,
     RailResult,
 )
 from rails.telling import NoticeHandler, ResultHandler
@@ -57,6 +66,27 @@ def hear_fundings(connection: Connection, results: Sequence[RailResult], at: dat
     service_reserve.watch_limits(connection, results, at)
 
 
+def hear_payees(connection: Connection, notices: Sequence[Notice], at: datetime) -> None:
+    """What rails let payees' accounts do; the clocks of whoever is held stand still."""
+    _follow_holds(connection, service_payees.hear_payees(connection, notices, at), at)
+
+
+def hear_opened(connection: Connection, results: Sequence[RailResult], at: datetime) -> None:
+    """Accounts that rails opened for payees; one that is replaced holds nobody any more."""
+    _follow_holds(connection, service_payees.hear_opened(connection, results, at), at)
+
+
+def _follow_holds(connection: Connection, subjects: Sequence[str], at: datetime) -> None:
+    """Stop the clocks of subjects that are held by now, let the others' run on."""
+    held = holds.list_open(connection, subjects) if subjects else {}
+    stopped = sorted(each for each in set(subjects) if held.get(each))
+    freed = sorted(set(subjects) - set(stopped))
+    if stopped:
+        escrow_timers.pause_clocks(connection, stopped, at=at)
+    if freed:
+        escrow_timers.resume_clocks(connection, freed, at=at)
+
+
 RAIL_RESULTS: Final[Mapping[str, ResultHandler]] = MappingProxyType(
     {
         FUNDING_HANDLER: hear_fundings,
@@ -69,6 +99,8 @@ RAIL_RESULTS: Final[Mapping[str, ResultHandler]] = MappingProxyType(
             connection, results, at=at
         ),
         payouts.HANDLER: payouts.hear,
+        TRANSFERS: service_chain.hear_transfers,
+        service_payees.HANDLER: hear_opened,
         settlement.HANDLER: settlement.hear_transfers,
     }
 )
@@ -81,6 +113,7 @@ RAIL_NOTICES: Final[Mapping[str, NoticeHandler]] = MappingProxyType(
         CHARGEBACK_CHANGED: lambda connection, notices, at: hear_notices(
             connection, notices, at=at
         ),
+        PAYEE_CHANGED: hear_payees,
         CHARGEBACK_FUNDS: lambda connection, notices, at: hear_notices(connection, notices, at=at),
     }
 )

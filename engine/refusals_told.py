@@ -14,6 +14,7 @@ from engine.refusals_disputes import DISPUTES
 from engine.refusals_events import EVENTS
 from engine.refusals_hourly import HOURLY
 from engine.refusals_log import LOG
+from engine.refusals_payouts import PAYOUTS
 from engine.refusals_periods import PERIODS
 from engine.refusals_prices import PRICES
 from engine.refusals_rails import RAILS
@@ -34,6 +35,7 @@ TOLD: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         **EVENTS,
         **HOURLY,
         **LOG,
+        **PAYOUTS,
         **PERIODS,
         **PRICES,
         **RAILS,

@@ -13,18 +13,23 @@ from kernel.commands import Command
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPayout(Command):
-    """Pay out part of a payee's available money; our fee is taken from `amount_minor`."""
+    """Pay out part of a payee's available money; our fee is taken from `amount_minor`.
+
+    `fee_minor` None: the payout fee of the day. `instant` asks the rail for its fastest way.
+    """
 
     payout_id: UUID
     payee_id: UUID
     method_id: UUID
     amount_minor: int
     currency: str
+    fee_minor: int | None = None
+    instant: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutCommand(Command):
-    """A command on a payout that needs nothing more: submit, cancel."""
+    """A command on a payout that needs nothing more: submit, cancel, approve, refuse, block."""
 
     payout_id: UUID
     reason: str = ""
@@ -37,6 +42,51 @@ class AddMethod(Command):
     method_id: UUID
     party_id: UUID
     token: str
+    rail: str = "simulated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyMethod(Command):
+    """Say that a method was checked to be the payee's; an operator's word."""
+
+    method_id: UUID
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPayeeAccount(Command):
+    """Open an account for a payee at a rail; with `replaces`, one that follows the present one."""
+
+    account_id: UUID
+    party_id: UUID
+    rail: str
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparePolicy(Command):
+    """What payouts shall need from a time on; counts once another person has approved it.
+
+    Of methods where `currency` is None (`cooling_days`, `needs_verifying`), else of the currency
+    (`approval_above_minor` None: no limit; `minimum_minor`).
+    """
+
+    policy_id: UUID
+    currency: str | None = None
+    valid_from: datetime
+    cooling_days: int | None = None
+    needs_verifying: bool | None = None
+    approval_above_minor: int | None = None
+    minimum_minor: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovePolicy(Command):
+    """The second person's word on a policy."""
+
+    policy_id: UUID
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,11 +16,14 @@ from kernel.principals import Actor
 from ledger import holds, parties
 from ledger.model import Draft, Entry
 from ledger.service import post
-from payouts import store
+from payouts import store, store_payees, store_policy
 from payouts.commands import PayoutCommand
 from payouts.machine import Transition
 from payouts.model import PayeeStanding, Payout, PayoutMethod, PayoutState, as_json
+from payouts.model_payees import AccountState, PayeeAccount
+from payouts.model_policy import InForce
 from payouts.movements import PAYOUT_MOVEMENTS
+from rails.capabilities import capabilities_of
 
 _C = TypeVar("_C")
 
@@ -36,7 +39,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What lies on the desk under the locks; `purse` is carried through the batch."""
+    """What lies on the desk under the locks; `purse` is carried through the batch.
+
+    The purse is what may still leave, by where it leaves from (the platform's account at a rail,
+    or empty for the custody bank) and currency. `accounts` are the payees' open ones, by rail.
+    """
 
     at: datetime
     payouts: dict[UUID, Payout]
@@ -44,7 +51,9 @@ class Desk:
     methods: dict[UUID, PayoutMethod]
     twice: frozenset[UUID]
     fees: dict[str, int]
-    purse: dict[str, int]
+    purse: dict[tuple[str, str], int]
+    policy: InForce
+    accounts: dict[tuple[UUID, str], PayeeAccount]
 
 
 def draft_of(
@@ -83,12 +92,13 @@ def lay_out(
     commands: Sequence[PayoutCommand],
     at: datetime,
     *,
-    purse: dict[str, int],
+    purse: dict[tuple[str, str], int] | None = None,
 ) -> Desk:
     """Lock the payees of payouts, then the payouts, and lay out what their guards look at."""
     ids = [command.payout_id for command in commands]
     seen = store.find_payouts(connection, ids).values()
-    standings = lock_standings(connection, {payout.payee_id for payout in seen})
+    payees = {payout.payee_id for payout in seen}
+    standings = lock_standings(connection, payees)
     return Desk(
         at=at,
         payouts=store.lock_payouts(connection, ids),
@@ -96,8 +106,19 @@ def lay_out(
         methods=store.find_methods(connection, {payout.method_id for payout in seen}),
         twice=twice_in(ids),
         fees={},
-        purse=purse,
+        purse=purse or {},
+        policy=store_policy.find_in_force(connection, at),
+        accounts=_open_accounts(connection, seen),
     )
+
+
+def _open_accounts(
+    connection: Connection, payouts: Iterable[Payout]
+) -> dict[tuple[UUID, str], PayeeAccount]:
+    """The open accounts of those who are paid by a rail where payees have accounts."""
+    payees = {p.payee_id for p in payouts if capabilities_of(p.rail).payee_accounts}
+    found = store_payees.list_of_parties(connection, payees) if payees else []
+    return {(a.party_id, a.rail): a for a in found if a.state is AccountState.OPEN}
 
 
 def lock_standings(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, PayeeStanding]:

@@ -1,7 +1,8 @@
 """The one transition table of a payout (domain/escrow.md 2.9): who may, what is booked, where to.
 
-Screening and second approval come between requested and submitted later; until then the guards
-of `payouts.rules` stand at both ends.
+Screening is decided at once where the policy needs nobody: a payout that is requested goes through
+it when it is submitted. Above the limit of its currency it waits for a second person. "In transit"
+means that the money has left the account that pays, by the rail's own word.
 """
 
 from collections.abc import Mapping
@@ -18,8 +19,14 @@ class Trigger(StrEnum):
     """What moves a payout: a command, or what a rail reports."""
 
     REQUEST = "request"
+    SCREEN = "screen"
+    APPROVE = "approve"
+    REFUSE = "refuse"
+    BLOCK = "block"
     SUBMIT = "submit"
     CANCEL = "cancel"
+    LEAVE = "leave"
+    UNCLAIM = "unclaim"
     CONFIRM = "confirm"
     FAIL = "fail"
     RETURN = "return"
@@ -38,8 +45,12 @@ class Guard(StrEnum):
     """What must hold besides state and actor."""
 
     PAYEE_CLEAR = "payee_clear"
-    METHOD_ACTIVE = "method_active"
-    BANK_HOLDS_IT = "bank_holds_it"
+    METHOD_USABLE = "method_usable"
+    WITHIN_LIMIT = "within_limit"
+    ABOVE_LIMIT = "above_limit"
+    SECOND_PERSON = "second_person"
+    SANCTIONED = "sanctioned"
+    MONEY_IS_THERE = "money_is_there"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +65,32 @@ class Transition:
 
 
 _OWNERS: Final = frozenset({Role.PAYEE, Role.OPERATOR})
+_OPERATOR: Final = frozenset({Role.OPERATOR})
+_HOUSE: Final = frozenset({Role.OPERATOR, Role.SYSTEM})
 _RAIL: Final = frozenset({Role.RAIL})
+_CLEAR: Final = (Guard.PAYEE_CLEAR, Guard.METHOD_USABLE)
+
+_CANCEL: Final = Transition(
+    who=_OWNERS,
+    to=PayoutState.CANCELLED,
+    movement=(Movement.P39_GIVE_BACK,),
+    event="payout.cancelled",
+)
+# What is given back here is blocked in the same transaction, with all that the payee has (P43).
+_BLOCK: Final = Transition(
+    who=_HOUSE,
+    to=PayoutState.BLOCKED,
+    movement=(Movement.P39_GIVE_BACK,),
+    guards=(Guard.SANCTIONED,),
+    event="payout.blocked",
+)
+_LEFT: Final = (Movement.P38_PAY,)
+_BACK: Final = (Movement.P40_RETURN, Movement.P39_GIVE_BACK)
+
+
+def _heard(to: PayoutState, *movement: Movement) -> Transition:
+    return Transition(who=_RAIL, to=to, movement=movement, event=f"payout.{to}")
+
 
 TRANSITIONS: Final[Mapping[tuple[PayoutState | None, Trigger], Transition]] = MappingProxyType(
     {
@@ -62,46 +98,57 @@ TRANSITIONS: Final[Mapping[tuple[PayoutState | None, Trigger], Transition]] = Ma
             who=_OWNERS | {Role.SYSTEM},
             to=PayoutState.REQUESTED,
             movement=(Movement.P37_REQUEST,),
-            guards=(Guard.PAYEE_CLEAR, Guard.METHOD_ACTIVE),
+            guards=_CLEAR,
             event="payout.requested",
         ),
         (PayoutState.REQUESTED, Trigger.SUBMIT): Transition(
-            who=frozenset({Role.OPERATOR, Role.SYSTEM}),
+            who=_HOUSE,
             to=PayoutState.SUBMITTED,
-            guards=(Guard.PAYEE_CLEAR, Guard.METHOD_ACTIVE, Guard.BANK_HOLDS_IT),
+            guards=(*_CLEAR, Guard.WITHIN_LIMIT, Guard.MONEY_IS_THERE),
             event="payout.submitted",
         ),
-        (PayoutState.REQUESTED, Trigger.CANCEL): Transition(
-            who=_OWNERS,
+        (PayoutState.REQUESTED, Trigger.SCREEN): Transition(
+            who=_HOUSE,
+            to=PayoutState.SCREENING,
+            guards=(Guard.ABOVE_LIMIT,),
+            event="payout.screening",
+        ),
+        (PayoutState.REQUESTED, Trigger.CANCEL): _CANCEL,
+        (PayoutState.REQUESTED, Trigger.BLOCK): _BLOCK,
+        (PayoutState.SCREENING, Trigger.APPROVE): Transition(
+            who=_OPERATOR,
+            to=PayoutState.APPROVED,
+            guards=(Guard.SECOND_PERSON, Guard.PAYEE_CLEAR),
+            event="payout.approved",
+        ),
+        (PayoutState.SCREENING, Trigger.REFUSE): Transition(
+            who=_OPERATOR,
             to=PayoutState.CANCELLED,
             movement=(Movement.P39_GIVE_BACK,),
-            event="payout.cancelled",
+            event="payout.refused",
         ),
-        (PayoutState.SUBMITTED, Trigger.CONFIRM): Transition(
-            who=_RAIL,
-            to=PayoutState.PAID,
-            movement=(Movement.P38_PAY,),
-            event="payout.paid",
+        (PayoutState.SCREENING, Trigger.CANCEL): _CANCEL,
+        (PayoutState.SCREENING, Trigger.BLOCK): _BLOCK,
+        (PayoutState.APPROVED, Trigger.SUBMIT): Transition(
+            who=_HOUSE,
+            to=PayoutState.SUBMITTED,
+            guards=(*_CLEAR, Guard.MONEY_IS_THERE),
+            event="payout.submitted",
         ),
-        (PayoutState.SUBMITTED, Trigger.FAIL): Transition(
-            who=_RAIL,
-            to=PayoutState.FAILED,
-            movement=(Movement.P39_GIVE_BACK,),
-            event="payout.failed",
-        ),
+        (PayoutState.APPROVED, Trigger.CANCEL): _CANCEL,
+        (PayoutState.APPROVED, Trigger.BLOCK): _BLOCK,
+        (PayoutState.SUBMITTED, Trigger.LEAVE): _heard(PayoutState.IN_TRANSIT, *_LEFT),
+        (PayoutState.SUBMITTED, Trigger.UNCLAIM): _heard(PayoutState.UNCLAIMED, *_LEFT),
+        (PayoutState.SUBMITTED, Trigger.CONFIRM): _heard(PayoutState.PAID, *_LEFT),
+        (PayoutState.SUBMITTED, Trigger.FAIL): _heard(PayoutState.FAILED, Movement.P39_GIVE_BACK),
         # "Returned" may be heard before "paid", or instead of it: the bank did both.
-        (PayoutState.SUBMITTED, Trigger.RETURN): Transition(
-            who=_RAIL,
-            to=PayoutState.RETURNED,
-            movement=(Movement.P38_PAY, Movement.P40_RETURN, Movement.P39_GIVE_BACK),
-            event="payout.returned",
-        ),
-        (PayoutState.PAID, Trigger.RETURN): Transition(
-            who=_RAIL,
-            to=PayoutState.RETURNED,
-            movement=(Movement.P40_RETURN, Movement.P39_GIVE_BACK),
-            event="payout.returned",
-        ),
+        (PayoutState.SUBMITTED, Trigger.RETURN): _heard(PayoutState.RETURNED, *_LEFT, *_BACK),
+        (PayoutState.IN_TRANSIT, Trigger.UNCLAIM): _heard(PayoutState.UNCLAIMED),
+        (PayoutState.IN_TRANSIT, Trigger.CONFIRM): _heard(PayoutState.PAID),
+        (PayoutState.IN_TRANSIT, Trigger.RETURN): _heard(PayoutState.RETURNED, *_BACK),
+        (PayoutState.UNCLAIMED, Trigger.CONFIRM): _heard(PayoutState.PAID),
+        (PayoutState.UNCLAIMED, Trigger.RETURN): _heard(PayoutState.RETURNED, *_BACK),
+        (PayoutState.PAID, Trigger.RETURN): _heard(PayoutState.RETURNED, *_BACK),
     }
 )
 

@@ -1,8 +1,10 @@
 """Where payees want their money, what a payout costs, and letting paused payouts go on."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -12,36 +14,42 @@ from kernel.money import MAX_MINOR, exponent, to_json
 from kernel.principals import PrincipalKind
 from ledger import parties
 from ledger.model import Draft
-from payouts import store
-from payouts.commands import AddMethod, Resume, SetFee
-from payouts.desk import post_facts
+from payouts import store, store_policy
+from payouts.commands import AddMethod, Resume, SetFee, VerifyMethod
+from payouts.desk import post_facts, twice_in
 from payouts.model import MethodState, PayoutMethod
 from payouts.refusals import (
     BadFee,
     MethodExists,
     NotPaused,
+    NotUnverified,
     OperatorOnly,
     SubjectTwice,
+    UnknownMethod,
     UnknownPayee,
 )
 from payouts.rules import check_token, role_of
+from rails.capabilities import capabilities_of
 
 
 def add_methods(
     connection: Connection, commands: Sequence[AddMethod], *, at: datetime
 ) -> list[Outcome]:
-    """Name places to be paid to.
+    """Name places to be paid to; the payee hears of it by the event, whoever named it.
 
-    Refuses with `payouts.unknown_payee`, `not_yours`, `bad_method`, `method_exists` (the id, or an
-    active method of the same token), `subject_twice` (the payee, within one list).
+    It takes payouts once it is verified, where the policy asks for that, and after its cooling
+    time, the first method too. Refuses with `payouts.unknown_payee`, `not_yours`, `bad_method`,
+    `method_exists` (the id, or a method of the same rail and token that is not disabled),
+    `subject_twice` (the payee, within one list), `rail.unknown`.
     """
     known = parties.lock_share(connection, {command.party_id for command in commands})
     named = set(store.find_methods(connection, [command.method_id for command in commands]))
-    active = {
-        (method.party_id, method.token)
+    there = {
+        (method.party_id, method.rail, method.token)
         for method in store.list_methods(connection, known)
-        if method.state is MethodState.ACTIVE
+        if method.state is not MethodState.DISABLED
     }
+    policy = store_policy.find_in_force(connection, at)
     counted = Counter(command.party_id for command in commands)
     outcomes: list[Outcome] = []
     added: list[PayoutMethod] = []
@@ -51,26 +59,67 @@ def add_methods(
         try:
             if counted[command.party_id] > 1:
                 raise SubjectTwice(**facts)
-            if command.party_id not in known:
-                raise UnknownPayee(**facts)
-            role_of(command.actor, command.party_id)
-            check_token(command.token)
-            if command.method_id in named or (command.party_id, command.token) in active:
+            _check_method(command, known)
+            key = (command.party_id, command.rail, command.token)
+            if command.method_id in named or key in there:
                 raise MethodExists(**facts)
         except Refusal as refusal:
             outcomes.append(refused(refusal))
             continue
-        added.append(
-            PayoutMethod(id=command.method_id, party_id=command.party_id, token=command.token)
+        method = PayoutMethod(
+            id=command.method_id,
+            party_id=command.party_id,
+            token=command.token,
+            state=MethodState.UNVERIFIED if policy.needs_verifying else MethodState.ACTIVE,
+            rail=command.rail,
+            usable_from=at + timedelta(days=policy.cooling_days),
         )
+        added.append(method)
         named.add(command.method_id)
-        drafts.append(
-            _draft("payout_method.added", command, f"party:{command.party_id}", at, facts)
-        )
-        outcomes.append(done(**facts, state=MethodState.ACTIVE.value))
+        told = {**facts, **_told(method)}
+        drafts.append(_draft("payout_method.added", command, f"party:{command.party_id}", at, told))
+        outcomes.append(done(**told))
     post_facts(connection, drafts)
     if added:
         store.add_methods(connection, added, at)
+    return outcomes
+
+
+def verify_methods(
+    connection: Connection, commands: Sequence[VerifyMethod], *, at: datetime
+) -> list[Outcome]:
+    """Say that methods were checked to be their payees'; another's word than the payee's own.
+
+    Refuses with `payouts.operator_only`, `unknown_method`, `not_unverified`, `subject_twice`.
+    """
+    ids = [command.method_id for command in commands]
+    seen = store.find_methods(connection, ids)
+    parties.lock_share(connection, {method.party_id for method in seen.values()})
+    locked = store.lock_methods(connection, ids)
+    twice = twice_in(ids)
+    outcomes: list[Outcome] = []
+    drafts: list[Draft] = []
+    verified: list[PayoutMethod] = []
+    for command in commands:
+        facts = {"method_id": str(command.method_id)}
+        try:
+            if command.method_id in twice:
+                raise SubjectTwice(**facts)
+            method = locked.get(command.method_id)
+            if method is None:
+                raise UnknownMethod(**facts)
+            _check_verifier(command, method)
+        except Refusal as refusal:
+            outcomes.append(refused(refusal))
+            continue
+        method = replace(method, state=MethodState.ACTIVE, verified_at=at)
+        verified.append(method)
+        told = {"payee_id": str(method.party_id), **facts, **_told(method)}
+        subject = f"party:{method.party_id}"
+        drafts.append(_draft("payout_method.verified", command, subject, at, told, command.reason))
+        outcomes.append(done(**told))
+    post_facts(connection, drafts)
+    store.save_verified(connection, [method.id for method in verified], at)
     return outcomes
 
 
@@ -126,6 +175,30 @@ def set_fees(connection: Connection, commands: Sequence[SetFee], *, at: datetime
         outcomes.append(done(**facts, fee=fee))
     post_facts(connection, drafts)
     return outcomes
+
+
+def _check_method(command: AddMethod, known: Collection[UUID]) -> None:
+    if command.party_id not in known:
+        raise UnknownPayee(payee_id=str(command.party_id), method_id=str(command.method_id))
+    role_of(command.actor, command.party_id)
+    check_token(command.token)
+    capabilities_of(command.rail)
+
+
+def _check_verifier(command: VerifyMethod, method: PayoutMethod) -> None:
+    actor = command.actor
+    if not actor.is_operator or actor.party_id == method.party_id:
+        raise OperatorOnly(method_id=str(method.id))
+    if method.state is not MethodState.UNVERIFIED:
+        raise NotUnverified(method_id=str(method.id), state=method.state.value)
+
+
+def _told(method: PayoutMethod) -> dict[str, object]:
+    return {
+        "rail": method.rail,
+        "state": method.state.value,
+        "usable_from": method.usable_from.isoformat(),
+    }
 
 
 def _check_fee(command: SetFee) -> None:

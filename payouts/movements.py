@@ -11,6 +11,7 @@ from typing import Final
 
 from ledger.chart import account
 from ledger.entries import Entries, custody, platform
+from ledger.model import AccountKey
 from payouts.machine import Movement
 from payouts.model import Payout
 from payouts.model_settlement import Transfer
@@ -117,12 +118,43 @@ def p37_request(payout: Payout) -> Entries:
     )
 
 
+def _left_from(payout: Payout) -> AccountKey:
+    """The account that a payout leaves from: the custody bank, or one at a rail."""
+    if not payout.paid_from:
+        return account("custody.bank", payout.currency)
+    return account("custody.processor_available", payout.currency, payout.paid_from)
+
+
 def p38_pay(payout: Payout) -> Entries:
-    """The payout has left the custody bank."""
+    """The payout has left the custody bank, or the account at the rail that pays it."""
     return custody(
         payout.currency,
         (account("custody.payout_in_transit", payout.currency, payout.id), payout.net_minor),
-        (account("custody.bank", payout.currency), -payout.net_minor),
+        (_left_from(payout), -payout.net_minor),
+    )
+
+
+def transfer_to_payee(payout: Payout) -> Entries:
+    """The payout's money is at the payee's account, on its way: still client money, elsewhere."""
+    return _between_rail_accounts(
+        payout.currency, payout.net_minor, source=payout.rail, target=payout.paid_from
+    )
+
+
+def transfer_back(payout: Payout, amount_minor: int) -> Entries:
+    """What a payout left in the payee's account is home on the platform's own again."""
+    return _between_rail_accounts(
+        payout.currency, amount_minor, source=payout.paid_from, target=payout.rail
+    )
+
+
+def _between_rail_accounts(
+    currency: str, amount_minor: int, *, source: str, target: str
+) -> Entries:
+    return custody(
+        currency,
+        (account("custody.processor_available", currency, target), amount_minor),
+        (account("custody.processor_available", currency, source), -amount_minor),
     )
 
 
@@ -145,12 +177,12 @@ def p39_give_back(payout: Payout) -> Entries:
 
 
 def p40_return(payout: Payout) -> Entries:
-    """A paid payout came back to the custody bank; the platform bears what the bank kept of it."""
+    """A payout came back to where it had left from; the platform bears what was kept of it."""
     currency, charge_minor = payout.currency, payout.charge_minor
     return (
         *custody(
             currency,
-            (account("custody.bank", currency), payout.net_minor - charge_minor),
+            (_left_from(payout), payout.net_minor - charge_minor),
             (account("custody.due_from_platform", currency), charge_minor),
             (account("custody.payout_in_transit", currency, payout.id), -payout.net_minor),
         ),

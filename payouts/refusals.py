@@ -115,3 +115,93 @@ class BadFee(Refusal):
     """A fee is zero or more minor units, and never changed for a time that it counts from."""
 
     code = "payouts.bad_fee"
+
+
+class MethodUnverified(Refusal):
+    """Nobody has verified yet that the method is the payee's."""
+
+    code = "payouts.method_unverified"
+
+
+class MethodCooling(Refusal):
+    """A method takes its first payout some days after it was named, so that its owner hears."""
+
+    code = "payouts.method_cooling"
+
+
+class NotUnverified(Refusal):
+    """Only a method that waits for it can be verified."""
+
+    code = "payouts.not_unverified"
+
+
+class BelowMinimum(Refusal):
+    """Less than the least amount that is paid out of this currency."""
+
+    code = "payouts.below_minimum"
+
+
+class NeedsApproval(Refusal):
+    """So much leaves only after a second person has said yes."""
+
+    code = "payouts.needs_approval"
+
+
+class NeedsNoApproval(Refusal):
+    """The policy asks for nobody's word on this amount."""
+
+    code = "payouts.needs_no_approval"
+
+
+class SecondPerson(Refusal):
+    """Whoever asked for it does not approve it; it takes another person."""
+
+    code = "payouts.second_person"
+
+
+class NotSanctioned(Refusal):
+    """Money is blocked on a sanctions match alone, and this payee has none."""
+
+    code = "payouts.not_sanctioned"
+
+
+class ReasonMissing(Refusal):
+    """A payout is refused with a reason: nobody waits for his money without one."""
+
+    code = "payouts.reason_missing"
+
+
+class ProcessorShort(Refusal):
+    """The rail's balance does not hold enough beyond what is promised; the payout waits."""
+
+    code = "payouts.processor_short"
+
+
+class NoPayeeAccount(Refusal):
+    """The payee has no account at this rail that may be paid out."""
+
+    code = "payouts.no_payee_account"
+
+
+class PayeeAccountExists(Refusal):
+    """The payee has an account at this rail, or one is being opened."""
+
+    code = "payouts.payee_account_exists"
+
+
+class UnknownPayeeAccount(Refusal):
+    """No payee's account has this id."""
+
+    code = "payouts.unknown_payee_account"
+
+
+class BadPolicy(Refusal):
+    """A policy is about methods (days, verification) or about one currency (limit, minimum)."""
+
+    code = "payouts.bad_policy"
+
+
+class UnknownPolicy(Refusal):
+    """No policy that waits for its second person has this id."""
+
+    code = "payouts.unknown_policy"

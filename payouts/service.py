@@ -1,51 +1,33 @@
-"""The use cases of payouts: name a method, request, submit, cancel, and hear what became of it.
+"""The use cases of payouts: request, submit, cancel, and hear what became of it.
 
 Batch-first: lock parties and payouts in id order, decide one command at a time, post once, save by
 arrays. A refused command writes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
-from uuid import UUID
 
 from sqlalchemy import Connection
 
 from kernel.commands import Outcome
-from kernel.errors import Broken, Refusal
 from kernel.money import MAX_MINOR, NotPositive, TooLarge, exponent, to_json
-from kernel.principals import RAIL, SYSTEM
-from payouts import store
+from kernel.principals import SYSTEM
+from payouts import operations, store, store_policy
 from payouts.commands import PayoutCommand, RequestPayout
-from payouts.desk import (
-    Desk,
-    Move,
-    draft_of,
-    lay_out,
-    lock_standings,
-    post_facts,
-    run,
-    save,
-    twice_in,
-)
-from payouts.machine import Guard, Transition, Trigger, step
-from payouts.model import Payout, PayoutMethod, PayoutState
-from payouts.refusals import (
-    BankShort,
-    NothingLeft,
-    PayoutExists,
-    SubjectTwice,
-    UnknownPayee,
-    UnknownPayout,
-)
-from payouts.rules import check_method, check_payee, is_methods_fault, role_of, trigger_of
-from payouts.settlement import free_in_bank
+from payouts.desk import Desk, Move, draft_of, lay_out, lock_standings, run, save, twice_in
+from payouts.hearing import hear
+from payouts.machine import Trigger, step
+from payouts.model import Payout, PayoutState, Role
+from payouts.operations import PAYOUTS as HANDLER
+from payouts.purses import free_money
+from payouts.refusals import BelowMinimum, NothingLeft, PayoutExists
+from payouts.rules import role_of
+from payouts.steps import advance, check_guards, check_once
 from rails import service as rails
-from rails.model import OperationKind, RailOperation, RailResult
+from rails.capabilities import capabilities_of, check_amount
 
-HANDLER: Final = "payouts.payout"
-"""The name under which rails report payouts to `hear`."""
+__all__ = ["HANDLER", "cancel", "hear", "request", "submit", "submit_due"]
 
 
 def request(
@@ -53,9 +35,12 @@ def request(
 ) -> list[Outcome]:
     """Set money aside for payouts (P37), at the payout fee of the day.
 
+    What is above the policy's limit waits for a second person; all else needs nobody's word.
     Refuses with `payouts.unknown_payee`, `not_yours`, `not_verified`, `sanctions_hit`, `on_hold`,
-    `paused`, `unknown_method`, `method_disabled`, `nothing_left`, `exists`, `subject_twice`, with
-    `money.*`, and with `ledger.insufficient_funds` where more is asked than is available.
+    `paused`, `unknown_method`, `method_disabled`, `method_unverified`, `method_cooling`,
+    `nothing_left`, `below_minimum`, `exists`, `subject_twice`, with `money.*`, with `rail.*` where
+    the method's rail cannot move so much, and with `ledger.insufficient_funds` where more is asked
+    than is available.
     """
     standings = lock_standings(connection, {command.payee_id for command in commands})
     ids = [command.payout_id for command in commands]
@@ -67,6 +52,8 @@ def request(
         twice=twice_in(ids),
         fees=store.list_fees(connection, {command.currency for command in commands}, at),
         purse={},
+        policy=store_policy.find_in_force(connection, at),
+        accounts={},
     )
     outcomes, moves = run(connection, commands, lambda command: _request(command, desk))
     if moves:
@@ -77,23 +64,36 @@ def request(
 def submit(
     connection: Connection, commands: Sequence[PayoutCommand], *, at: datetime
 ) -> list[Outcome]:
-    """Send requested payouts to the rail, if their payees are still clear and the bank holds them.
+    """Send payouts to their rails, if payees are still clear and the money is where it leaves from.
 
-    Refuses like `request`, and with `payouts.unknown_payout`, `payouts.wrong_state` and
-    `payouts.bank_short`. The operation's id is the payout's: a payout is sent once.
+    Refuses like `request`, and with `payouts.unknown_payout`, `wrong_state`, `needs_approval`,
+    `bank_short`, `processor_short`, `no_payee_account`. The operation's id is the payout's: a
+    payout is sent once. Where the rail pays from accounts of payees, its money is moved there
+    first.
     """
-    desk = lay_out(connection, commands, at, purse=free_in_bank(connection))
+    seen = store.find_payouts(connection, [command.payout_id for command in commands]).values()
+    wanted = {
+        (payout.rail, payout.currency)
+        for payout in seen
+        if not capabilities_of(payout.rail).separate_payout
+    }
+    desk = lay_out(connection, commands, at, purse=free_money(connection, wanted))
     outcomes, moves = run(
-        connection, commands, lambda command: _advance(command, Trigger.SUBMIT, desk)
+        connection, commands, lambda command: advance(command, Trigger.SUBMIT, desk)
     )
     save(connection, moves)
-    operations = [_operation(move.payout, desk.methods) for move in moves]
-    rails.intend(connection, operations, at=at)
+    intents = [
+        operations.transfer(move.payout)
+        if move.payout.by_payees_account
+        else operations.pay(move.payout, token=desk.methods[move.payout.method_id].token)
+        for move in moves
+    ]
+    rails.intend(connection, intents, at=at)
     return outcomes
 
 
 def submit_due(connection: Connection, *, at: datetime, limit: int = 10_000) -> list[Outcome]:
-    """Submit what was requested, oldest first; one outcome for each that was looked at."""
+    """Submit what was requested or approved, oldest first; one outcome for each looked at."""
     ids = store.list_requested(connection, limit=limit)
     return submit(connection, [PayoutCommand(actor=SYSTEM, payout_id=id_) for id_ in ids], at=at)
 
@@ -105,52 +105,24 @@ def cancel(
 
     Refuses with `payouts.unknown_payout`, `wrong_state`, `not_yours`, `subject_twice`.
     """
-    desk = lay_out(connection, commands, at, purse={})
+    desk = lay_out(connection, commands, at)
     outcomes, moves = run(
-        connection, commands, lambda command: _advance(command, Trigger.CANCEL, desk)
+        connection, commands, lambda command: advance(command, Trigger.CANCEL, desk)
     )
     save(connection, moves)
     return outcomes
 
 
-def hear(connection: Connection, results: Sequence[RailResult], at: datetime) -> None:
-    """Book what the rail says of payouts: paid (P38), failed (P39), returned (P40, then P39).
-
-    A method that failed is disabled and its payee's payouts are paused, in the same transaction;
-    not so where our own bank was short. A payout that is not ours, or that the machine cannot
-    move so, is Broken.
-
-    Source: domain/escrow.md 2.9 and 2.11, edge cases 11 and 12.
-    """
-    payouts = store.lock_payouts(connection, [result.operation_id for result in results])
-    moves: list[Move] = []
-    at_fault: dict[UUID, tuple[Payout, str]] = {}
-    for result in results:
-        payout = payouts.get(result.operation_id)
-        if payout is None:
-            raise Broken("a rail paid out what we know nothing of", id=str(result.operation_id))
-        trigger = trigger_of(result, payout.state)
-        if trigger is None:
-            continue
-        moves.append(_heard(payout, trigger, result, at))
-        if trigger is not Trigger.CONFIRM and is_methods_fault(result):
-            at_fault[payout.id] = payout, result.code or trigger.value
-    post_facts(connection, [move.draft for move in moves])
-    save(connection, moves)
-    if at_fault:
-        reasons = {payout.method_id: why for payout, why in at_fault.values()}
-        store.disable_methods(connection, reasons, at)
-        pauses = {payout.payee_id: why for payout, why in at_fault.values()}
-        store.add_pauses(connection, pauses, at)
-
-
 def _request(command: RequestPayout, desk: Desk) -> Move:
-    _check_once(command.payout_id, desk)
+    check_once(command.payout_id, desk)
     transition = step(None, Trigger.REQUEST, role_of(command.actor, command.payee_id))
     fee_minor = desk.fees.get(command.currency, 0)
-    _check_amount(command, fee_minor)
+    if command.fee_minor is not None:
+        fee_minor = command.fee_minor
+    _check_amount(command, fee_minor, desk)
     if command.payout_id in desk.payouts:
         raise PayoutExists(payout_id=str(command.payout_id))
+    method = desk.methods.get(command.method_id)
     payout = Payout(
         id=command.payout_id,
         payee_id=command.payee_id,
@@ -159,95 +131,28 @@ def _request(command: RequestPayout, desk: Desk) -> Move:
         fee_minor=fee_minor,
         currency=command.currency,
         requested_at=desk.at,
+        rail="simulated" if method is None else method.rail,
+        is_instant=command.instant,
+        requested_by=command.actor.principal_id,
     )
-    _check_guards(transition, payout, desk)
+    check_guards(transition, payout, desk, command.actor)
+    check_amount(payout.rail, payout.net_minor, currency=payout.currency)
+    if desk.policy.of(payout.currency).needs_second_person(payout.amount_minor):
+        # Screening begins in the same event: the policy asks for somebody.
+        screened = step(PayoutState.REQUESTED, Trigger.SCREEN, Role.SYSTEM)
+        payout = replace(payout, state=screened.to)
     return Move(payout, None, draft_of(transition, payout, command.actor, desk.at))
 
 
-def _advance(command: PayoutCommand, trigger: Trigger, desk: Desk) -> Move:
-    _check_once(command.payout_id, desk)
-    payout = desk.payouts.get(command.payout_id)
-    if payout is None:
-        raise UnknownPayout(payout_id=str(command.payout_id))
-    transition = step(payout.state, trigger, role_of(command.actor, payout.payee_id))
-    _check_guards(transition, payout, desk)
-    is_submit = transition.to is PayoutState.SUBMITTED
-    moved = replace(
-        payout,
-        state=transition.to,
-        version=payout.version + 1,
-        submitted_at=desk.at if is_submit else None,
-        ended_at=None if is_submit else desk.at,
-    )
-    draft = draft_of(transition, moved, command.actor, desk.at, reason=command.reason)
-    return Move(moved, payout.state, draft)
-
-
-def _heard(payout: Payout, trigger: Trigger, result: RailResult, at: datetime) -> Move:
-    try:
-        transition = step(payout.state, trigger, role_of(RAIL, payout.payee_id))
-    except Refusal as refusal:
-        raise Broken("a rail moved a payout as it cannot", why=str(refusal)) from refusal
-    has_left = trigger in (Trigger.CONFIRM, Trigger.RETURN)
-    moved = replace(
-        payout,
-        state=transition.to,
-        version=payout.version + 1,
-        rail_ref=result.rail_ref or payout.rail_ref,
-        code=result.code,
-        charge_minor=result.fee_minor if trigger is Trigger.RETURN else 0,
-        paid_at=payout.paid_at or (at if has_left else None),
-        ended_at=None if trigger is Trigger.CONFIRM else at,
-    )
-    told = {
-        "rail_ref": moved.rail_ref,
-        "code": moved.code,
-        "occurred_at": result.occurred_at.isoformat(),
-    }
-    return Move(moved, payout.state, draft_of(transition, moved, RAIL, at, told=told))
-
-
-def _operation(payout: Payout, methods: Mapping[UUID, PayoutMethod]) -> RailOperation:
-    return RailOperation(
-        id=payout.id,
-        kind=OperationKind.PAYOUT,
-        handler=HANDLER,
-        subject=payout.subject,
-        amount_minor=payout.net_minor,
-        currency=payout.currency,
-        method=methods[payout.method_id].token,
-    )
-
-
-def _check_once(payout_id: UUID, desk: Desk) -> None:
-    if payout_id in desk.twice:
-        raise SubjectTwice(payout_id=str(payout_id))
-
-
-def _check_amount(command: RequestPayout, fee_minor: int) -> None:
+def _check_amount(command: RequestPayout, fee_minor: int, desk: Desk) -> None:
     exponent(command.currency)
     if command.amount_minor <= 0:
         raise NotPositive(amount_minor=command.amount_minor)
     if command.amount_minor > MAX_MINOR:
         raise TooLarge(amount_minor=command.amount_minor)
+    amount = to_json(command.amount_minor, command.currency)
     if command.amount_minor <= fee_minor:
-        raise NothingLeft(
-            amount=to_json(command.amount_minor, command.currency),
-            fee=to_json(fee_minor, command.currency),
-        )
-
-
-def _check_guards(transition: Transition, payout: Payout, desk: Desk) -> None:
-    if Guard.PAYEE_CLEAR in transition.guards:
-        standing = desk.standings.get(payout.payee_id)
-        if standing is None:
-            raise UnknownPayee(payee_id=str(payout.payee_id))
-        check_payee(payout.payee_id, standing)
-    if Guard.METHOD_ACTIVE in transition.guards:
-        method = desk.methods.get(payout.method_id)
-        check_method(method, method_id=payout.method_id, payee_id=payout.payee_id)
-    if Guard.BANK_HOLDS_IT in transition.guards:
-        there_minor = desk.purse.get(payout.currency, 0)
-        if payout.net_minor > there_minor:
-            raise BankShort(payout_id=str(payout.id), net_minor=payout.net_minor)
-        desk.purse[payout.currency] = there_minor - payout.net_minor
+        raise NothingLeft(amount=amount, fee=to_json(fee_minor, command.currency))
+    minimum_minor = desk.policy.of(command.currency).minimum_minor
+    if command.amount_minor < minimum_minor:
+        raise BelowMinimum(amount=amount, minimum=to_json(minimum_minor, command.currency))

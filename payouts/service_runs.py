@@ -216,7 +216,7 @@ def _draw_up(connection: Connection, command: PrepareRun, at: datetime) -> tuple
         cut_off_on=command.cut_off_on,
         fee_minor=store.list_fees(connection, [currency], at).get(currency, 0),
         check_method=lambda method: check_method(
-            method, method_id=method.id, payee_id=method.party_id
+            method, method_id=method.id, payee_id=method.party_id, at=at
         ),
     )
     by_default = timeline(own=(), default=default)

@@ -11,7 +11,9 @@ from kernel.errors import Broken
 from payouts.model import MethodState, Payout, PayoutMethod, PayoutState
 
 _COLUMNS: Final = """id, payee_id, method_id, amount_minor, fee_minor, currency, state, version,
-    rail_ref, code, charge_minor, requested_at, submitted_at, paid_at, ended_at"""
+    rail_ref, code, charge_minor, requested_at, submitted_at, paid_at, ended_at, rail, paid_from,
+    is_instant, requested_by, screened_at, approved_by, transferred_at, left_at, back_at,
+    back_tries"""
 
 _FIND_PAYOUTS: Final = f"SELECT {_COLUMNS} FROM payout WHERE id = ANY (%(ids)s::uuid[])"
 
@@ -23,55 +25,102 @@ ORDER BY requested_at DESC, id DESC LIMIT %(limit)s
 """
 
 _LIST_REQUESTED: Final = """
-SELECT id FROM payout WHERE state = 'requested' ORDER BY requested_at, id LIMIT %(limit)s
+SELECT id FROM payout WHERE state IN ('requested', 'approved')
+ORDER BY requested_at, id LIMIT %(limit)s
+"""
+
+_LIST_OF_SANCTIONED: Final = """
+SELECT p.id FROM payout p JOIN party ON party.id = p.payee_id AND party.sanction_state <> 'clear'
+WHERE p.state IN ('requested', 'screening', 'approved')
+ORDER BY p.requested_at, p.id LIMIT %(limit)s
+"""
+
+_LIST_REQUESTED_OVER: Final = """
+SELECT p.id FROM payout p
+JOIN unnest(%(currencies)s::text[], %(limits)s::bigint[]) AS rule (currency, above_minor)
+    ON rule.currency = p.currency AND p.amount_minor > rule.above_minor
+WHERE p.state = 'requested' ORDER BY p.requested_at, p.id LIMIT %(limit)s
+"""
+
+_LIST_TO_CALL_HOME: Final = """
+SELECT p.id FROM payout p
+WHERE p.transferred_at IS NOT NULL AND p.back_at IS NULL AND p.state IN ('failed', 'returned')
+  AND p.amount_minor - p.fee_minor > p.charge_minor
+ORDER BY p.id LIMIT %(limit)s
 """
 
 _SUM_SUBMITTED: Final = """
 SELECT currency, sum(amount_minor - fee_minor)::bigint AS net_minor
-FROM payout WHERE state = 'submitted' GROUP BY currency
+FROM payout WHERE state = 'submitted' AND paid_from = '' GROUP BY currency
+"""
+
+_SUM_PROMISED: Final = """
+SELECT rail, currency, sum(amount_minor - fee_minor)::bigint AS net_minor
+FROM payout
+WHERE state IN ('requested', 'screening', 'approved', 'submitted') AND transferred_at IS NULL
+  AND (NOT %(only_submitted)s OR (state = 'submitted' AND paid_from <> ''))
+GROUP BY rail, currency
 """
 
 _ADD_PAYOUTS: Final = """
-INSERT INTO payout (id, payee_id, method_id, amount_minor, fee_minor, currency, state, version,
-    rail_ref, code, charge_minor, requested_at)
-SELECT asked.*, 'requested', 1, '', '', 0, %(at)s
+INSERT INTO payout (id, payee_id, method_id, amount_minor, fee_minor, currency, rail, requested_by,
+    state, is_instant, version, rail_ref, code, charge_minor, requested_at)
+SELECT asked.*, 1, '', '', 0, %(at)s
 FROM unnest(%(ids)s::uuid[], %(payees)s::uuid[], %(methods)s::uuid[], %(amounts)s::bigint[],
-            %(fees)s::bigint[], %(currencies)s::text[]) AS asked
+            %(fees)s::bigint[], %(currencies)s::text[], %(rails)s::text[], %(askers)s::uuid[],
+            %(states)s::text[], %(instant)s::boolean[]) AS asked
 """
 
 _SAVE_PAYOUTS: Final = """
 UPDATE payout AS stored
 SET state = moved.state, version = moved.version, rail_ref = moved.rail_ref, code = moved.code,
     charge_minor = moved.charge_minor, submitted_at = moved.submitted_at,
-    paid_at = moved.paid_at, ended_at = moved.ended_at
+    paid_at = moved.paid_at, ended_at = moved.ended_at, paid_from = moved.paid_from,
+    screened_at = moved.screened_at, approved_by = moved.approved_by,
+    transferred_at = moved.transferred_at, left_at = moved.left_at, back_at = moved.back_at,
+    back_tries = moved.back_tries
 FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(versions)s::integer[], %(refs)s::text[],
             %(codes)s::text[], %(charges)s::bigint[], %(submitted)s::timestamptz[],
-            %(paid)s::timestamptz[], %(ended)s::timestamptz[], %(old_states)s::text[])
+            %(paid)s::timestamptz[], %(ended)s::timestamptz[], %(sources)s::text[],
+            %(screened)s::timestamptz[], %(approvers)s::uuid[], %(transferred)s::timestamptz[],
+            %(left)s::timestamptz[], %(back)s::timestamptz[], %(tries)s::integer[],
+            %(old_states)s::text[])
     AS moved (id, state, version, rail_ref, code, charge_minor, submitted_at, paid_at, ended_at,
+              paid_from, screened_at, approved_by, transferred_at, left_at, back_at, back_tries,
               old_state)
 WHERE stored.id = moved.id AND stored.state = moved.old_state
   AND stored.version = moved.version - 1
 """
 
-_FIND_METHODS: Final = """
-SELECT id, party_id, token, state FROM payout_method WHERE id = ANY (%(ids)s::uuid[])
+_METHOD: Final = "id, party_id, token, state, rail, verified_at, usable_from"
+
+_FIND_METHODS: Final = f"""
+SELECT {_METHOD} FROM payout_method WHERE id = ANY (%(ids)s::uuid[])
 """
 
-_LIST_METHODS: Final = """
-SELECT id, party_id, token, state FROM payout_method
+_LOCK_METHODS: Final = f"{_FIND_METHODS} ORDER BY id FOR NO KEY UPDATE"
+
+_LIST_METHODS: Final = f"""
+SELECT {_METHOD} FROM payout_method
 WHERE party_id = ANY (%(party_ids)s::uuid[]) ORDER BY added_at, id
 """
 
 _ADD_METHODS: Final = """
-INSERT INTO payout_method (id, party_id, token, added_at)
+INSERT INTO payout_method (id, party_id, token, rail, state, usable_from, added_at)
 SELECT added.*, %(at)s
-FROM unnest(%(ids)s::uuid[], %(parties)s::uuid[], %(tokens)s::text[]) AS added
+FROM unnest(%(ids)s::uuid[], %(parties)s::uuid[], %(tokens)s::text[], %(rails)s::text[],
+            %(states)s::text[], %(usable)s::timestamptz[]) AS added
+"""
+
+_SAVE_VERIFIED: Final = """
+UPDATE payout_method SET state = 'active', verified_at = %(at)s
+WHERE id = ANY (%(ids)s::uuid[]) AND state = 'unverified'
 """
 
 _DISABLE_METHODS: Final = """
 UPDATE payout_method AS stored SET state = 'disabled', reason = bad.reason, disabled_at = %(at)s
 FROM unnest(%(ids)s::uuid[], %(reasons)s::text[]) AS bad (id, reason)
-WHERE stored.id = bad.id AND stored.state = 'active'
+WHERE stored.id = bad.id AND stored.state <> 'disabled'
 """
 
 _LIST_PAUSES: Final = """
@@ -134,6 +183,35 @@ def sum_submitted(connection: Connection) -> dict[str, int]:
     return {row.currency: row.net_minor for row in connection.exec_driver_sql(_SUM_SUBMITTED)}
 
 
+def sum_promised(
+    connection: Connection, *, only_submitted: bool = False
+) -> dict[tuple[str, str], int]:
+    """What payouts need from where their rail pays from, and has not gone yet: (rail, currency).
+
+    With `only_submitted`: what was asked of the rails' own accounts, the banks' aside.
+    """
+    rows = connection.exec_driver_sql(_SUM_PROMISED, {"only_submitted": only_submitted})
+    return {(row.rail, row.currency): row.net_minor for row in rows}
+
+
+def list_of_sanctioned(connection: Connection, *, limit: int) -> list[UUID]:
+    """Payouts not sent yet whose payees are on a sanctions list, oldest first."""
+    return list(connection.exec_driver_sql(_LIST_OF_SANCTIONED, {"limit": limit}).scalars())
+
+
+def list_requested_over(
+    connection: Connection, limits: Mapping[str, int], *, limit: int
+) -> list[UUID]:
+    """Payouts that nobody has looked at and that are above their currency's limit, oldest first."""
+    arguments = {"currencies": list(limits), "limits": list(limits.values()), "limit": limit}
+    return list(connection.exec_driver_sql(_LIST_REQUESTED_OVER, arguments).scalars())
+
+
+def list_to_call_home(connection: Connection, *, limit: int) -> list[UUID]:
+    """Payouts that failed or came back, with money still at the payee's account."""
+    return list(connection.exec_driver_sql(_LIST_TO_CALL_HOME, {"limit": limit}).scalars())
+
+
 def add_payouts(connection: Connection, payouts: Sequence[Payout], at: datetime) -> None:
     """Write requested payouts."""
     connection.exec_driver_sql(
@@ -145,6 +223,10 @@ def add_payouts(connection: Connection, payouts: Sequence[Payout], at: datetime)
             "amounts": [payout.amount_minor for payout in payouts],
             "fees": [payout.fee_minor for payout in payouts],
             "currencies": [payout.currency for payout in payouts],
+            "rails": [payout.rail for payout in payouts],
+            "askers": [payout.requested_by for payout in payouts],
+            "states": [payout.state.value for payout in payouts],
+            "instant": [payout.is_instant for payout in payouts],
             "at": at,
         },
     )
@@ -165,6 +247,13 @@ def save_payouts(connection: Connection, moved: Sequence[tuple[Payout, PayoutSta
             "submitted": [payout.submitted_at for payout in payouts],
             "paid": [payout.paid_at for payout in payouts],
             "ended": [payout.ended_at for payout in payouts],
+            "sources": [payout.paid_from for payout in payouts],
+            "screened": [payout.screened_at for payout in payouts],
+            "approvers": [payout.approved_by for payout in payouts],
+            "transferred": [payout.transferred_at for payout in payouts],
+            "left": [payout.left_at for payout in payouts],
+            "back": [payout.back_at for payout in payouts],
+            "tries": [payout.back_tries for payout in payouts],
             "old_states": [before.value for _, before in moved],
         },
     )
@@ -176,6 +265,17 @@ def find_methods(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Payo
     """Methods by id; an unknown id is missing."""
     rows = connection.exec_driver_sql(_FIND_METHODS, {"ids": list(ids)}).mappings()
     return {row["id"]: _method(row) for row in rows}
+
+
+def lock_methods(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, PayoutMethod]:
+    """The same, locked in the order of their ids."""
+    rows = connection.exec_driver_sql(_LOCK_METHODS, {"ids": sorted(set(ids))}).mappings()
+    return {row["id"]: _method(row) for row in rows}
+
+
+def save_verified(connection: Connection, ids: Sequence[UUID], at: datetime) -> None:
+    """Methods that waited for it are verified from now on."""
+    connection.exec_driver_sql(_SAVE_VERIFIED, {"ids": list(ids), "at": at})
 
 
 def list_methods(connection: Connection, party_ids: Iterable[UUID]) -> list[PayoutMethod]:
@@ -192,6 +292,9 @@ def add_methods(connection: Connection, methods: Sequence[PayoutMethod], at: dat
             "ids": [method.id for method in methods],
             "parties": [method.party_id for method in methods],
             "tokens": [method.token for method in methods],
+            "rails": [method.rail for method in methods],
+            "states": [method.state.value for method in methods],
+            "usable": [method.usable_from for method in methods],
             "at": at,
         },
     )

@@ -9,7 +9,7 @@ from kernel.commands import Command
 from kernel.errors import Refusal
 from kernel.options import Way
 from kernel.principals import Actor
-from payouts import service
+from payouts import service, service_screening
 from payouts.commands import PayoutCommand
 from payouts.machine import Trigger
 from payouts.model import Payout, Role
@@ -20,9 +20,17 @@ def _payout(_connection: Connection, actor: Actor, payout: Payout) -> Command:
     return PayoutCommand(actor=actor, payout_id=payout.id)
 
 
+def _refusal(_connection: Connection, actor: Actor, payout: Payout) -> Command:
+    return PayoutCommand(actor=actor, payout_id=payout.id, reason="a reason")
+
+
 PAYOUT_WAYS: Final[Mapping[Trigger, Way]] = {
     Trigger.SUBMIT: Way(service.submit, _payout),
     Trigger.CANCEL: Way(service.cancel, _payout),
+    Trigger.APPROVE: Way(service_screening.approve, _payout),
+    Trigger.REFUSE: Way(service_screening.refuse, _refusal, needs=("reason",)),
+    Trigger.SCREEN: Way(service_screening.screen, _payout),
+    Trigger.BLOCK: Way(service_screening.block, _payout),
 }
 """Every step of people on a payout that there is."""
 

@@ -273,7 +273,10 @@ class MethodAnswer(Answer):
     id: IdText
     party_id: IdText
     token: str
+    rail: str
     state: str
+    verified_at: TimeText | None
+    usable_from: TimeText
 
 
 class MethodsAnswer(Answer):
@@ -300,10 +303,16 @@ class PayoutAnswer(Answer):
     bank_charge: Money
     state: str
     version: int
+    rail: str
+    is_instant: bool
+    paid_from: str
+    approved_by: IdText | None
     rail_ref: str
     code: str
     requested_at: TimeText
+    screened_at: TimeText | None
     submitted_at: TimeText | None
+    left_at: TimeText | None
     paid_at: TimeText | None
     ended_at: TimeText | None
 

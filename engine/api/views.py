@@ -180,7 +180,10 @@ def method(row: PayoutMethod) -> Json:
         "id": str(row.id),
         "party_id": str(row.party_id),
         "token": row.token,
+        "rail": row.rail,
         "state": row.state.value,
+        "verified_at": row.verified_at.isoformat() if row.verified_at else None,
+        "usable_from": row.usable_from.isoformat(),
     }
 
 

@@ -30,7 +30,7 @@ FINAL: Final[Mapping[str, str]] = {
     "disputed-line": "refunded upheld",
     "claim": "recovered written_off",
     "chargeback": "appeal_lost appeal_won",
-    "payout": "cancelled failed returned",
+    "payout": "blocked cancelled failed returned",
     "offering": "approved rejected",
     "subscription": "cancelled lapsed",
     "purchase": "earned refunded",

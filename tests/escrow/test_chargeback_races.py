@@ -129,9 +129,9 @@ def test_withdrawal_against_payout(own_engine: Engine, tenant: Tenant, turn: int
     method_id = new_id()
     with transaction(own_engine, tenant) as connection:
         connection.exec_driver_sql(
-            "INSERT INTO payout_method (id, party_id, token, added_at)"
-            " VALUES (%s, %s, 'bank:1', %s)",
-            (method_id, payee.party_id, bank.stage.now),
+            "INSERT INTO payout_method (id, party_id, token, state, added_at, usable_from)"
+            " VALUES (%(id)s, %(party)s, 'bank:1', 'active', %(at)s, %(at)s)",
+            {"id": method_id, "party": payee.party_id, "at": bank.stage.now},
         )
 
     def pay_out(mine: Bank) -> Outcome:

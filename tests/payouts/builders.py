@@ -51,10 +51,10 @@ def new_payee(connection: Connection, *, kyc: parties.KycState = parties.KycStat
 
 
 def new_method(connection: Connection, payee_id: UUID, at_rail: str = "payout") -> UUID:
-    """A payout method of a payee, by its token at the rail."""
+    """A payout method of a payee, by its token at the rail, named a day ago."""
     method_id = new_id()
     add = AddMethod(actor=OPERATOR, method_id=method_id, party_id=payee_id, token=at_rail)
-    (outcome,) = methods.add_methods(connection, [add], at=NOON)
+    (outcome,) = methods.add_methods(connection, [add], at=NOON - DAY)
     assert outcome.is_done, outcome
     return method_id
 

@@ -196,4 +196,5 @@ def test_a_payee_takes_back_what_was_not_sent(connection: Connection) -> None:
         at=NOON,
     )
 
-    assert {each.trigger: each.is_open for each in found} == {"cancel": True, "submit": False}
+    opened = {each.trigger: each.is_open for each in found}
+    assert opened == {"cancel": True, "submit": False, "screen": False, "block": False}

@@ -1,6 +1,7 @@
 """Who may be paid, and what a rail's word means: pure."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -27,6 +28,7 @@ from payouts.rules import (
 from rails.model import OperationKind, RailOutcome, RailResult
 
 PAYEE, OTHER = UUID(int=1), UUID(int=2)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CLEAR = PayeeStanding(kyc_state="verified", sanction_state="clear")
 
 
@@ -83,19 +85,23 @@ def test_money_leaves_only_to_the_clear(standing: PayeeStanding, code: str) -> N
     assert refusal.value.code == code
 
 
-def test_money_goes_to_the_payees_own_active_method() -> None:
-    """Another's method is unknown to him; a disabled one says so."""
-    method = PayoutMethod(id=OTHER, party_id=PAYEE, token="payout")
-    disabled = PayoutMethod(id=OTHER, party_id=PAYEE, token="payout", state=MethodState.DISABLED)
+def test_money_goes_to_the_payees_own_usable_method() -> None:
+    """Another's method is unknown to him; disabled, unverified and cooling ones say so."""
+    method = PayoutMethod(id=OTHER, party_id=PAYEE, token="payout", usable_from=NOON)
+    disabled = replace(method, state=MethodState.DISABLED)
+    unverified = replace(method, state=MethodState.UNVERIFIED)
+    cooling = replace(method, usable_from=NOON + timedelta(microseconds=1))
 
-    assert check_method(method, method_id=OTHER, payee_id=PAYEE) is method
+    assert check_method(method, method_id=OTHER, payee_id=PAYEE, at=NOON) is method
     for found, payee, code in (
         (None, PAYEE, "payouts.unknown_method"),
         (method, OTHER, "payouts.unknown_method"),
         (disabled, PAYEE, "payouts.method_disabled"),
+        (unverified, PAYEE, "payouts.method_unverified"),
+        (cooling, PAYEE, "payouts.method_cooling"),
     ):
         with pytest.raises(Refusal) as refusal:
-            check_method(found, method_id=OTHER, payee_id=payee)
+            check_method(found, method_id=OTHER, payee_id=payee, at=NOON)
         assert refusal.value.code == code
 
 
@@ -107,22 +113,33 @@ def test_a_token_is_visible_ascii(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "code", "state", "trigger"),
+    ("outcome", "code", "left", "state", "trigger"),
     [
-        ("done", "", PayoutState.SUBMITTED, Trigger.CONFIRM),
-        ("pending", "", PayoutState.SUBMITTED, None),
-        ("unknown", "", PayoutState.SUBMITTED, None),
-        ("refused", "payout.failed", PayoutState.SUBMITTED, Trigger.FAIL),
-        ("refused", "payout.returned", PayoutState.SUBMITTED, Trigger.RETURN),
-        ("refused", "payout.returned", PayoutState.PAID, Trigger.RETURN),
-        ("refused", "account_closed", PayoutState.PAID, Trigger.RETURN),
+        ("done", "", False, PayoutState.SUBMITTED, Trigger.CONFIRM),
+        ("done", "", False, PayoutState.IN_TRANSIT, Trigger.CONFIRM),
+        ("pending", "", False, PayoutState.SUBMITTED, None),
+        ("pending", "", True, PayoutState.SUBMITTED, Trigger.LEAVE),
+        ("pending", "", True, PayoutState.IN_TRANSIT, None),
+        ("pending", "payout.unclaimed", True, PayoutState.SUBMITTED, Trigger.UNCLAIM),
+        ("pending", "payout.unclaimed", True, PayoutState.IN_TRANSIT, Trigger.UNCLAIM),
+        ("pending", "payout.unclaimed", True, PayoutState.UNCLAIMED, None),
+        ("unknown", "", False, PayoutState.SUBMITTED, None),
+        ("refused", "payout.failed", False, PayoutState.SUBMITTED, Trigger.FAIL),
+        ("refused", "payout.failed", True, PayoutState.SUBMITTED, Trigger.RETURN),
+        ("refused", "payout.failed", False, PayoutState.IN_TRANSIT, Trigger.RETURN),
+        ("refused", "payout.returned", False, PayoutState.UNCLAIMED, Trigger.RETURN),
+        ("refused", "payout.returned", False, PayoutState.SUBMITTED, Trigger.RETURN),
+        ("refused", "payout.returned", False, PayoutState.PAID, Trigger.RETURN),
+        ("refused", "account_closed", False, PayoutState.PAID, Trigger.RETURN),
     ],
 )
 def test_a_rails_word_is_a_trigger(
-    outcome: str, code: str, state: PayoutState, trigger: Trigger | None
+    outcome: str, code: str, *, left: bool, state: PayoutState, trigger: Trigger | None
 ) -> None:
     """Done confirms; a refusal before the money left is a failure, afterwards a return."""
-    assert trigger_of(_result(outcome, code), state) is trigger
+    result = replace(_result(outcome, code), has_left=left)
+
+    assert trigger_of(result, state) is trigger
 
 
 def test_our_empty_bank_is_not_the_methods_fault() -> None:

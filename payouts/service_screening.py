@@ -1,0 +1,104 @@
+"""Screening: a second person's word above the limit, and what a sanctions match does to a payout.
+
+Where the policy asks for nobody a payout goes through screening when it is submitted; here is what
+people and the engine do with the others.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from kernel.commands import Outcome
+from kernel.principals import SYSTEM
+from payouts import store, store_policy
+from payouts.commands import PayoutCommand
+from payouts.desk import Desk, Move, lay_out, run, save
+from payouts.machine import Trigger
+from payouts.refusals import ReasonMissing
+from payouts.steps import advance
+
+
+def approve(
+    connection: Connection, commands: Sequence[PayoutCommand], *, at: datetime
+) -> list[Outcome]:
+    """Let payouts above the limit go; another person than who asked, and never his own money.
+
+    Refuses with `payouts.unknown_payout`, `wrong_state`, `not_yours`, `second_person`, and where
+    the payee is not clear as `service.request` does.
+    """
+    return _step(connection, commands, Trigger.APPROVE, at)
+
+
+def refuse(
+    connection: Connection, commands: Sequence[PayoutCommand], *, at: datetime
+) -> list[Outcome]:
+    """Say no to payouts above the limit: money and fee return to the payee (P39).
+
+    Refuses with `payouts.unknown_payout`, `wrong_state`, `not_yours`, `reason_missing`.
+    """
+    return _step(connection, commands, Trigger.REFUSE, at)
+
+
+def block(
+    connection: Connection, commands: Sequence[PayoutCommand], *, at: datetime
+) -> list[Outcome]:
+    """Stop payouts of payees on a sanctions list: money and fee go back to be blocked (P39).
+
+    The caller blocks all that the payee has in the same transaction (`service_sanctions.match`).
+    Refuses with `payouts.unknown_payout`, `wrong_state`, `not_yours`, `not_sanctioned`.
+
+    Source: domain/escrow.md 2.11, edge case 39.
+    """
+    return _step(connection, commands, Trigger.BLOCK, at)
+
+
+def screen(
+    connection: Connection, commands: Sequence[PayoutCommand], *, at: datetime
+) -> list[Outcome]:
+    """Put payouts before a second person that a limit has caught after they were requested.
+
+    Refuses with `payouts.unknown_payout`, `wrong_state`, `not_yours`, `needs_no_approval`.
+    """
+    return _step(connection, commands, Trigger.SCREEN, at)
+
+
+def screen_due(connection: Connection, *, at: datetime, limit: int = 10_000) -> list[Outcome]:
+    """Look at what is not sent yet: stop what a sanctions match stops, hold up what a limit asks.
+
+    One outcome for each payout that was looked at; run before `service.submit_due`, and before
+    `service_sanctions.block_later`, which blocks what is given back here.
+    """
+    hits = store.list_of_sanctioned(connection, limit=limit)
+    outcomes = block(connection, [_by_engine(id_) for id_ in hits], at=at) if hits else []
+    limits = store_policy.find_in_force(connection, at).limits
+    above = {
+        currency: each.approval_above_minor
+        for currency, each in limits.items()
+        if each.approval_above_minor is not None
+    }
+    over = store.list_requested_over(connection, above, limit=limit) if above else []
+    if over:
+        outcomes += screen(connection, [_by_engine(id_) for id_ in over], at=at)
+    return outcomes
+
+
+def _by_engine(payout_id: UUID) -> PayoutCommand:
+    return PayoutCommand(actor=SYSTEM, payout_id=payout_id)
+
+
+def _step(
+    connection: Connection, commands: Sequence[PayoutCommand], trigger: Trigger, at: datetime
+) -> list[Outcome]:
+    desk = lay_out(connection, commands, at)
+    outcomes, moves = run(connection, commands, lambda command: _decide(command, trigger, desk))
+    save(connection, moves)
+    return outcomes
+
+
+def _decide(command: PayoutCommand, trigger: Trigger, desk: Desk) -> Move:
+    move = advance(command, trigger, desk)
+    if trigger is Trigger.REFUSE and not command.reason.strip():
+        raise ReasonMissing(payout_id=str(command.payout_id))
+    return move
