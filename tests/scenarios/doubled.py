@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from rails.model import RailAccount
 from rails.stripe.model import StripeSettings
 from rails.stripe.service import StripeRail
+from tests.doubles.frame import Delivery
 from tests.doubles.stripe_double.double import (
     API_KEY,
     CONNECT_SECRET,
@@ -28,11 +29,12 @@ class Doubled:
 
     def deliver(self, take: Callable[[str, bytes, Mapping[str, str]], int]) -> None:
         """Hand over what waits, in the order that the double was told to keep."""
+
+        def hand_over(sent: Delivery) -> int:
+            return take(sent.endpoint, sent.body, sent.headers)
+
         for endpoint in ("platform", "connect"):
-            self.double.deliveries.send_to(
-                lambda sent, endpoint=endpoint: take(endpoint, sent.body, sent.headers),
-                endpoint=endpoint,
-            )
+            self.double.deliveries.send_to(hand_over, endpoint=endpoint)
         self.double.deliver()
 
     def told(self) -> dict[tuple[str, RailAccount, str], int]:

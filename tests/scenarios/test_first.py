@@ -27,7 +27,6 @@ def test_a_payment_is_booked_by_its_balance_transaction(world: World) -> None:
     world.pay(deal, "pm_card_visa")
 
     world.settle()
-    assert isinstance(world.backend, Doubled)
     assert differences(world.booked(), world.backend.told()) == {}
     assert world.balance("custody.escrow", "EUR", deal.slot_id) == -10_000
     world.pass_time(days=8)

@@ -28,7 +28,7 @@ from ledger import parties
 from ledger.proof import prove
 from rails import events
 from rails.model import RailAccount
-from rails.port import Rail
+from rails.port import Rail, WebhookRail
 
 OPERATOR: Final = Actor(UUID(int=9), PrincipalKind.PERSON, is_operator=True)
 SECOND: Final = Actor(UUID(int=8), PrincipalKind.PERSON, is_operator=True)
@@ -43,13 +43,18 @@ KINDS: Final = {
 class Backend(Protocol):
     """Stripe, as a scenario meets it."""
 
-    rail: Rail
+    @property
+    def rail(self) -> Rail:
+        """Our adapter, talking to it."""
 
     def pass_time(self, **by: float) -> None:
         """Let time pass there; a real sandbox has its own."""
 
     def deliver(self, take: Callable[[str, bytes, Mapping[str, str]], int]) -> None:
         """Hand over the webhooks that wait: endpoint, body, headers; the answer is a status."""
+
+    def told(self) -> dict[tuple[str, RailAccount, str], int]:
+        """What Stripe itself says that each account holds, as the books name accounts."""
 
 
 @dataclass
@@ -118,7 +123,7 @@ class World:
     def take(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> int:
         """A webhook as the API takes it in: verified, kept, answered."""
         rail = self.backend.rail
-        assert isinstance(rail, events.WebhookRail)
+        assert isinstance(rail, WebhookRail)
         at = self.now
         found = rail.open_event(body, headers, endpoint=endpoint, at=at)
         with transaction(self.engine, self.tenant) as connection:
