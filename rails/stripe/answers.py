@@ -59,7 +59,7 @@ def of_payment(payment: Fields, parts: Sequence[Fields] = ()) -> Answer:
     if charge is not None:
         back = _transaction(charge.get("failure_balance_transaction"))
         if back is not None:
-            return _taken_back(payment, charge, back)
+            return _taken_back(payment, back)
     if status == "succeeded" and charge is not None:
         return _paid(payment, charge, parts)
     waiting = _of(payment, RailOutcome.PENDING, status, cleared=False)
@@ -77,13 +77,12 @@ def of_payment(payment: Fields, parts: Sequence[Fields] = ()) -> Answer:
 
 
 def of_capture(payment: Fields, operation: RailOperation) -> Answer | None:
-    """What became of a capture; None: the payment was not captured by it. It moves no money twice.
+    """What became of a capture; None: nothing was captured, or another amount.
 
-    The money is the funding's, which is done by the same transaction.
+    A payment is captured once. The money is the funding's, which is done by its transaction.
     """
-    if said_by(payment).get("capture_id") != str(operation.id):
-        return None
-    if payment["status"] != "succeeded":
+    received_minor = to_ours(payment["amount_received"], str(payment["currency"]))
+    if payment["status"] != "succeeded" or received_minor != operation.amount_minor:
         return None
     return _told(operation, payment, RailOutcome.DONE, "captured")
 
@@ -184,13 +183,13 @@ def _paid(payment: Fields, charge: Fields, parts: Sequence[Fields]) -> Answer:
     )
 
 
-def _taken_back(payment: Fields, charge: Fields, back: Fields) -> Answer:
+def _taken_back(payment: Fields, back: Fields) -> Answer:
     """A debit that the payer's bank took back; what Stripe charged for it beside the money."""
     answer = _of(payment, RailOutcome.REFUSED, "taken_back", transaction=back)
     return replace(
         answer,
         code="debit.returned",
-        amount_minor=to_ours(_captured(charge), str(charge["currency"])),
+        amount_minor=abs(to_ours(back["amount"], str(back["currency"]))),
         fee_minor=max(to_ours(back["fee"], str(back["currency"])), 0),
     )
 

@@ -67,11 +67,10 @@ def fund(operation: RailOperation, *, tenant: str) -> PaymentIntentCreateParams:
     return params
 
 
-def capture(operation: RailOperation, *, tenant: str) -> PaymentIntentCaptureParams:
+def capture(operation: RailOperation) -> PaymentIntentCaptureParams:
     """Take what was authorised, or less; what is not taken goes back to the payer."""
     return {
         "amount_to_capture": _amount(operation),
-        "metadata": {"capture_id": str(operation.id), "tenant": tenant},
         "expand": PAYMENT,
     }
 

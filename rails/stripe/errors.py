@@ -33,7 +33,7 @@ _CODES: Final = MappingProxyType(
         "authentication_required": "card.authentication_required",
         "payment_intent_authentication_failure": "card.authentication_required",
         "balance_insufficient": INSUFFICIENT_FUNDS,
-        "insufficient_funds": INSUFFICIENT_FUNDS,
+        "insufficient_funds": "funding.insufficient_funds",
         "charge_already_refunded": "refund.nothing_left",
         "refund_disputed_payment": "refund.disputed",
         "charge_disputed": "refund.disputed",

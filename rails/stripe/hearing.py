@@ -211,7 +211,7 @@ class Hearer:
 
 
 def family_of(kind: str) -> str:
-    """What an event is about; thin names of v1 events carry `v1.` in front. Empty: nothing of us."""
+    """What an event is about; thin names of v1 events begin with `v1.`; empty: not ours."""
     plain_kind = kind.removeprefix("v1.")
     fits = (family for start, family in _FAMILIES if plain_kind.startswith(start))
     return next(fits, "")

@@ -136,7 +136,7 @@ class Reader:
         return each(self.wire.v1.topups.list(params))
 
     def _accounts(self) -> Iterable[Fields]:
-        return each(self.wire.v2.core.accounts.list({"limit": PAGE}))
+        return each(self.wire.v2.core.accounts.list())
 
     def _walk(
         self, what: str, where: str, walk: Callable[[], Iterable[Fields]]

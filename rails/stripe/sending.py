@@ -55,7 +55,7 @@ class Sender:
         payment = self._payment(operation)
         if payment is None:
             return self._refused(operation, "rail.unknown_payment")
-        params = calls.capture(operation, tenant=self.tenant)
+        params = calls.capture(operation)
         reference, options = str(payment["id"]), on_account("", operation.key)
         taken = plain(self.wire.v1.payment_intents.capture(reference, params, options))
         answer = answers.of_capture(taken, operation)
@@ -92,6 +92,7 @@ class Sender:
         ):
             return self._not_now(operation)
         params = calls.transfer(operation, charge_ref=charge_ref, tenant=self.tenant)
+        self._balances.pop(account)  # what it holds by then is read anew
         made = self.wire.v1.transfers.create(params, on_account("", operation.key))
         return answers.of_transfer(plain(made))
 
@@ -140,9 +141,9 @@ class Sender:
     def _payee(self, operation: RailOperation) -> Answer:
         """Two steps: the account, then that it is paid out only when we say so.
 
-        With a later key the account may be there already: it is looked for first.
+        v2 works a failed call anew under the same key, so the account is looked for first.
         """
-        found = self.reader.opened(operation) if operation.key_no or operation.rail_ref else None
+        found = self.reader.opened(operation)
         if found is None:
             params = calls.payee(operation, tenant=self.tenant)
             made = self.wire.v2.core.accounts.create(params, on_account("", operation.key))

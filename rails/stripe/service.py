@@ -63,6 +63,10 @@ class StripeRail:
         """What Stripe can do for us."""
         return STRIPE
 
+    def close(self) -> None:
+        """End this thread's connections to Stripe."""
+        self.wire.close()
+
     def prepare(self) -> bool:
         """See that our own balance is paid out only on our word; whether that had to be set.
 
@@ -82,7 +86,7 @@ class StripeRail:
         One that Stripe could not take in now is UNKNOWN with NOT_NOW; when the line is down or
         too busy, so are all behind it, which are not sent.
         """
-        reader = reader_for(self.wire, self.settings.tenant, operations)
+        reader = self._reader(*operations)
         sender = Sender(self.wire, self.settings.tenant, reader, at)
         results: list[RailResult] = []
         is_stopped = False
@@ -106,7 +110,7 @@ class StripeRail:
 
     def resolve(self, operations: Sequence[RailOperation], *, at: datetime) -> list[RailResult]:
         """Read what became of operations, by name or by listing; never an effect."""
-        reader = reader_for(self.wire, self.settings.tenant, operations)
+        reader = self._reader(*operations)
         results: list[RailResult] = []
         is_stopped = False
         for operation in operations:
@@ -211,15 +215,17 @@ class StripeRail:
     def payment_page(self, operation: RailOperation) -> PaymentPage:
         """The secret for Stripe's own fields, read anew each time; nothing once it is paid."""
         try:
-            payment = self._reader().payment_of(operation)
+            payment = self._reader(operation).payment_of(operation)
         except stripe.StripeError as error:
             as_trouble(error)
         if payment is None:
             raise RailTrouble("stripe has not heard of this payment yet")
-        is_open = payment["status"] in {
-            *("requires_payment_method", "requires_confirmation", "requires_action"),
+        on_page = said_by(payment).get("way") == "page"
+        is_open = on_page and payment["status"] in {
+            *("requires_payment_method", "requires_confirmation"),
         }
-        if not is_open or said_by(payment).get("way") != "page":
+        # Only the payer himself can answer his bank, whoever began the payment.
+        if not is_open and payment["status"] != "requires_action":
             return PaymentPage()
         action = (payment.get("next_action") or {}).get("redirect_to_url") or {}
         return PaymentPage(
@@ -244,8 +250,8 @@ class StripeRail:
     def _hearer(self) -> Hearer:
         return Hearer(self.wire, self._reader(), self.settings.tenant)
 
-    def _reader(self) -> Reader:
-        return Reader(self.wire, self.settings.tenant)
+    def _reader(self, *operations: RailOperation) -> Reader:
+        return reader_for(self.wire, self.settings.tenant, operations)
 
     def _events(self, account: str) -> Lister:
         def ask(place: Any) -> Any:  # noqa: ANN401  the SDK's own page

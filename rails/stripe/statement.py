@@ -34,7 +34,6 @@ _KINDS: Final = MappingProxyType(
         "tax_fee": TransactionKind.FEE,
         "reserve_hold": TransactionKind.RESERVE,
         "reserve_release": TransactionKind.RESERVE_BACK,
-        "reserved_funds": TransactionKind.RESERVE,
         "payment_network_reserve_hold": TransactionKind.RESERVE,
         "payment_network_reserve_release": TransactionKind.RESERVE_BACK,
         "payout_minimum_balance_hold": TransactionKind.RESERVE,
@@ -47,14 +46,12 @@ _BY_CATEGORY: Final = MappingProxyType(
         "dispute": TransactionKind.CHARGEBACK,
         "dispute_reversal": TransactionKind.CHARGEBACK_BACK,
         "partial_capture_reversal": TransactionKind.FUNDING_BACK,
-        "fee": TransactionKind.FEE,
-        "transfer_reversal": TransactionKind.TRANSFER_BACK,
-        "payout_reversal": TransactionKind.PAYOUT_BACK,
-        "refund_failure": TransactionKind.REFUND_BACK,
-        "risk_reserved_funds": TransactionKind.RESERVE,
     }
 )
-"""Stripe's reporting category decides where the type says less, or something else."""
+"""Where Stripe's reporting category says more than the type does (`adjustment`, `refund`)."""
+
+_BOTH_WAYS: Final = frozenset({"reserve_transaction", "reserved_funds"})
+"""Older words for both, told apart by their sign on the balance that can be spent."""
 
 _AT_PAYEES: Final = MappingProxyType(
     {
@@ -78,10 +75,9 @@ def kind_of(transaction: Fields, *, account: str) -> TransactionKind:
     kind, category = str(transaction["type"]), str(transaction.get("reporting_category") or "")
     if account and kind in _AT_PAYEES:
         return _AT_PAYEES[kind]
-    if kind in {"reserve_transaction", "reserved_funds"} and transaction["amount"] > 0:
-        return TransactionKind.RESERVE_BACK
-    if kind == "reserve_transaction":
-        return TransactionKind.RESERVE
+    if kind in _BOTH_WAYS:
+        is_back = transaction["amount"] > 0
+        return TransactionKind.RESERVE_BACK if is_back else TransactionKind.RESERVE
     return _BY_CATEGORY.get(category) or _KINDS.get(kind, TransactionKind.OTHER)
 
 

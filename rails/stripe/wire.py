@@ -94,24 +94,27 @@ class Wire:
 
     def __init__(self, settings: StripeSettings) -> None:
         per_s = settings.calls_per_s or (LIVE_CALLS_PER_S if settings.is_live else CALLS_PER_S)
+        self._http = PacedClient(
+            timeout_s=settings.timeout_s,
+            per_s=per_s,
+            per_endpoint_s=settings.calls_per_s or CALLS_PER_S,
+        )
+        bases: Any = {}
+        if settings.api_base != stripe.DEFAULT_API_BASE:
+            base = settings.api_base
+            bases = {"api": base, "connect": base, "files": base, "meter_events": base}
         self.client = stripe.StripeClient(
             settings.api_key,
-            base_addresses={
-                "api": settings.api_base,
-                "connect": settings.api_base,
-                "files": settings.api_base,
-            }
-            if settings.api_base != stripe.DEFAULT_API_BASE
-            else {},
+            base_addresses=bases,
             max_network_retries=0,
-            http_client=PacedClient(
-                timeout_s=settings.timeout_s,
-                per_s=per_s,
-                per_endpoint_s=settings.calls_per_s or CALLS_PER_S,
-            ),
+            http_client=self._http,
         )
         self.v1 = self.client.v1
         self.v2 = self.client.v2
+
+    def close(self) -> None:
+        """End this thread's connections."""
+        self._http.close()  # type: ignore[no-untyped-call]  # the package gives it no types
 
     def payment(self, reference: str) -> Fields:
         """A payment intent with its charge and the charge's transactions."""

@@ -1,0 +1,206 @@
+"""When the line or Stripe fails: nothing is lost, nothing happens twice, and nobody guesses."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from kernel.errors import RailTrouble
+from rails.model import KEY_SPENT, NOT_FOUND, NOT_NOW, OperationKind, RailOperation, RailOutcome
+from rails.stripe.service import StripeRail
+from tests.doubles.frame import Fault
+from tests.rails.stripe.builders import Stage, settings
+from tests.rails.stripe.fixtures import stage, stripe_double
+
+__all__ = ["stage", "stripe_double"]
+
+LOST = [Fault.LOST_REPLY, Fault.ERROR_AFTER]
+
+
+def _prepared(stage: Stage, kind: OperationKind) -> tuple[RailOperation, str]:
+    """An operation that will succeed, and the path that it is posted to."""
+    if kind is OperationKind.FUND:
+        return stage.operation(kind, method="pm_card_visa"), "/v1/payment_intents"
+    if kind is OperationKind.PAYEE:
+        return stage.operation(kind, 0, country="DE"), "/v2/core/accounts"
+    if kind is OperationKind.PAYOUT:
+        return stage.payout(stage.funded_payee()), "/v1/payouts"
+    account = stage.payee()
+    funding, _ = stage.fund(20_000)
+    stage.double.advance(days=3)
+    if kind is OperationKind.REFUND:
+        return stage.operation(kind, 5_000, funding_id=str(funding.id)), "/v1/refunds"
+    transfer = stage.transfer(account)
+    if kind is OperationKind.TRANSFER:
+        return transfer, "/v1/transfers"
+    assert kind is OperationKind.TRANSFER_BACK
+    stage.do(transfer)
+    facts = {"source": f"stripe:{account}", "target": "stripe", "transfer_id": str(transfer.id)}
+    return stage.operation(kind, 5_000, **facts), "/reversals"
+
+
+KINDS = [
+    OperationKind.FUND,
+    OperationKind.REFUND,
+    OperationKind.TRANSFER,
+    OperationKind.TRANSFER_BACK,
+    OperationKind.PAYOUT,
+    OperationKind.PAYEE,
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fault", LOST)
+def test_a_lost_reply_leaves_one_object(stage: Stage, kind: OperationKind, fault: Fault) -> None:
+    """The effect stands though the reply was lost: a read finds it, and no second is made.
+
+    The account of a payee is found only once its second step is done, too.
+    """
+    operation, path = _prepared(stage, kind)
+    before = len(stage.double.objects_of(str(operation.id)))
+    stage.double.faults.force(fault, method="POST", path=path)
+
+    lost = stage.do(operation)
+    read = stage.ask(operation)
+    if kind is OperationKind.PAYEE:
+        assert read.code == NOT_FOUND
+        read = stage.do(operation)
+
+    assert (lost.outcome, lost.code) == (RailOutcome.UNKNOWN, "")
+    assert before == 0
+    assert read.outcome in {RailOutcome.DONE, RailOutcome.PENDING}
+    assert read.rail_ref
+    if kind is not OperationKind.PAYEE:
+        assert len(stage.double.objects_of(str(operation.id))) == 1
+    assert len(stage.rail.wire.accounts()) == (kind is not OperationKind.FUND)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_old_key_does_nothing_twice(stage: Stage, kind: OperationKind) -> None:
+    """After Stripe has forgotten a key, a read by listing finds what it did."""
+    operation, path = _prepared(stage, kind)
+    if kind is not OperationKind.PAYEE:
+        stage.double.faults.force(Fault.LOST_REPLY, method="POST", path=path)
+    stage.do(operation)
+    stage.double.advance(hours=30)
+
+    read = stage.ask(replace(operation, rail_ref=""))
+
+    assert read.outcome in {RailOutcome.DONE, RailOutcome.PENDING}
+
+
+@pytest.mark.parametrize("fault", [Fault.RATE_LIMIT, Fault.LOCK_TIMEOUT])
+def test_what_stripe_did_not_take_in_waits(stage: Stage, fault: Fault) -> None:
+    """429 is not now: so are all behind it, each with a time of its own; none was sent."""
+    operations = [stage.operation(OperationKind.FUND, method="pm_card_visa") for _ in range(3)]
+    stage.double.faults.force(fault, method="POST")
+
+    results = stage.rail.execute(operations, at=stage.now)
+
+    assert [(r.outcome, r.code) for r in results] == [(RailOutcome.UNKNOWN, NOT_NOW)] * 3
+    assert all(r.retry_at is not None and r.retry_at > stage.now for r in results)
+    assert len({r.retry_at for r in results}) > 1
+    assert all(r.code == NOT_FOUND for r in stage.rail.resolve(operations, at=stage.now))
+    again = stage.rail.execute(operations, at=stage.now)
+    assert [r.outcome for r in again] == [RailOutcome.DONE] * 3
+
+
+def test_a_failure_of_stripe_before_the_work_is_unknown(stage: Stage) -> None:
+    """500 says nothing: a read finds nothing, and the same key does it then."""
+    operation = stage.operation(OperationKind.FUND, method="pm_card_visa")
+    stage.double.faults.force(Fault.ERROR_BEFORE, method="POST")
+
+    assert (stage.do(operation).outcome, stage.ask(operation).code) == (
+        RailOutcome.UNKNOWN,
+        NOT_FOUND,
+    )
+    assert stage.do(operation).outcome is RailOutcome.DONE
+
+
+def test_a_read_that_fails_says_nothing(stage: Stage) -> None:
+    """An operation that could not be read is unknown without a code: it is not sent again."""
+    operation, _ = stage.fund()
+    stage.double.faults.force(Fault.ERROR_BEFORE, times=9, method="GET")
+
+    read = stage.ask(operation)
+
+    assert (read.outcome, read.code) == (RailOutcome.UNKNOWN, "")
+
+
+def test_a_saved_failure_is_not_asked_for_again(stage: Stage) -> None:
+    """A key that answers with its saved failure is spent: only a read can tell."""
+    operation = stage.operation(OperationKind.FUND, method="pm_card_visa")
+    stage.double.faults.force(Fault.ERROR_AFTER, method="POST")
+    stage.do(operation)
+
+    replayed = stage.do(operation)
+
+    assert (replayed.outcome, replayed.code) == (RailOutcome.UNKNOWN, KEY_SPENT)
+    assert stage.ask(operation).outcome is RailOutcome.DONE
+
+
+def test_a_key_with_other_parameters_is_spent(stage: Stage) -> None:
+    """The same key with another amount changes nothing at Stripe, and is no refusal either."""
+    operation, _ = stage.fund()
+
+    other = stage.do(replace(operation, amount_minor=9_999))
+
+    assert (other.outcome, other.code) == (RailOutcome.UNKNOWN, KEY_SPENT)
+
+
+def test_a_line_that_is_down_stops_the_batch(stage: Stage) -> None:
+    """The first is unknown, the rest were not sent; a rail that is away raises where it must."""
+    rail = StripeRail(settings(stage.double, api_base="http://127.0.0.1:9"))
+    operations = [stage.operation(OperationKind.FUND) for _ in range(3)]
+
+    results = rail.execute(operations, at=stage.now)
+
+    assert [(r.outcome, r.code) for r in results] == [
+        (RailOutcome.UNKNOWN, ""),
+        (RailOutcome.UNKNOWN, NOT_NOW),
+        (RailOutcome.UNKNOWN, NOT_NOW),
+    ]
+    assert {(r.outcome, r.code) for r in rail.resolve(operations, at=stage.now)} == {
+        (RailOutcome.UNKNOWN, "")
+    }
+    with pytest.raises(RailTrouble):
+        rail.balances(at=stage.now)
+    rail.close()
+
+
+def test_a_key_that_stripe_does_not_accept_refuses_nothing(stage: Stage) -> None:
+    """A wrong key is our mistake: payments wait for a person, they are not refused."""
+    rail = StripeRail(settings(stage.double, api_key="sk_live_wrong"))
+    operation = stage.operation(OperationKind.FUND)
+
+    (result,) = rail.execute([operation], at=stage.now)
+
+    assert (result.outcome, result.code) == (RailOutcome.UNKNOWN, NOT_NOW)
+    assert result.retry_at is not None
+    assert result.retry_at >= stage.now + timedelta(minutes=10)
+    rail.close()
+
+
+def test_too_many_calls_of_our_own_are_told_to_come_back(stage: Stage) -> None:
+    """Our own pace never sleeps long: what would have to wait is not now."""
+    rail = StripeRail(settings(stage.double, calls_per_s=1))
+    operations = [stage.operation(OperationKind.FUND, method="pm_card_visa") for _ in range(40)]
+    for _ in range(3):
+        rail.wire._http._key_pace.wait_for("")
+
+    results = rail.execute(operations, at=stage.now)
+
+    assert [(r.outcome, r.code) for r in results] == [(RailOutcome.UNKNOWN, NOT_NOW)] * 40
+    assert not stage.double.door.calls
+    rail.close()
+
+
+def test_no_word_of_stripes_and_no_secret_is_shown(stage: Stage) -> None:
+    """Neither a rail's trouble nor its settings show a key, a message or a secret."""
+    with pytest.raises(RailTrouble) as caught:
+        stage.rail.payee("acct_none", at=stage.now)
+
+    assert "resource_missing" in str(caught.value)
+    assert "No such" not in str(caught.value)
+    assert "sk_test" not in repr(stage.rail.settings)
+    assert "whsec" not in repr(stage.rail.settings)
