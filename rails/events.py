@@ -197,7 +197,7 @@ def _fill(
         except RailTrouble as trouble:
             _log.warning("rail.events_failed", rail=rail.name, trouble=str(trouble))
             break
-        is_end = following == position or len(events) < _PAGE
+        is_end = following == position
         kept_at = "" if is_end and name.endswith(":whole") else following
         with transaction(engine, tenant) as connection:
             found += take_in(connection, events, at)
