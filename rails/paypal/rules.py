@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 from kernel.errors import RailTrouble, Refusal
@@ -305,6 +306,14 @@ def object_of(event: Mapping[str, Any]) -> str:
     found = resource.get("payout_item_id") or header.get("payout_batch_id") or resource.get("id")
     text = str(found or "")
     return text if text.isascii() and text.replace("-", "").isalnum() and len(text) < 64 else ""
+
+
+def next_page(answer: Mapping[str, Any]) -> dict[str, str]:
+    """The query of the next page of a list; empty at its end. Its host is not looked at."""
+    for link in _links(answer):
+        if link.get("rel") == "next":
+            return dict(parse_qsl(urlsplit(str(link.get("href") or "")).query))
+    return {}
 
 
 def _money_or_none(money: object) -> tuple[int | None, str]:

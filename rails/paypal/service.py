@@ -37,6 +37,9 @@ from rails.refusals import BadEvent
 
 _MOST_EVENTS: Final = 300
 _MOST_LINES: Final = 500
+_KEPT: Final = timedelta(days=29)
+_LATE: Final = timedelta(hours=1)
+"""An event may be listed so much later than it happened; what is listed twice is one."""
 
 
 class PaypalRail:
@@ -170,18 +173,35 @@ class PaypalRail:
         return read(ref, at) if read and ref else []
 
     def list_events(self, *, after: str, limit: int, at: datetime) -> tuple[list[RailEvent], str]:
-        """Events that PayPal sent since a time, oldest first; it keeps them for thirty days."""
-        since = datetime.fromisoformat(after) if after else at - timedelta(days=29)
+        """Events that PayPal sent since a time, oldest first; it keeps them for thirty days.
+
+        It lists the newest first, so each day is read whole before any of it is given.
+        """
+        since = max(datetime.fromisoformat(after), at - _KEPT) if after else at - _KEPT
+        found: list[RailEvent] = []
+        start = since
+        while start < at and len(found) < limit:
+            end = min(start + timedelta(days=1), at)
+            found += self._events_between(start, end)
+            start = end
+        if len(found) < limit:
+            return found, max(since, at - _LATE).isoformat()
+        given = found[:limit]
+        return given, (given[-1].occurred_at or since).isoformat()
+
+    def _events_between(self, start: datetime, end: datetime) -> list[RailEvent]:
         query = {
-            "start_time": since.isoformat(timespec="seconds"),
-            "end_time": at.isoformat(timespec="seconds"),
-            "page_size": str(min(limit, _MOST_EVENTS)),
+            "start_time": start.isoformat(timespec="seconds"),
+            "end_time": end.isoformat(timespec="seconds"),
+            "page_size": str(_MOST_EVENTS),
         }
-        said = self._calls.get(EVENTS, query).get("events") or []
-        found = [self._event(each, json.dumps(each).encode(), Authentic.API) for each in said]
-        found.sort(key=lambda event: (event.occurred_at or at, event.event_id))
-        last = found[-1].occurred_at if found else None
-        return found, (last or since).isoformat()
+        said = self._calls.get(EVENTS, query)
+        raw = list(said.get("events") or ())
+        while following := rules.next_page(said):
+            said = self._calls.get(EVENTS, following)
+            raw += said.get("events") or ()
+        found = [self._event(each, json.dumps(each).encode(), Authentic.API) for each in raw]
+        return sorted(found, key=lambda event: (event.occurred_at or start, event.event_id))
 
     def _read_order(self, ref: str, at: datetime) -> list[Notice]:
         order = self._calls.found(f"{ORDERS}/{ref}")

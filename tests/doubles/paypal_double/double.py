@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from tests.doubles.frame import (
     Clock,
@@ -60,6 +60,7 @@ class PaypalDouble:
         self.asked: list[tuple[str, str]] = []
         self.tokens = 0
         self.token_lasts_s = 32_400
+        self.event_page = 300
         self.certificate = signing.chain()
         self._good_tokens: dict[str, datetime] = {}
         self._kept: dict[tuple[str, str], tuple[datetime, Response]] = {}
@@ -178,9 +179,7 @@ class PaypalDouble:
             ]
             return as_json({"balances": lines, "as_of_time": stamp(self.clock.now)})
         if request.path == "/v1/notifications/webhooks-events":
-            since = datetime.fromisoformat(query["start_time"])
-            found = [e for e in self.events if datetime.fromisoformat(e["create_time"]) >= since]
-            return as_json({"events": found[: int(query["page_size"])][::-1]})
+            return self._events(query)
         raise Refused(404, "INVALID_RESOURCE_ID")
 
     def _transactions(self, query: Mapping[str, str]) -> Response:
@@ -202,6 +201,22 @@ class PaypalDouble:
                 "page": page,
             }
         )
+
+    def _events(self, query: Mapping[str, str]) -> Response:
+        """Newest first, as PayPal does, with a link to the older ones."""
+        since = datetime.fromisoformat(query["start_time"])
+        until = datetime.fromisoformat(query["end_time"])
+        size, begin = min(int(query["page_size"]), self.event_page), int(query.get("index", 0))
+        found = [
+            event
+            for event in self.events[::-1]
+            if since <= datetime.fromisoformat(event["create_time"]) <= until
+        ]
+        links = []
+        if len(found) > begin + size:
+            more = urlencode({**query, "index": begin + size})
+            links = [{"rel": "next", "href": f"https://elsewhere.test/events?{more}"}]
+        return as_json({"events": found[begin : begin + size], "links": links})
 
     def _tell(self, kind: str, resource_type: str, resource: Json) -> None:
         event = {

@@ -206,7 +206,26 @@ def test_dropped_webhooks_are_found_by_listing(stage: Stage) -> None:
     assert {each.rail_ref for each in notices if each.operation_id == funding.id} == {
         funding.rail_ref
     }
-    assert position == stage.now.isoformat()
+    assert position == (stage.now - timedelta(hours=1)).isoformat()
+
+
+def test_events_of_many_days_are_listed_oldest_first_and_none_is_left_out(stage: Stage) -> None:
+    """PayPal lists the newest first and by pages; we give them in their order, page by page."""
+    stage.double.event_page = 2
+    for _ in range(4):
+        stage.funded(1_000, "EUR")
+        stage.wait(days=1, hours=6)
+
+    position, listed = "", []
+    for _ in range(20):
+        events, following = stage.rail.list_events(after=position, limit=3, at=stage.now)
+        listed += [event.event_id for event in events]
+        if following == position or len(events) < 3:
+            break
+        position = following
+
+    assert list(dict.fromkeys(listed)) == [event["id"] for event in stage.double.events]
+    assert len(stage.double.events) == 8
 
 
 def test_an_event_about_strangers_or_nothing_is_passed_over(stage: Stage) -> None:
