@@ -49,7 +49,7 @@ WRONG: dict[str, tuple[Call, str]] = {
         ".display_name: 1.0 is not of the type string",
     ),
     "a filter that is not there": (
-        lambda client: client.v1.refunds.list({"status": "pending"}),  # type: ignore[typeddict-unknown-key]
+        lambda client: client.v1.refunds.list({"status": "pending"}),  # type: ignore[arg-type]
         ".status: unknown",
     ),
     "an address that is not there": (
