@@ -13,12 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from engine.exchange import fill_open
 from engine.handlers import RAIL_NOTICES, RAIL_RESULTS
+from engine.rails import bank_of
 from engine.store_locks import only_one
 from kernel import clock
 from kernel.database import Tenant, transaction
 from kernel.errors import Broken
 from payouts import service as payouts
-from payouts import settlement
+from payouts import service_chain, service_screening, settlement
 from rails import events
 from rails.caller import LEASE, run_once
 from rails.port import Rail
@@ -67,16 +68,26 @@ class MoneyLoop:
         return had_work
 
     def _look_at(self, tenant: Tenant) -> bool:
+        rails = self.rails_of(tenant)
         with transaction(self.engine, tenant) as connection:
             at = clock.now(connection)
-            if self.settled_on.get(tenant.name) != at.date():
-                for settled in settlement.settle(connection, at=at):
-                    _log.info("money.settled", tenant=tenant.name, currency=settled.currency)
-        # A transaction of its own: it locks payees and payouts, and the settlement had accounts.
+        if self.settled_on.get(tenant.name) != at.date():
+            self._begin_day(tenant, bank_of(rails), at)
+            self.settled_on[tenant.name] = at.date()
+        # Transactions of their own: each locks payees and payouts from the start.
+        with transaction(self.engine, tenant) as connection:
+            service_screening.screen_due(connection, at=at)
         with transaction(self.engine, tenant) as connection:
             payouts.submit_due(connection, at=at)
-        self.settled_on[tenant.name] = at.date()
-        return sum(self._call(tenant, rail, at) for rail in self.rails_of(tenant)) > 0
+        return sum(self._call(tenant, rail, at) for rail in rails) > 0
+
+    def _begin_day(self, tenant: Tenant, bank_rail: str, at: datetime) -> None:
+        """Settle the books with each other and with the rails; ask for what lies at payees'."""
+        with transaction(self.engine, tenant) as connection:
+            for settled in settlement.settle(connection, at=at, bank_rail=bank_rail):
+                _log.info("money.settled", tenant=tenant.name, currency=settled.currency)
+        with transaction(self.engine, tenant) as connection:
+            service_chain.call_home(connection, at=at)
 
     def _call(self, tenant: Tenant, rail: Rail, at: datetime) -> bool:
         """Send to one rail and hear it; whether there was anything to do."""

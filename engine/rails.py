@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from kernel.database import Tenant
+from rails.bank.service import make as make_bank
 from rails.capabilities import SIMULATED
 from rails.paypal.service import PaypalRail
 from rails.paypal.settings import PaypalSettings
@@ -52,6 +53,10 @@ class RailHouse:
                 if rail is not None:
                     found[name] = rail
             found[SIMULATED.rail_account] = SimulatedRail(self.engine, tenant.name)
+            # Behind the simulated one, so that it is never where clients pay.
+            files = make_bank(self.engine, self.environment, tenant)
+            if files is not None:
+                found[files.name] = files
             self.made[tenant.name] = found
         return self.made[tenant.name]
 
