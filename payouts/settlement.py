@@ -19,7 +19,7 @@ from kernel.money import MAX_MINOR, NotPositive, TooLarge, exponent, to_json
 from kernel.principals import RAIL, SYSTEM, PrincipalKind
 from ledger.model import Draft
 from ledger.service import kind_balances
-from payouts import movements, store, treasury
+from payouts import movements, store, store_dormant, treasury
 from payouts.commands import OpenCapital
 from payouts.desk import post_facts
 from payouts.model_settlement import Position, Settlement, Transfer, Way
@@ -102,9 +102,10 @@ def free_in_bank(connection: Connection) -> dict[str, int]:
     """
     store.lock_settlement(connection)
     submitted = store.sum_submitted(connection)
+    remitted = store_dormant.sum_leaving(connection)
     moving = under_way(connection)
     purse: dict[str, int] = defaultdict(int, kind_balances(connection, "custody.bank"))
-    for currency, net_minor in submitted.items():
+    for currency, net_minor in (*submitted.items(), *remitted.items()):
         purse[currency] -= net_minor
     for currency, ways in moving.items():
         for (source, _, _), amount_minor in ways.items():

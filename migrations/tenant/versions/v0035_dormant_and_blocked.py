@@ -297,10 +297,10 @@ BEGIN
 END $$;
 CREATE TRIGGER unclaimed_moves_forward BEFORE UPDATE ON unclaimed FOR EACH ROW
     EXECUTE FUNCTION refuse_other_step(
-        '{held>remitting,remitting>held,remitting>remitted,held>reactivated}');
+        '{held>remitting,remitting>held,remitting>remitted,remitted>held,held>reactivated}');
 CREATE TRIGGER remittance_moves_forward BEFORE UPDATE ON remittance FOR EACH ROW
     EXECUTE FUNCTION refuse_other_step(
-        '{prepared>submitted,prepared>withdrawn,submitted>paid,submitted>refused}');
+        '{prepared>submitted,prepared>withdrawn,submitted>paid,submitted>refused,paid>refused}');
 CREATE TRIGGER wallet_top_up_moves_forward BEFORE UPDATE ON wallet_top_up FOR EACH ROW
     EXECUTE FUNCTION refuse_other_step(
         '{submitted>uncleared,submitted>succeeded,submitted>failed,uncleared>succeeded,'
@@ -328,7 +328,7 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER sanction_block_stands BEFORE UPDATE ON sanction_block FOR EACH ROW
+CREATE TRIGGER sanction_block_stands AFTER UPDATE ON sanction_block FOR EACH ROW
     EXECUTE FUNCTION sanction_block_stands();
 
 CREATE FUNCTION sanction_release_stands() RETURNS trigger
