@@ -25,7 +25,8 @@ COMMENT ON COLUMN match_run.digest IS
 
 CREATE TABLE match (
     id uuid PRIMARY KEY,
-    run_id uuid CONSTRAINT match_run_is_known REFERENCES match_run (id),
+    run_id uuid CONSTRAINT match_run_is_known REFERENCES match_run (id)
+        DEFERRABLE INITIALLY DEFERRED,
     rule text NOT NULL CONSTRAINT match_rule_is_known
         CHECK (rule IN ('R0', 'R1', 'R2', 'R3', 'R4', 'R5', 'R6', 'hand')),
     rules_version text NOT NULL,
@@ -84,7 +85,8 @@ CREATE UNIQUE INDEX match_line_one_match_per_item
 
 CREATE TABLE match_proposal (
     id uuid PRIMARY KEY,
-    run_id uuid NOT NULL CONSTRAINT match_proposal_run_is_known REFERENCES match_run (id),
+    run_id uuid NOT NULL CONSTRAINT match_proposal_run_is_known REFERENCES match_run (id)
+        DEFERRABLE INITIALLY DEFERRED,
     members_hash bytea NOT NULL
         CONSTRAINT match_proposal_hash_is_sha256 CHECK (length(members_hash) = 32),
     rule text NOT NULL CONSTRAINT match_proposal_rule_is_known
