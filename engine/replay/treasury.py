@@ -5,14 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+from uuid import NAMESPACE_URL, uuid5
 
 from engine.replay.currencies import Local, local_of
 from engine.replay.deals import Deal
 from engine.replay.postings import CURRENCY
 from engine.replay.stage import Stage
 from kernel.principals import SYSTEM
-from payouts import methods, settlement
-from payouts.commands import OpenCapital, SetFee
+from payouts import methods, service_policy, settlement
+from payouts.commands import OpenCapital, PreparePolicy, SetFee
 from rails.rates.model import Source
 
 PAYOUT_FEE_MINOR: Final = 100
@@ -41,7 +42,20 @@ class Treasury:
     least_payouts: Mapping[str, int] = field(default_factory=dict)
 
     def open(self, stage: Stage, deals: Iterable[Deal], at: datetime) -> None:
-        """Pay the capital in and set the fee of payouts, currency by currency."""
+        """Let methods be paid at once, pay the capital in and set the fees of payouts."""
+        stage.serve(
+            service_policy.prepare_policy,
+            [
+                PreparePolicy(
+                    actor=SYSTEM,
+                    policy_id=uuid5(NAMESPACE_URL, f"holdfast:payouts:{at.isoformat()}"),
+                    valid_from=at,
+                    cooling_days=0,
+                    needs_verifying=False,
+                    reason="a replay pays to methods on the day on which they are named",
+                )
+            ],
+        )
         budgets: Counter[str] = Counter({CURRENCY: 0})
         for deal in deals:
             budgets[deal.currency] += deal.worth_minor

@@ -82,6 +82,16 @@ OUTSIDE: Final = MappingProxyType(
             )
             for verb in ("prepare", "approve", "withdraw")
         },
+        **{
+            f"payouts.{verb}": "before money leaves: tests/payouts/test_screening.py"
+            for verb in (
+                *("methods.verify_methods", "service_policy.prepare_policy"),
+                *("service_policy.approve_policy", "service_screening.screen"),
+                *("service_screening.approve", "service_screening.refuse"),
+                "service_screening.block",
+            )
+        },
+        "payouts.service_payees.open_accounts": "of rails: tests/payouts/test_payees.py",
         "payouts.service_revaluation.revalue": "month's end: tests/payouts/test_revaluation.py",
         "payouts.service_revaluation.reverse_revaluation": (
             "month's end: tests/payouts/test_revaluation.py"
