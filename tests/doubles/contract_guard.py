@@ -44,6 +44,8 @@ USED: Final = (
     "POST /v1/payouts",
     "GET /v1/payouts/{payout}",
     "POST /v1/payouts/{payout}/cancel",
+    "GET /v1/radar/early_fraud_warnings",
+    "GET /v1/radar/early_fraud_warnings/{early_fraud_warning}",
     "GET /v1/refunds",
     "POST /v1/refunds",
     "GET /v1/refunds/{refund}",
@@ -60,6 +62,7 @@ USED: Final = (
     "POST /v2/core/accounts",
     "GET /v2/core/accounts/{id}",
     "POST /v2/core/account_links",
+    "GET /v2/core/events",
     "GET /v2/core/events/{id}",
 )
 

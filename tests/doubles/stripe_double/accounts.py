@@ -282,23 +282,6 @@ class Accounts:
             self.world.emit(account, "balance_settings.updated", kept)
         return kept
 
-    def balance(self, account: str) -> Obj:
-        """What an account has, by currency."""
-        money = sorted(self.world.ledger(account).money.items())
-        shown: Obj = {
-            "object": "balance",
-            "available": [_line(currency, held.available) for currency, held in money],
-            "livemode": False,
-            "pending": [_line(currency, held.pending) for currency, held in money],
-        }
-        if account == PLATFORM:
-            shown["connect_reserved"] = [_line(currency, 0) for currency, _ in money]
-        return shown
-
-
-def _line(currency: str, amount: int) -> Obj:
-    return {"amount": amount, "currency": currency, "source_types": {"card": amount}}
-
 
 def _why(resolution: str) -> Obj:
     code = {"no_resolution": "rejected_fraud"}.get(resolution, "requirements_past_due")

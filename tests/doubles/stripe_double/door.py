@@ -93,7 +93,7 @@ class Door:
         gets: dict[str, Handler] = {
             "/v1/accounts/{account}": lambda _, at, _p: self.accounts.v1(at["account"]),
             "/v1/account": lambda a, _, _p: self.accounts.v1(a),
-            "/v1/balance": lambda a, _, _p: self.accounts.balance(a),
+            "/v1/balance": lambda a, _, _p: self.world.balance(a),
             "/v1/balance_settings": lambda a, _, _p: self.accounts.settings(a),
             "/v1/transfers/{id}/reversals": self._reversals,
             "/v2/core/accounts": self._list_accounts,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from tests.doubles.stripe_double.trouble import StripeError, missing
-from tests.doubles.stripe_double.world import Obj, World
+from tests.doubles.stripe_double.world import PLATFORM, Obj, World
 
 PAGING: Final = frozenset({"limit", "starting_after", "ending_before", "expand"})
 _RANGES: Final = {
@@ -70,9 +70,14 @@ def _expand(world: World, account: str, shown: Any, steps: list[str]) -> None:
         return
     value = shown[steps[0]]
     if isinstance(value, str):
-        found = world.ledger(account).objects.get(value)
-        if found is None:
-            message = f"This property cannot be expanded ({steps[0]})."
-            raise StripeError(400, message=message, param="expand")
-        shown[steps[0]] = value = world.public(found)
+        shown[steps[0]] = value = world.public(_found(world, account, value, steps[0]))
     _expand(world, account, value, steps[1:])
+
+
+def _found(world: World, account: str, identifier: str, name: str) -> Obj:
+    """The object behind an id; a payee's payment opens the platform's transfer."""
+    for ledger in (world.ledger(account), world.ledger(PLATFORM)):
+        if identifier in ledger.objects:
+            return ledger.objects[identifier]
+    message = f"This property cannot be expanded ({name})."
+    raise StripeError(400, message=message, param="expand")

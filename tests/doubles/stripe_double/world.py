@@ -174,7 +174,21 @@ class World:
         holdings = self.ledger(account).holdings(txn["currency"])
         holdings.pending -= txn["net"]
         holdings.available += txn["net"]
+        self.emit(account, "balance.available", self.balance(account))
         self._tell_of_funds(account, txn["net"])
+
+    def balance(self, account: str) -> Obj:
+        """What an account has, by currency, as Stripe shows it."""
+        money = sorted(self.ledger(account).money.items())
+        shown: Obj = {
+            "object": "balance",
+            "available": [_line(currency, held.available) for currency, held in money],
+            "livemode": False,
+            "pending": [_line(currency, held.pending) for currency, held in money],
+        }
+        if account == PLATFORM:
+            shown["connect_reserved"] = [_line(currency, 0) for currency, _ in money]
+        return shown
 
     def _tell_of_funds(self, account: str, net: int) -> None:
         if net > 0:
@@ -275,6 +289,10 @@ class World:
             if one["object"] in MONEY_KINDS and "op_id" in (one["metadata"] or {})
         )
         return {op_id: count for op_id, count in counted.items() if count > 1}
+
+
+def _line(currency: str, amount: int) -> Obj:
+    return {"amount": amount, "currency": currency, "source_types": {"card": amount}}
 
 
 def _fee_details(fee: int, currency: str) -> list[Obj]:
