@@ -21,11 +21,12 @@ from engine.run import is_ready
 from engine.startup import Database, open_database
 from kernel import clock, keys
 from kernel.database import Tenant, transaction
+from kernel.ids import new_id
 from kernel.principals import SYSTEM
 from kernel.settings import read_settings
 from migrations import runner
-from payouts import settlement
-from payouts.commands import OpenCapital
+from payouts import service_policy, settlement
+from payouts.commands import OpenCapital, PreparePolicy
 from tests.durability.crashes import PATIENCE_S, kill_postmaster
 from tests.fixtures.network import quiet_port
 from tests.fixtures.sources import ROOT
@@ -128,6 +129,16 @@ def opened_house(directory: Path) -> Iterator[House]:
             capital = OpenCapital(actor=SYSTEM, currency="EUR", amount_minor=CAPITAL_MINOR)
             (promised,) = settlement.open_capital(connection, [capital], at=START)
             assert promised.is_done
+            # What is earned here is paid out on the same day.
+            at_once = PreparePolicy(
+                actor=SYSTEM,
+                policy_id=new_id(),
+                valid_from=START,
+                cooling_days=0,
+                needs_verifying=False,
+            )
+            (counts,) = service_policy.prepare_policy(connection, [at_once], at=START)
+            assert counts.is_done
         with database.engine.begin() as connection:
             scopes = [scope.value for scope in Scope]
             secret = keys.create(connection, TENANT, scopes=scopes, is_operator=True).secret
