@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from engine.exchange import fill_open
 from engine.handlers import RAIL_NOTICES, RAIL_RESULTS
+from engine.payees import read_new
 from engine.rails import bank_of
 from engine.store_locks import only_one
 from kernel import clock
@@ -101,8 +102,9 @@ class MoneyLoop:
             lease=self.lease,
         )
         heard = events.step(self.engine, tenant, rail, RAIL_RESULTS, RAIL_NOTICES, at)
+        read = read_new(self.engine, tenant, rail, at)
         filled = fill_open(self.engine, tenant, rail, at=at) if _exchanges(rail) else 0
-        return filled > 0 or not (counts.is_quiet and heard.is_quiet)
+        return filled + read > 0 or not (counts.is_quiet and heard.is_quiet)
 
 
 def _exchanges(rail: Rail) -> TypeGuard[SimulatedRail]:
