@@ -40,7 +40,7 @@ def of_dispute(dispute: Fields, funding_id: UUID, *, heard_at: datetime) -> list
     return [_word(dispute, funding_id, heard_at), *_funds(dispute, moves, funding_id)]
 
 
-def of_warning(warning: Fields, charge: Fields, funding_id: UUID) -> list[Notice]:
+def of_warning(warning: Fields, *, charge: Fields, funding_id: UUID) -> list[Notice]:
     """A bank that expects fraud: no money moves, and the payment can still be given back."""
     status = "warning" if warning["actionable"] else "closed"
     facts = {

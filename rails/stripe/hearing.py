@@ -5,7 +5,7 @@ object (domain/rails.md 1.5, rule 6). What carries another tenant's name is left
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -84,7 +84,7 @@ class Hearer:
         for warning in each(self.wire.v1.radar.early_fraud_warnings.list(by_payment)):
             charge = answers.charge_of(payment)
             assert charge is not None
-            notices += chargebacks.of_warning(warning, charge, funding_id)
+            notices += chargebacks.of_warning(warning, charge=charge, funding_id=funding_id)
         for dispute in each(self.wire.v1.disputes.list(by_payment)):
             notices += chargebacks.of_dispute(dispute, funding_id, heard_at=at)
         return notices
@@ -147,7 +147,7 @@ class Hearer:
         charge = None if payment is None else answers.charge_of(payment)
         if funding_id is None or charge is None:
             return []
-        return chargebacks.of_warning(warning, charge, funding_id)
+        return chargebacks.of_warning(warning, charge=charge, funding_id=funding_id)
 
     def _payment_behind(self, found: Fields) -> Fields | None:
         """The payment of a dispute or a warning; some name only the charge."""
@@ -157,9 +157,12 @@ class Hearer:
             reference = id_of(charge.get("payment_intent"))
         return self.wire.payment(reference) if reference else None
 
-    def _account(self, event: RailEvent, at: datetime) -> list[Notice]:
-        """By the event's own time: an older one must not take back what a newer one gave."""
-        as_of = event.occurred_at or at
+    def _account(self, event: RailEvent, _at: datetime) -> list[Notice]:
+        """By the time of asking: what was asked for later is at least as new as any event before.
+
+        Events tell whole seconds, and several changes fall into one; what they say is not used.
+        """
+        as_of = datetime.now(UTC)
         reference = event.account or event.object_ref
         if not reference.startswith("acct_"):
             return []
@@ -173,10 +176,10 @@ class Hearer:
             return []
         return [payees.of_account(account, as_of=as_of)]
 
-    def _gone(self, event: RailEvent, at: datetime) -> list[Notice]:
+    def _gone(self, event: RailEvent, _at: datetime) -> list[Notice]:
         if not event.account:
             return []
-        return [payees.gone(event.account, as_of=event.occurred_at or at)]
+        return [payees.gone(event.account, as_of=datetime.now(UTC))]
 
     def _cleared(self, event: RailEvent, at: datetime) -> list[Notice]:
         """Debits whose money has become available: their payer's bank has let go of it.

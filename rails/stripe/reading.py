@@ -22,7 +22,7 @@ _SKEW: Final = timedelta(days=1)
 _BANKS: Final = frozenset({RailAccount.CUSTODY_BANK, RailAccount.PLATFORM_BANK, OWNER})
 
 _LONG_AGO: Final = timedelta(days=400)
-"""How far back a payment without a charge is looked for from what is asked of it."""
+"""How far back a payment that nobody made is looked for, to be cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +64,19 @@ class Reader:
         ).get(operation.id)
 
     def funding_of(self, operation: RailOperation) -> Fields | None:
-        """The payment intent that a refund, a capture or a cancellation is about."""
+        """The payment intent that a refund, a capture or a cancellation is about.
+
+        Only a payment that nobody has tried to make has no charge; it can be cancelled.
+        """
         reference = str(operation.facts.get("funding_ref", ""))
         if reference.startswith("pi_"):
             return self.wire.payment(reference)
-        return self.paid_by(UUID(str(operation.facts["funding_id"])), operation.created_at)
-
-    def paid_by(self, funding_id: UUID, asked_at: datetime | None) -> Fields | None:
-        """The payment intent of a funding that we know by its operation alone."""
+        funding_id = UUID(str(operation.facts["funding_id"]))
         charged = self.charged(funding_id)
-        if charged is not None:
+        if charged is not None or operation.kind is not OperationKind.CANCEL:
             return charged
-        since = asked_at - _LONG_AGO if asked_at is not None else None
-        for payment in self._payments(since):
+        born_at = operation.created_at
+        for payment in self._payments(None if born_at is None else born_at - _LONG_AGO):
             if operation_of(payment, self.tenant) == funding_id:
                 return payment
         return None

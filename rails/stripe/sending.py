@@ -48,7 +48,7 @@ class Sender:
 
     def _fund(self, operation: RailOperation) -> Answer:
         params = calls.fund(operation, tenant=self.tenant)
-        made = self.wire.v1.payment_intents.create(params, on_account("", operation.key))
+        made = self.wire.v1.payment_intents.create(params, on_account("", key=operation.key))
         return self.reader.answer_of_payment(plain(made))
 
     def _capture(self, operation: RailOperation) -> Answer:
@@ -56,7 +56,7 @@ class Sender:
         if payment is None:
             return self._refused(operation, "rail.unknown_payment")
         params = calls.capture(operation)
-        reference, options = str(payment["id"]), on_account("", operation.key)
+        reference, options = str(payment["id"]), on_account("", key=operation.key)
         taken = plain(self.wire.v1.payment_intents.capture(reference, params, options))
         answer = answers.of_capture(taken, operation)
         return answer or self._said(operation, RailOutcome.PENDING, rail_ref=reference)
@@ -68,7 +68,7 @@ class Sender:
         known = answers.of_cancel(payment, operation)
         if known is not None:
             return known
-        reference, options = str(payment["id"]), on_account("", operation.key)
+        reference, options = str(payment["id"]), on_account("", key=operation.key)
         closed = plain(self.wire.v1.payment_intents.cancel(reference, calls.cancel(), options))
         answer = answers.of_cancel(closed, operation)
         return answer or self._said(operation, RailOutcome.PENDING, rail_ref=reference)
@@ -78,7 +78,7 @@ class Sender:
         if payment is None:
             return self._refused(operation, "rail.unknown_payment")
         params = calls.refund(operation, payment_ref=str(payment["id"]), tenant=self.tenant)
-        made = self.wire.v1.refunds.create(params, on_account("", operation.key))
+        made = self.wire.v1.refunds.create(params, on_account("", key=operation.key))
         return answers.of_refund(plain(made))
 
     def _transfer(self, operation: RailOperation) -> Answer:
@@ -93,7 +93,7 @@ class Sender:
             return self._not_now(operation)
         params = calls.transfer(operation, charge_ref=charge_ref, tenant=self.tenant)
         self._balances.pop(account)  # what it holds by then is read anew
-        made = self.wire.v1.transfers.create(params, on_account("", operation.key))
+        made = self.wire.v1.transfers.create(params, on_account("", key=operation.key))
         return answers.of_transfer(plain(made))
 
     def _transfer_back(self, operation: RailOperation) -> Answer:
@@ -101,7 +101,7 @@ class Sender:
         if not reference:
             return self._refused(operation, "rail.unknown_transfer")
         params = calls.transfer_back(operation, tenant=self.tenant)
-        options = on_account("", operation.key)
+        options = on_account("", key=operation.key)
         made = self.wire.v1.transfers.reversals.create(reference, params, options)
         return answers.of_transfer(plain(made))
 
@@ -116,7 +116,7 @@ class Sender:
         if not self._covers(account, operation):
             return self._not_now(operation)
         params = calls.payout(operation, tenant=self.tenant)
-        made = self.wire.v1.payouts.create(params, on_account(account, operation.key))
+        made = self.wire.v1.payouts.create(params, on_account(account, key=operation.key))
         return answers.of_payout(plain(made))
 
     def _between_banks(self, operation: RailOperation) -> Answer:
@@ -126,14 +126,14 @@ class Sender:
         if way != "top_up":
             return self._refused(operation, NotOffered.code)
         params = calls.top_up(operation, tenant=self.tenant)
-        made = self.wire.v1.topups.create(params, on_account("", operation.key))
+        made = self.wire.v1.topups.create(params, on_account("", key=operation.key))
         return answers.of_top_up(plain(made))
 
     def _evidence(self, operation: RailOperation) -> Answer:
         reference = str(operation.facts["chargeback"])
         if not reference.startswith(("dp_", "du_")):
             return self._refused(operation, NotOffered.code)
-        params, options = calls.evidence(operation), on_account("", operation.key)
+        params, options = calls.evidence(operation), on_account("", key=operation.key)
         sent = plain(self.wire.v1.disputes.update(reference, params, options))
         answer = answers.of_evidence(sent, operation)
         return answer or self._said(operation, RailOutcome.UNKNOWN, rail_ref=reference)
@@ -146,9 +146,9 @@ class Sender:
         found = self.reader.opened(operation)
         if found is None:
             params = calls.payee(operation, tenant=self.tenant)
-            made = self.wire.v2.core.accounts.create(params, on_account("", operation.key))
+            made = self.wire.v2.core.accounts.create(params, on_account("", key=operation.key))
             found = plain(made)
-        options = on_account(str(found["id"]), f"{operation.key}:schedule")
+        options = on_account(str(found["id"]), key=f"{operation.key}:schedule")
         self.wire.v1.balance_settings.update(calls.manual_payouts(), options)
         return answers.of_account(found, operation)
 
@@ -160,7 +160,7 @@ class Sender:
         funding_id = str(operation.facts.get("charge_of") or "")
         if not funding_id:
             return ""
-        payment = self.reader.paid_by(UUID(funding_id), operation.created_at)
+        payment = self.reader.charged(UUID(funding_id))
         if payment is None or payment["status"] != "succeeded":
             return ""
         return id_of(payment["latest_charge"])

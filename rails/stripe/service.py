@@ -5,7 +5,7 @@ for people, is logged or raised.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -232,10 +232,11 @@ class StripeRail:
             url=str(action.get("url") or ""), client_secret=str(payment["client_secret"])
         )
 
-    def payee(self, account: str, *, at: datetime) -> Notice:
+    def payee(self, account: str, *, at: datetime) -> Notice:  # noqa: ARG002  its own time counts
         """What a payee's account may do by now."""
+        as_of = datetime.now(UTC)
         try:
-            return payees.of_account(self.wire.account(account), as_of=at)
+            return payees.of_account(self.wire.account(account), as_of=as_of)
         except stripe.StripeError as error:
             as_trouble(error)
 

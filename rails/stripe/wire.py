@@ -178,7 +178,7 @@ def each(listed: Listed) -> Iterator[Fields]:
         yield plain(found)
 
 
-def on_account(account: str, key: str = "") -> RequestOptions:
+def on_account(account: str, *, key: str = "") -> RequestOptions:
     """The options of a call: on whose account, and with which idempotency key."""
     options: RequestOptions = {}
     if account:

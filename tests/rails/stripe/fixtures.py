@@ -13,7 +13,7 @@ __all__ = ["stage", "stripe_double"]
 
 
 @pytest.fixture
-def stage(stripe_double: StripeDouble) -> Iterator[Stage]:  # noqa: F811  pytest finds it by name
+def stage(stripe_double: StripeDouble) -> Iterator[Stage]:
     """A rail on a double; every object that moves money carries an operation of its own."""
     rail = StripeRail(settings(stripe_double))
     yield Stage(stripe_double, rail)

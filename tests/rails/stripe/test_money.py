@@ -10,6 +10,7 @@ from rails.model import (
     OperationKind,
     RailOutcome,
 )
+from rails.port import PayeeRail, PaymentPageRail, StatementRail, WebhookRail
 from tests.rails.stripe.builders import Stage
 from tests.rails.stripe.fixtures import stage, stripe_double
 
@@ -156,6 +157,9 @@ def test_an_authorisation_is_given_back(stage: Stage) -> None:
     assert stage.do(cancel).outcome is RailOutcome.DONE
     assert stage.do(cancel).outcome is RailOutcome.DONE
     assert stage.ask(held).code == "funding.cancelled"
+    never, _ = stage.fund(method="")
+    closed = stage.do(stage.operation(OperationKind.CANCEL, 0, funding_id=str(never.id)))
+    assert (closed.outcome, stage.ask(never).outcome) == (RailOutcome.DONE, RailOutcome.REFUSED)
     late = stage.do(stage.operation(OperationKind.CANCEL, 10_300, funding_id=str(paid.id)))
     assert (late.outcome, late.code) == (RailOutcome.REFUSED, "funding.already_paid")
 
@@ -394,3 +398,39 @@ def test_more_than_stripe_can_say_is_refused_before_it_is_sent(stage: Stage) -> 
 
     assert (result.outcome, result.code) == (RailOutcome.REFUSED, "rail.amount_not_possible")
     assert not stage.double.door.calls
+
+
+def test_our_own_balance_is_paid_out_on_our_word_only(stage: Stage) -> None:
+    """Stripe pays platforms out by itself, until it is told not to; once is enough."""
+    assert not stage.rail.wire.is_manual()
+    assert [stage.rail.prepare(), stage.rail.prepare()] == [True, False]
+    assert stage.rail.wire.is_manual()
+
+
+def test_the_rail_is_all_that_its_port_asks_for(stage: Stage) -> None:
+    """Webhooks, a statement, a payment page and payees' accounts; no notices of its own."""
+    for port in (WebhookRail, StatementRail, PaymentPageRail, PayeeRail):
+        assert isinstance(stage.rail, port)
+    assert stage.rail.name == stage.rail.capabilities.rail_account == "stripe"
+    assert stage.rail.notices(after="7", limit=10, at=stage.now).position == "7"
+    assert stage.rail.log(after=0, limit=10, at=stage.now) == []
+
+
+def test_a_payee_below_zero_is_sent_nothing(stage: Stage) -> None:
+    """An account in debt would swallow the transfer: it waits."""
+    account = stage.funded_payee()
+    stage.fund(20_000)
+    stage.double.advance(days=3)
+    with stage.double.frame.lock:
+        stage.double.world.post(
+            account,
+            kind="adjustment",
+            category="other_adjustment",
+            amount=-9_000,
+            currency="eur",
+            source=None,
+        )
+
+    result = stage.do(stage.transfer(account))
+
+    assert (result.outcome, result.code) == (RailOutcome.UNKNOWN, NOT_NOW)
