@@ -61,22 +61,12 @@ RUNS: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
             "Unknown limit",
             "No limit with this id waits for approval, or the id is taken.",
         ),
-        "payouts.below_schedule_minimum": (
-            409,
-            "Less than the minimum",
-            "Less than the minimum of the schedule waits for the next time.",
-        ),
         "payouts.no_method": (409, "No method", "The payee has named no place to be paid to."),
         "payouts.by_hand_only": (409, "By hand only", "The payee is paid when he asks for it."),
         "payouts.in_another_run": (
             409,
             "In another run",
             "Another open run of the currency pays this money.",
-        ),
-        "payouts.fee_changed": (
-            409,
-            "Fee changed",
-            "The payout fee is no longer the one that was approved.",
         ),
         "payouts.no_instant": (
             409,

@@ -75,12 +75,6 @@ class UnknownLimit(Refusal):
     code = "payouts.unknown_run_limit"
 
 
-class BelowMinimum(Refusal):
-    """Less than the minimum waits for the next time."""
-
-    code = "payouts.below_schedule_minimum"
-
-
 class NoMethod(Refusal):
     """The payee has named no place to be paid to."""
 
@@ -97,12 +91,6 @@ class InAnotherRun(Refusal):
     """Another open run of the currency pays this money."""
 
     code = "payouts.in_another_run"
-
-
-class FeeChanged(Refusal):
-    """The payout fee is no longer the one that was approved."""
-
-    code = "payouts.fee_changed"
 
 
 class NoInstant(Refusal):

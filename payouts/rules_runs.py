@@ -11,8 +11,8 @@ from kernel.money import MAX_MINOR
 from payouts.model import MethodState, PayeeStanding, PayoutMethod
 from payouts.model_runs import Item, ItemState, Run, RunKind
 from payouts.model_schedules import Cadence, Schedule
-from payouts.refusals import NothingLeft, UnknownPayee
-from payouts.refusals_runs import BelowMinimum, ByHandOnly, InAnotherRun, NoMethod
+from payouts.refusals import BelowMinimum, NothingLeft, UnknownPayee
+from payouts.refusals_runs import ByHandOnly, InAnotherRun, NoMethod
 from payouts.rules import check_payee
 from payouts.rules_schedules import falls_due, in_force
 
@@ -37,12 +37,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTerms:
-    """What is the same for all payees of a run."""
+    """What is the same for all payees of a run; the schedule's own minimum may be higher."""
 
     kind: RunKind
     due_from_on: date
     cut_off_on: date
     fee_minor: int
+    minimum_minor: int
     check_method: CheckMethod
 
 
@@ -124,7 +125,8 @@ def _check(candidate: Candidate, terms: RunTerms, amount_minor: int) -> None:
     facts = {"payee_id": str(candidate.payee_id)}
     if candidate.is_planned:
         raise InAnotherRun(**facts)
-    if schedule is not None and amount_minor < schedule.minimum_minor:
+    minimum_minor = max(terms.minimum_minor, schedule.minimum_minor if schedule else 0)
+    if amount_minor < minimum_minor:
         raise BelowMinimum(**facts)
     if amount_minor <= terms.fee_minor:
         raise NothingLeft(**facts)

@@ -15,10 +15,11 @@ from sqlalchemy import Connection
 from kernel.commands import Outcome
 from kernel.principals import SYSTEM, Actor, PrincipalKind
 from ledger.model import Draft
-from payouts import service, store_runs
-from payouts.commands import RequestPayout
+from payouts import service, service_screening, store_runs
+from payouts.commands import PayoutCommand, RequestPayout
 from payouts.desk import post_facts
 from payouts.machine_runs import RunTrigger, run_step
+from payouts.model import PayoutState
 from payouts.model_runs import Item, ItemState, Run, RunState, payout_id_of, run_json
 
 CHUNK: Final = 500
@@ -54,7 +55,7 @@ def execute(connection: Connection, run_id: UUID, *, at: datetime, limit: int = 
 
 
 def _pay(connection: Connection, run: Run, items: Sequence[Item], at: datetime) -> list[Item]:
-    preparer, _ = _people(run)
+    preparer, approver = _people(run)
     commands = [
         RequestPayout(
             actor=preparer,
@@ -63,13 +64,32 @@ def _pay(connection: Connection, run: Run, items: Sequence[Item], at: datetime) 
             method_id=item.method_id,
             amount_minor=item.amount_minor,
             currency=run.currency,
+            fee_minor=item.fee_minor,
         )
         for item in items
         if item.method_id is not None
     ]
     assert len(commands) == len(items)
     outcomes = service.request(connection, commands, at=at)
+    if approver is not None:
+        _approve(connection, approver, run, outcomes, at)
     return [_after(run, item, outcome) for item, outcome in zip(items, outcomes, strict=True)]
+
+
+def _approve(
+    connection: Connection, approver: Actor, run: Run, outcomes: Sequence[Outcome], at: datetime
+) -> None:
+    """Who approved the run has said yes to each payout that a second person must see.
+
+    One that he may not approve, such as his own, waits for somebody else.
+    """
+    waiting = [
+        PayoutCommand(actor=approver, payout_id=UUID(outcome.facts["id"]), reason=run.subject)
+        for outcome in outcomes
+        if outcome.is_done and outcome.facts["state"] == PayoutState.SCREENING.value
+    ]
+    if waiting:
+        service_screening.approve(connection, waiting, at=at)
 
 
 def _after(run: Run, item: Item, outcome: Outcome) -> Item:

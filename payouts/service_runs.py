@@ -19,7 +19,7 @@ from kernel.money import exponent
 from kernel.principals import SYSTEM, Actor, PrincipalKind
 from kernel.rehearsal import rehearse_step
 from ledger.model import Draft
-from payouts import store, store_runs, store_schedules
+from payouts import store, store_policy, store_runs, store_schedules
 from payouts.commands_runs import ApproveRun, PrepareRun, RunCommand
 from payouts.desk import lock_standings, post_facts
 from payouts.machine_runs import RunTrigger, run_step
@@ -215,6 +215,7 @@ def _draw_up(connection: Connection, command: PrepareRun, at: datetime) -> tuple
         due_from_on=command.due_from_on,
         cut_off_on=command.cut_off_on,
         fee_minor=store.list_fees(connection, [currency], at).get(currency, 0),
+        minimum_minor=store_policy.find_in_force(connection, at).of(currency).minimum_minor,
         check_method=lambda method: check_method(
             method, method_id=method.id, payee_id=method.party_id, at=at
         ),
