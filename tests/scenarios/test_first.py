@@ -34,3 +34,30 @@ def test_a_payment_is_booked_by_its_balance_transaction(world: World) -> None:
 
     assert differences(world.booked(), world.backend.told()) == {}
     world.prove()
+
+
+def test_a_payout_goes_by_the_payees_account(world: World, stripe_double: StripeDouble) -> None:
+    """A transfer to his account, a payout from there; both are in the books while under way."""
+    deal = world.deal(10_000)
+    world.pay(deal, "pm_card_visa")
+    method_id = world.open_account(deal.payee)
+    world.settle()
+    account = world.account_of(deal.payee)
+    stripe_double.verify(account)
+    world.settle()
+    world.submit(deal)
+    world.approve(deal)
+    world.pass_time(days=8)
+    world.settle()
+    payout_id = world.pay_out(deal.payee, method_id, 9_000, "EUR")
+
+    world.settle()
+    assert world.state_of(payout_id) == "in_transit"
+    assert differences(world.booked(), world.backend.told()) == {}
+    world.pass_time(days=4)
+    world.settle()
+
+    assert world.state_of(payout_id) == "paid"
+    assert differences(world.booked(), world.backend.told()) == {}
+    assert stripe_double.operations_twice() == {}
+    world.prove()

@@ -26,6 +26,10 @@ from kernel.ids import new_id
 from kernel.principals import Actor, PrincipalKind
 from ledger import parties
 from ledger.proof import prove
+from payouts import methods, service_payees
+from payouts import service as payouts
+from payouts.commands import AddMethod, OpenPayeeAccount, RequestPayout
+from payouts.store import find_payouts
 from rails import events
 from rails.model import RailAccount
 from rails.port import Rail, WebhookRail
@@ -38,6 +42,13 @@ KINDS: Final = {
     "custody.processor_available": RailAccount.PROCESSOR_AVAILABLE,
     "custody.processor_reserved": RailAccount.PROCESSOR_RESERVED,
 }
+
+
+_IN_TRANSIT: Final = """
+SELECT currency, sum(amount_minor)::bigint AS amount_minor FROM rail_operation
+WHERE kind = 'bank_transfer' AND rail = 'stripe' AND state = 'pending' AND has_left
+GROUP BY currency
+"""
 
 
 class Backend(Protocol):
@@ -225,10 +236,68 @@ class World:
         """The client is content: the money is the payee's, in its security hold."""
         self.do(escrow.approve, SlotCommand(actor=deal.client, slot_id=deal.slot_id))
 
+    def open_account(self, payee: Actor) -> UUID:
+        """An account at Stripe for a payee, and a payout method that pays by it."""
+        assert payee.party_id is not None
+        self.do(
+            service_payees.open_accounts,
+            OpenPayeeAccount(
+                actor=payee, account_id=new_id(), party_id=payee.party_id, rail="stripe"
+            ),
+        )
+        method_id = new_id()
+        self.do(
+            methods.add_methods,
+            AddMethod(
+                actor=payee,
+                method_id=method_id,
+                party_id=payee.party_id,
+                token="default",
+                rail="stripe",
+            ),
+        )
+        return method_id
+
+    def account_of(self, payee: Actor) -> str:
+        """Stripe's name of a payee's account; empty until it said one."""
+        with snapshot(self.engine, self.tenant) as connection:
+            row = connection.exec_driver_sql(
+                "SELECT account_ref FROM payee_account WHERE party_id = %s"
+                " ORDER BY opened_at DESC LIMIT 1",
+                (payee.party_id,),
+            ).scalar_one_or_none()
+        return str(row or "")
+
+    def pay_out(self, payee: Actor, method_id: UUID, amount_minor: int, currency: str) -> UUID:
+        """The payee asks for his money."""
+        assert payee.party_id is not None
+        payout_id = new_id()
+        self.do(
+            payouts.request,
+            RequestPayout(
+                actor=payee,
+                payout_id=payout_id,
+                payee_id=payee.party_id,
+                method_id=method_id,
+                amount_minor=amount_minor,
+                currency=currency,
+            ),
+        )
+        return payout_id
+
+    def state_of(self, payout_id: UUID) -> str:
+        """Where a payout is."""
+        with snapshot(self.engine, self.tenant) as connection:
+            return find_payouts(connection, [payout_id])[payout_id].state.value
+
     # ---- what is true
 
     def booked(self) -> dict[tuple[str, RailAccount, str], int]:
-        """What the books say of accounts at Stripe: (rail account, place, currency)."""
+        """What the books say of accounts at Stripe: (rail account, place, currency).
+
+        What has left Stripe for our bank and is not there yet is booked at Stripe until it has
+        landed; it is in transit, and taken off here.
+        """
         found: dict[tuple[str, RailAccount, str], int] = {}
         with snapshot(self.engine, self.tenant) as connection:
             for row in connection.exec_driver_sql(
@@ -237,7 +306,10 @@ class World:
                 (list(KINDS),),
             ):
                 found[row.subject, KINDS[row.kind], row.currency] = row.balance_minor
-        return found
+            for row in connection.exec_driver_sql(_IN_TRANSIT):
+                key = ("stripe", RailAccount.PROCESSOR_AVAILABLE, row.currency)
+                found[key] = found.get(key, 0) - row.amount_minor
+        return {key: minor for key, minor in found.items() if minor}
 
     def balance(self, kind: str, currency: str, subject: object = "") -> int:
         """An account of the books; a liability is below zero."""
