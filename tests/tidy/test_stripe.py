@@ -14,7 +14,7 @@ _STAND_INS: Final = re.compile(
     r"""patch(?:\.object)?\(\s*f?["']?stripe\b"""
     r"""|setattr\(\s*["']?stripe\b"""
     r"""|sys\.modules\[["']stripe"""
-    r"""|\bstripe(?:\.\w+)+\s*=[^=]"""
+    r"""|^\s*stripe(?:\.\w+)+\s*=[^=]"""
     r"""|(?:Magic)?Mock\([^)]*stripe"""
 )
 

@@ -80,9 +80,10 @@ def test_a_stored_card_that_is_declined_is_refused(stage: Stage, method: str, co
 
 def test_a_bank_may_ask_the_payer(stage: Stage) -> None:
     """A payment that wants the payer's own word waits for it, and its page stands open."""
-    operation, result = stage.fund(method="pm_card_authenticationRequired")
+    operation, result = stage.fund(method="")
+    stage.double.pay(result.rail_ref, "pm_card_authenticationRequired")
 
-    assert result.outcome is RailOutcome.PENDING
+    assert stage.ask(operation).outcome is RailOutcome.PENDING
     assert stage.rail.payment_page(operation).url
     stage.double.authenticate(result.rail_ref)
     assert stage.ask(operation).outcome is RailOutcome.DONE
