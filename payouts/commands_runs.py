@@ -90,3 +90,11 @@ class RequestInstant(Command):
     amount_minor: int
     currency: str
     fee_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowInstant(Command):
+    """Say whether a method may be paid at once."""
+
+    method_id: UUID
+    allowed: bool = True

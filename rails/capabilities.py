@@ -20,6 +20,7 @@ SIMULATED: Final = Capabilities(
     clears_late=True,
     event_replay=True,
     statement=True,
+    instant_payouts=True,
 )
 
 STRIPE: Final = Capabilities(
@@ -37,6 +38,7 @@ STRIPE: Final = Capabilities(
     hold_deadline_days=MappingProxyType({"": 90, "US": 730, "TH": 10}),
     reversal=True,
     payee_accounts=True,
+    instant_payouts=True,
     payee_onboarding=True,
     cancels=True,
     resolve_by=ResolveBy.LISTING,

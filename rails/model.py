@@ -273,6 +273,7 @@ class Capabilities:
         fx: whether it exchanges currencies by itself.
         amount_steps: by currency, the step in minor units that its amounts keep; 1 if not named.
         smallest_minor, largest_minor: what one operation may move, by currency.
+        instant_payouts: whether it can pay out within minutes, for a method that takes it.
         poll_every_s: how often it is asked for what it has to say by itself, in seconds of real
             time; 0: whenever we look.
 
@@ -305,4 +306,5 @@ class Capabilities:
     amount_steps: Mapping[str, int] = field(default_factory=dict)
     smallest_minor: Mapping[str, int] = field(default_factory=dict)
     largest_minor: Mapping[str, int] = field(default_factory=dict)
+    instant_payouts: bool = False
     poll_every_s: int = 0

@@ -39,6 +39,7 @@ class RailAnswer(OpenAnswer):
     disputes: bool
     fx: bool
     cancels: bool
+    instant_payouts: bool
     amount_steps: dict[str, int]
     smallest_minor: dict[str, int]
     largest_minor: dict[str, int]
