@@ -4,8 +4,8 @@ How a line is known again, in this order: (1) the same bytes of a file add nothi
 a reference that is its alone (`own_id`) is the line of that reference in its account, and comes
 with the same money or the file is refused; (3) any other line is the n-th line of exactly its
 content in its account. n is counted from the beginning of the statement, since an overlapping one
-lists the same lines again, unless the statement begins with the balance at which a known one ended:
-then it goes on behind it, and n is counted on from what is there.
+lists the same lines again, unless the statement begins with the balance at which a known one ended,
+and none of the same days began with it: then it goes on, and n is counted on from what is there.
 """
 
 from collections import Counter
@@ -26,6 +26,7 @@ from kernel.principals import Actor, PrincipalKind
 from rails.statements.model import Statement, StatementLine
 from rails.statements.reading import read_any
 from reconciliation import store_statements as store
+from reconciliation.bank_orders import Confirmed, confirm_orders
 from reconciliation.commands import OpenAccount, TakeFile
 from reconciliation.refusals import (
     AccountExists,
@@ -233,6 +234,10 @@ def _take_statement(
 ) -> dict[str, Any]:
     sorted_lines = _sort(connection, account, statement)
     statement_id = _add(connection, account, statement, sorted_lines, file=file, actor=actor, at=at)
+    confirmed = Confirmed(0, 0, ())
+    if account.place != "processor":
+        some = [new.line for new in sorted_lines.new]
+        confirmed = confirm_orders(connection, account.place, some, at=at)
     return {
         "statement_id": str(statement_id),
         **account_facts(account),
@@ -242,6 +247,9 @@ def _take_statement(
         "new_lines": len(sorted_lines.new),
         "known_lines": len(sorted_lines.known),
         "left_out": sorted_lines.left_out,
+        "orders_booked": confirmed.booked,
+        "orders_returned": confirmed.returned,
+        "orders_refused": list(confirmed.refused),
     }
 
 

@@ -67,17 +67,14 @@ WHERE account_id = %(account)s AND starts_with(identity, 'content:')
 GROUP BY 1
 """
 
-_IS_SENT_AGAIN: Final = """
-SELECT EXISTS (
-    SELECT FROM statement
-    WHERE account_id = %(account)s AND reference = %(reference)s AND from_on = %(from_on)s
-        AND to_on = %(to_on)s AND opening_minor = %(opening)s AND closing_minor = %(closing)s)
-"""
-
 _GOES_ON: Final = """
 SELECT EXISTS (
-    SELECT FROM statement
-    WHERE account_id = %(account)s AND closing_minor = %(opening)s AND to_on <= %(from_on)s)
+        SELECT FROM statement
+        WHERE account_id = %(account)s AND closing_minor = %(opening)s AND to_on <= %(from_on)s)
+    AND NOT EXISTS (
+        SELECT FROM statement
+        WHERE account_id = %(account)s AND opening_minor = %(opening)s
+            AND from_on <= %(to_on)s AND to_on >= %(from_on)s)
 """
 
 _COPY_LINES: Final = """
@@ -228,21 +225,22 @@ def count_like(
 
 
 def goes_on(connection: Connection, account_id: UUID, statement: Statement) -> bool:
-    """Whether a statement begins where a known one ended, and is not itself sent again."""
+    """Whether a statement begins where a known one ended, and none of its days began so."""
     if statement.opening_minor is None or statement.from_on is None:
         return False
-    arguments = {
-        "account": account_id,
-        "reference": statement.reference,
-        "from_on": statement.from_on,
-        "to_on": statement.to_on,
-        "opening": statement.opening_minor,
-        "closing": statement.closing_minor,
-    }
-    again = driver(connection).execute(_IS_SENT_AGAIN, arguments).fetchone()
-    if again is not None and again[0]:
-        return False
-    row = driver(connection).execute(_GOES_ON, arguments).fetchone()
+    row = (
+        driver(connection)
+        .execute(
+            _GOES_ON,
+            {
+                "account": account_id,
+                "from_on": statement.from_on,
+                "to_on": statement.to_on,
+                "opening": statement.opening_minor,
+            },
+        )
+        .fetchone()
+    )
     return row is not None and bool(row[0])
 
 
