@@ -437,6 +437,14 @@ def error_codes() -> frozenset[str]:
     return frozenset(code for option in options for code in option.get("enum", ()))
 
 
+@cache
+def reporting_categories() -> frozenset[str]:
+    """Every reporting category of a balance transaction that the package knows."""
+    where = "stripe.params.reporting._report_run_create_params"
+    asked = class_schema(f"{where}:ReportRunCreateParamsParameters")
+    return frozenset(asked["properties"]["reporting_category"]["enum"])
+
+
 def resource(name: str) -> Schema | None:
     """The schema of a resource by its `object`, such as `charge`; None if there is none."""
     return _resources().get(name)

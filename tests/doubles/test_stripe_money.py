@@ -1,12 +1,16 @@
 """How money moves at the Stripe double, through the real SDK: each story as Stripe tells it."""
 
+import csv
+import io
+from decimal import Decimal
 from typing import Any
 
 import pytest
+import requests
 import stripe
 
 from tests.doubles.fixtures import stripe_double
-from tests.doubles.stripe_double.double import StripeDouble
+from tests.doubles.stripe_double.double import API_KEY, StripeDouble
 from tests.doubles.stripe_scenes import a_payee, a_payment, charge_of, money, refused, told, types
 
 __all__ = ["stripe_double"]
@@ -312,6 +316,79 @@ def test_a_payout_comes_back(stripe_double: StripeDouble, does: str) -> None:
     assert money(stripe_double, payee) == (5_000, 0)
     was_paid = "payout.paid" in told(stripe_double, payee)
     assert was_paid == (does == "fail_after_paid")
+
+
+def test_automatic_payouts_sweep_the_balance_away(stripe_double: StripeDouble) -> None:
+    """Until the schedule is manual; an automatic payout names its transactions, once paid."""
+    client = stripe_double.client()
+    charge = charge_of(a_payment(stripe_double, method="pm_card_bypassPending"))
+
+    (swept,) = stripe_double.sweep()
+    stripe_double.advance(days=3)
+
+    assert money(stripe_double) == (0, 0)
+    payout = client.v1.payouts.retrieve(swept)
+    assert (payout.automatic, payout.reconciliation_status) == (True, "completed")
+    parts = client.v1.balance_transactions.list({"payout": swept}).data
+    assert [str(part.source) for part in parts] == [swept, charge.id]
+    client.v1.balance_settings.update(
+        {"payments": {"payouts": {"schedule": {"interval": "manual"}}}}
+    )
+    a_payment(stripe_double, method="pm_card_bypassPending")
+    assert stripe_double.sweep() == []
+
+
+def test_a_card_that_asks_its_owner_is_refused_without_him(stripe_double: StripeDouble) -> None:
+    """Off session nobody can answer: 402 authentication_required."""
+    with pytest.raises(stripe.CardError) as caught:
+        a_payment(stripe_double, method="pm_card_threeDSecure2Required", off_session=True)
+
+    assert caught.value.code == "authentication_required"
+
+
+def test_money_that_becomes_available_is_told(stripe_double: StripeDouble) -> None:
+    """`balance.available`, on the account that it is of, with the balance as it is then."""
+    client, payee = stripe_double.client(), a_payee(stripe_double)
+    charge = charge_of(a_payment(stripe_double))
+    _transfer(stripe_double, payee, 9_000, source_transaction=charge.id)
+
+    stripe_double.advance(days=2)
+
+    own: Any = {"stripe_account": payee}
+    (event,) = client.v1.events.list({"type": "balance.available"}, own).data
+    assert event.data.object["available"][0]["amount"] == 9_000
+    opened: Any = {"expand": ["data.source.source_transfer"]}
+    (txn,) = client.v1.balance_transactions.list(opened, own).data
+    assert txn.to_dict()["source"]["source_transfer"]["object"] == "transfer"
+
+
+@pytest.mark.parametrize("currency", ["jpy", "eur", "kwd"])
+def test_a_report_comes_to_the_balance(stripe_double: StripeDouble, currency: str) -> None:
+    """The file of a report run holds every transaction, in major units."""
+    client = stripe_double.client()
+    a_payment(stripe_double, 12_340, currency, method="pm_card_bypassPending")
+    client.v1.payouts.create({"amount": 5_000, "currency": currency})
+    asked: Any = {"interval_start": 0, "interval_end": int(stripe_double.clock.now.timestamp()) + 1}
+
+    run = client.v1.reporting.report_runs.create(
+        {"report_type": "balance_change_from_activity.itemized.3", "parameters": asked}
+    )
+    assert run.result is not None
+    fetched = requests.get(
+        f"{stripe_double.url}{run.result.url}",
+        headers={"authorization": f"Bearer {API_KEY}"},
+        timeout=10,
+    )
+
+    rows = list(csv.DictReader(io.StringIO(fetched.text)))
+    assert [row["reporting_category"] for row in rows] == ["charge", "payout"]
+    scale = {"jpy": 1, "eur": 100, "kwd": 1000}[currency]
+    assert (
+        sum(Decimal(row["net"]) for row in rows) * scale
+        == money(stripe_double, currency=currency)[0]
+    )
+    (paid,) = csv.DictReader(io.StringIO(stripe_double.report("payouts.itemized.3").decode()))
+    assert Decimal(paid["gross"]) * scale == 5_000
 
 
 def test_a_payout_is_cancelled_before_it_leaves(stripe_double: StripeDouble) -> None:

@@ -12,6 +12,7 @@ from tests.doubles.stripe_double.disputes import Disputes
 from tests.doubles.stripe_double.keys import Keys
 from tests.doubles.stripe_double.payments import Payments
 from tests.doubles.stripe_double.payouts import Payouts
+from tests.doubles.stripe_double.reports import Reports
 from tests.doubles.stripe_double.transfers import Refunds, Topups, Transfers
 from tests.doubles.stripe_double.trouble import StripeError, missing, not_played
 from tests.doubles.stripe_double.world import API_VERSION, PLATFORM, Obj, World, merged
@@ -29,6 +30,8 @@ READ: Final[Mapping[str, str]] = {
     "/v1/disputes": "dispute",
     "/v1/balance_transactions": "balance_transaction",
     "/v1/events": "event",
+    "/v1/reporting/report_runs": "reporting.report_run",
+    "/v1/files": "file",
     "/v1/reserve/holds": "reserve.hold",
     "/v1/reserve/releases": "reserve.release",
     "/v1/radar/early_fraud_warnings": "radar.early_fraud_warning",
@@ -49,6 +52,7 @@ class Door:
         self.topups = Topups(world)
         self.payouts = Payouts(world, self.accounts.may_pay_out)
         self.disputes = Disputes(world)
+        self.reports = Reports(world)
         self.keys = Keys(world.clock)
         self.violations: list[str] = []
         self.calls: list[tuple[str, str]] = []
@@ -75,6 +79,7 @@ class Door:
             "/v1/disputes/{dispute}": lambda a, at, p: self.disputes.update(a, at["dispute"], p),
             "/v1/disputes/{dispute}/close": lambda a, at, _: self.disputes.close(a, at["dispute"]),
             "/v1/balance_settings": lambda a, _, p: self.accounts.settings(a, p),
+            "/v1/reporting/report_runs": lambda a, _, p: self.reports.create(a, p),
             "/v2/core/accounts": lambda _a, _, p: self.accounts.create(p),
             "/v2/core/accounts/{id}": lambda _, at, p: self.accounts.update(at["id"], p),
             "/v2/core/accounts/{id}/close": lambda _, at, p: self.accounts.close(at["id"], p),
@@ -164,6 +169,8 @@ class Door:
         """The answer to a call, a saved one if it came before; then whatever came due is run."""
         try:
             self._authenticate(request)
+            if request.path.endswith("/contents"):
+                return self.reports.contents(request.path)
             saved = self.keys.replay(request)
         except StripeError as refused:
             return refused.response()

@@ -23,7 +23,7 @@ NOTIFIED: Final = "id object context created livemode reason related_object type
 # The verbs of `/_sim/<verb>` that are methods of the double.
 VERBS: Final = frozenset(
     "pay authenticate debit fail_late dispute move_dispute early_warning refund_outcome bank"
-    " payout_outcome topup_outcome verify reserve release_reserve bill balances objects_of"
+    " payout_outcome topup_outcome sweep verify reserve release_reserve bill balances objects_of"
     " operations_twice violations deliver delivery".split()
 )
 
@@ -181,6 +181,17 @@ class StripeDouble:
         """What an account's bank does with payouts (`payouts.BANKS`)."""
         self.door.payouts.at_bank(account, does)
         return {}
+
+    @one_at_a_time
+    def sweep(self, account: str = PLATFORM) -> list[str]:
+        """A day's automatic payouts of an account, unless its schedule is manual; their ids."""
+        settings = self.door.accounts.settings(account)
+        return [str(one["id"]) for one in self.door.payouts.sweep(account, settings)]
+
+    @one_at_a_time
+    def report(self, kind: str, account: str = PLATFORM) -> bytes:
+        """A report over all of an account's time so far, as Stripe's CSV."""
+        return self.door.reports.csv(kind, account, start=0, end=self.world.stamp + 1)
 
     @one_at_a_time
     def payout_outcome(self, payout: str, bank: str) -> Obj:

@@ -49,7 +49,7 @@ def _fits(one: Obj, name: str, wanted: Any) -> bool:
         return one["type"] in wanted
     if name == "delivery_success":
         return True
-    value = one.get("source" if name == "payout" else name)
+    value = one.get("_payout" if name == "payout" else name)
     if isinstance(wanted, Mapping):
         return all(_RANGES[how](value, bound) for how, bound in wanted.items())
     return bool(value == wanted)

@@ -23,6 +23,7 @@ class Method:
     kind: str = "card"
     decline: tuple[str, str] | None = None
     authenticate: bool = False
+    never_off_session: bool = False
     at_once: bool = False
     clears: bool = True
     refund: str = "succeeded"
@@ -47,7 +48,7 @@ METHODS: Final = {
     "pm_card_chargeDeclinedExpiredCard": _declined("expired_card"),
     "pm_card_chargeDeclinedProcessingError": _declined("processing_error"),
     "pm_card_authenticationRequired": Method(authenticate=True),
-    "pm_card_threeDSecure2Required": Method(authenticate=True),
+    "pm_card_threeDSecure2Required": Method(authenticate=True, never_off_session=True),
     "pm_card_createDispute": Method(dispute="fraudulent"),
     "pm_card_createDisputeInquiry": Method(dispute="warning"),
     "pm_card_pendingRefund": Method(refund="pending"),
@@ -76,7 +77,7 @@ class Payments:
         intent = self.world.add(account, self._new_intent(params))
         self.world.emit(account, "payment_intent.created", intent)
         if params.get("confirm"):
-            return self.confirm(account, intent["id"], {})
+            return self.confirm(account, intent["id"], params)
         return intent
 
     def _new_intent(self, params: Obj) -> Obj:
@@ -141,6 +142,9 @@ class Payments:
         method = method_of(name)
         intent |= {"payment_method": name, "next_action": None, "last_payment_error": None}
         if method.authenticate and not params.get("_authenticated"):
+            if params.get("off_session") and method.never_off_session:
+                why = ("authentication_required", "authentication_required")
+                raise self._decline(account, intent, why)
             return self._ask(account, intent)
         if method.decline is not None:
             raise self._decline(account, intent, method.decline)

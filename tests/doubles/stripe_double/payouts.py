@@ -57,6 +57,29 @@ class Payouts:
         world.clock.after(arrives, lambda: self._arrive(account, payout))
         return payout
 
+    def sweep(self, account: str, settings: Obj) -> list[Obj]:
+        """What Stripe does each day where the schedule is not manual: all that is there leaves."""
+        asked = settings["payments"]["payouts"]
+        if asked["schedule"]["interval"] == "manual":
+            return []
+        least = asked["minimum_balance_by_currency"] or {}
+        swept = []
+        for currency, held in sorted(self.world.ledger(account).money.items()):
+            amount = held.available - least.get(currency, 0)
+            if amount > 0:
+                payout = self.create(account, {"amount": amount, "currency": currency})
+                payout |= {"automatic": True, "reconciliation_status": "in_progress"}
+                self._gather(account, payout)
+                swept.append(payout)
+        return swept
+
+    def _gather(self, account: str, payout: Obj) -> None:
+        """The transactions that an automatic payout consists of, and its own."""
+        for txn in self.world.ledger(account).all_of("balance_transaction"):
+            is_there = txn["available_on"] <= self.world.stamp
+            if is_there and txn["currency"] == payout["currency"]:
+                txn.setdefault("_payout", payout["id"])
+
     def _new(self, account: str, params: Obj, *, instant: bool) -> Obj:
         takes = INSTANT_TAKES if instant else ARRIVES_AFTER
         return {
@@ -111,6 +134,9 @@ class Payouts:
 
     def _pay(self, account: str, payout: Obj) -> None:
         payout["status"] = "paid"
+        if payout["automatic"]:
+            payout["reconciliation_status"] = "completed"
+            self.world.emit(account, "payout.reconciliation_completed", payout)
         self.world.emit(account, "payout.updated", payout, previous={"status": "in_transit"})
         self.world.emit(account, "payout.paid", payout)
 

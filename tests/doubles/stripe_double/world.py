@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from tests.doubles.contract import reporting_categories
 from tests.doubles.frame import Clock
 from tests.doubles.stripe_double.money import Price
 from tests.doubles.stripe_double.trouble import StripeError, missing
@@ -137,6 +138,7 @@ class World:
         description: str | None = None,
     ) -> Obj:
         """Move money of an account: `amount` (minor units, signed) less `fee` is what it gets."""
+        assert category in reporting_categories(), category
         when = max(available_at or self.clock.now, self.clock.now).replace(microsecond=0)
         txn: Obj = {
             "id": self.new_id("balance_transaction"),
