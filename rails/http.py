@@ -80,14 +80,18 @@ class Api:
         """
         response = self._send(method, path, body=body, query=query, headers=headers)
         if response.status_code == HTTPStatus.UNAUTHORIZED:
-            with self._guard:
-                self._token = None
+            self.forget_token()
             response = self._send(method, path, body=body, query=query, headers=headers)
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             raise NotTaken(f"{method} {path}: the rail does not know us", wait_s=300)
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             raise NotTaken(f"{method} {path}: too many requests", wait_s=_wait_s(response))
         return Answer(response.status_code, _object(response, f"{method} {path}"))
+
+    def forget_token(self) -> None:
+        """Fetch a new token for the next call: the rail would not know this one."""
+        with self._guard:
+            self._token = None
 
     def download(self, url: str, *, most_bytes: int) -> bytes:
         """A small file from an absolute address, without our token; no redirect is followed."""

@@ -1,0 +1,1 @@
+"""M-Pesa in Kenya as a rail: STK push and B2C by Safaricom's Daraja, whole shillings only."""
