@@ -26,6 +26,7 @@ class Scope(StrEnum):
     MONEY_WRITE = "money:write"
     PAYOUTS_READ = "payouts:read"
     PAYOUTS_WRITE = "payouts:write"
+    PAYOUTS_APPROVE = "payouts:approve"
     LEDGER_READ = "ledger:read"
     EVENTS_READ = "events:read"
     PERIODS_WRITE = "periods:write"

@@ -22,6 +22,7 @@ from engine.api import (
     answers_books,
     keys,
     log_reads,
+    payee_doors,
     rail_doors,
     reads_extracts,
     reads_tax,
@@ -62,6 +63,7 @@ from engine.api.reads_hourly import HOURLY_READS
 from engine.api.reads_house import HOUSE_READS
 from engine.api.reads_journals import JOURNAL_READS
 from engine.api.reads_open_items import OPEN_ITEM_READS
+from engine.api.reads_payouts import PAYOUT_READS
 from engine.api.reads_periods import PERIOD_READS
 from engine.api.reads_plans import PLAN_READS
 from engine.api.reads_rails import RAIL_READS
@@ -79,6 +81,7 @@ from kernel.keys import KeyRing
 READS: Final = (
     *DEAL_READS,
     *HOUSE_READS,
+    *PAYOUT_READS,
     *BOOK_READS,
     *LOG_READS,
     *RESERVATION_READS,
@@ -214,6 +217,7 @@ def endpoints(
     found["POST", f"{_KEY}/rotate"] = partial(keys.rotate, edge)
     found["POST", f"{_KEY}/revoke"] = partial(keys.revoke, edge)
     found |= rail_doors.endpoints(edge, find_rail)
+    found |= payee_doors.endpoints(edge, find_rail)
     found["POST", writes_quotes.ONE] = partial(writes_quotes.take_one, edge)
     found["POST", writes_quotes.MANY] = partial(writes_quotes.take_many, edge)
     found["GET", reads_tax.PDF] = partial(reads_tax.show_pdf, edge)
@@ -258,6 +262,7 @@ def operations() -> Sequence[Operation]:
         *writes_quotes.operations(),
         *webhooks_in.operations(),
         *rail_doors.operations(),
+        *payee_doors.operations(),
         *_odd_operations(),
     )
 

@@ -43,8 +43,15 @@ from kernel.errors import Refusal
 from ledger import holds, journals, parties, reservations
 from ledger.model import Draft
 from ledger.service import post
-from payouts import methods, service_revaluation
+from payouts import (
+    methods,
+    service_payees,
+    service_policy,
+    service_revaluation,
+    service_screening,
+)
 from payouts import service as payouts
+from payouts.commands import VerifyMethod
 from tax import service_profile
 
 _NAMES: Final = (
@@ -94,6 +101,8 @@ def subjects(command: Command) -> Iterable[Hashable]:
         found += [("slot_id", each.slot_id) for each in command.milestones]
     if isinstance(command, AdvanceClock):
         found.append("clock")
+    if isinstance(command, VerifyMethod):
+        found.append(("method_id", command.method_id))
     return found
 
 
@@ -142,6 +151,14 @@ def _doors() -> Mapping[str, Door]:
         "parties.change": parties.change,
         "holds.place": place_holds,
         "holds.lift": lift_holds,
+        **{
+            f"payouts.{verb}": getattr(service_screening, verb)
+            for verb in ("screen", "approve", "refuse", "block")
+        },
+        "payouts.verify_method": methods.verify_methods,
+        "payouts.open_payee_account": service_payees.open_accounts,
+        "payouts.prepare_policy": service_policy.prepare_policy,
+        "payouts.approve_policy": service_policy.approve_policy,
         "payouts.add_method": methods.add_methods,
         "payouts.resume": methods.resume,
         "payouts.request": payouts.request,

@@ -15,6 +15,7 @@ from engine.api.writes_hourly import HOURS
 from engine.api.writes_house import HOUSE
 from engine.api.writes_journals import JOURNALS
 from engine.api.writes_lines import LINES
+from engine.api.writes_payouts import BEFORE_PAYOUTS
 from engine.api.writes_plans import PLANS
 from engine.api.writes_rails import RAIL_WRITES
 from engine.api.writes_reservations import RESERVATIONS
@@ -26,6 +27,7 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *SLOTS,
     *CONTRACTS,
     *HOUSE,
+    *BEFORE_PAYOUTS,
     *RESERVATIONS,
     *JOURNALS,
     *DISPUTES,

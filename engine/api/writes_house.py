@@ -10,7 +10,17 @@ from engine.api.answers import HoldAnswer, MethodActed, PartyAnswer, PayoutAnswe
 from engine.api.answers_books import TimeAnswer
 from engine.api.calls import Given, Subject, Write
 from engine.api.doors import AdvanceClock
-from engine.api.models import Amount, Id, ReasonBody, Reference, Request, Text, Time, Token
+from engine.api.models import (
+    Amount,
+    Id,
+    RailName,
+    ReasonBody,
+    Reference,
+    Request,
+    Text,
+    Time,
+    Token,
+)
 from engine.api.refusals import Invalid
 from kernel.commands import Command
 from kernel.ids import new_id
@@ -18,6 +28,7 @@ from ledger import holds, parties
 from ledger.model_parties import HoldKind, KycState, PartyKind, SanctionState
 from payouts import refusals as payout_refusals
 from payouts.commands import AddMethod, PayoutCommand, RequestPayout, Resume
+from rails.capabilities import rail_of
 
 PARTY: Final = Subject("party", "party_id", parties.UnknownParty)
 PAYEE: Final = Subject("party", "party_id", payout_refusals.UnknownPayee)
@@ -49,9 +60,13 @@ class HoldBody(Request):
 
 
 class MethodBody(Request):
-    """A place to be paid to: a token at the rail, never a bank number."""
+    """A place to be paid to: a token at the rail, never a bank number.
+
+    `rail` may be left out: it is then where the platform's clients pay.
+    """
 
     token: Annotated[Token, Field(min_length=1)]
+    rail: RailName | None = None
 
 
 class PayoutBody(Request):
@@ -109,6 +124,7 @@ def _add_method(given: Given[MethodBody]) -> Command:
         method_id=new_id(),
         party_id=given.ids["party_id"],
         token=given.body.token,
+        rail=given.body.rail or rail_of(given.rail_account),
     )
 
 
@@ -135,7 +151,8 @@ def _request_payout(given: Given[PayoutBody]) -> Command:
     )
 
 
-def _payout(given: Given[ReasonBody]) -> Command:
+def payout_command(given: Given[ReasonBody]) -> Command:
+    """A step on the payout that the path names."""
     return PayoutCommand(
         actor=given.actor, payout_id=given.ids["payout_id"], reason=given.body.reason
     )
@@ -151,7 +168,7 @@ def _on_payout(verb: str, summary: str) -> Write[ReasonBody]:
         service=f"payouts.{verb}",
         scope=Scope.PAYOUTS_WRITE,
         body=ReasonBody,
-        command=_payout,
+        command=payout_command,
         answer=PayoutAnswer,
         summary=summary,
         subject=PAYOUT,
