@@ -228,6 +228,42 @@ class World:
         )
         return funding_id
 
+    def try_pay(self, deal: Deal, method: str) -> None:
+        """The client tries to pay, whatever the state of the deal."""
+        funding_id = new_id()
+        (outcome,) = self.call(
+            escrow.fund,
+            Fund(
+                actor=deal.client,
+                slot_id=deal.slot_id,
+                funding_id=funding_id,
+                method=Method.CARD,
+                method_token=method,
+                rail_account="stripe",
+            ),
+        )
+        if outcome.is_done:
+            deal.funding_ids.append(funding_id)
+
+    def try_pay_out(
+        self, payee: Actor, method_id: UUID, amount_minor: int, currency: str
+    ) -> UUID | None:
+        """The payee asks for money that he may not get."""
+        assert payee.party_id is not None
+        payout_id = new_id()
+        (outcome,) = self.call(
+            payouts.request,
+            RequestPayout(
+                actor=payee,
+                payout_id=payout_id,
+                payee_id=payee.party_id,
+                method_id=method_id,
+                amount_minor=amount_minor,
+                currency=currency,
+            ),
+        )
+        return payout_id if outcome.is_done else None
+
     def submit(self, deal: Deal) -> None:
         """The payee hands in his work."""
         self.do(escrow.submit, Submit(actor=deal.payee, slot_id=deal.slot_id, message_ref="done"))
