@@ -37,6 +37,7 @@ class Scope(StrEnum):
     CLOCK_WRITE = "clock:write"
     KEYS_WRITE = "keys:write"
     RAILS_WRITE = "rails:write"
+    WEBHOOKS_WRITE = "webhooks:write"
     ACT_FOR_PARTIES = "act_for_parties"
 
 

@@ -26,6 +26,7 @@ from engine.api import (
     rail_doors,
     reads_extracts,
     reads_tax,
+    webhook_endpoints,
     webhooks_in,
     writes_periods,
     writes_quotes,
@@ -71,6 +72,7 @@ from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.reads_retainers import RETAINER_READS
 from engine.api.reads_tax import TAX_READS
+from engine.api.reads_webhooks import WEBHOOK_READS
 from engine.api.views import api_key
 from engine.api.writes import WRITES
 from engine.group_commit import GroupCommit
@@ -100,6 +102,7 @@ READS: Final = (
     *ACTION_READS,
     *OPEN_ITEM_READS,
     *RAIL_READS,
+    *WEBHOOK_READS,
     *EXTRACT_READS,
     *TAX_READS,
     *EXCHANGE_READS,
@@ -225,6 +228,7 @@ def endpoints(
     found["GET", log_reads.CHECKPOINT] = partial(log_reads.show_checkpoint, edge)
     found["POST", log_reads.CHECKPOINT] = partial(log_reads.make_checkpoint, edge, ask_signer)
     found |= webhooks_in.routes(edge, find_rail)
+    found |= webhook_endpoints.routes(edge)
     readiness = Readiness(edge.engine)
     found["GET", "/healthz"] = _healthz
     found["GET", "/readyz"] = partial(_readyz, edge, readiness)
@@ -261,6 +265,7 @@ def operations() -> Sequence[Operation]:
         *reads_tax.operations(),
         *writes_quotes.operations(),
         *webhooks_in.operations(),
+        *webhook_endpoints.operations(),
         *rail_doors.operations(),
         *payee_doors.operations(),
         *_odd_operations(),

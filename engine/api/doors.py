@@ -17,6 +17,7 @@ from commissions import (
 )
 from engine import rail_desk
 from engine.group_commit import Door, GroupCommit, Service
+from engine.webhooks import service as webhooks
 from escrow import service as escrow
 from escrow import (
     service_chargeback,
@@ -75,7 +76,7 @@ _NAMES: Final = (
     *("offering_id", "subscription_id", "purchase_id"),
     *("schedule_id", "ending_id", "move_id"),
     *("subject", "reference"),
-    "event_no",
+    *("event_no", "endpoint_id", "delivery_no"),
 )
 
 
@@ -169,6 +170,10 @@ def _doors() -> Mapping[str, Door]:
         "reservations.void": reservations.void,
         "clock.advance": advance_clock,
         "rails.retry_event": rail_desk.retry_events,
+        "webhooks.change": webhooks.change,
+        "webhooks.test": webhooks.ping,
+        "webhooks.replay": webhooks.replay,
+        "webhooks.redeliver": webhooks.redeliver,
         **{f"journals.{verb}": getattr(journals, verb) for verb in _JOURNALS},
     }
     for verb in (

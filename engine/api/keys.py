@@ -47,7 +47,7 @@ MakeKey = Callable[[Connection], tuple[keys.ApiKey, str | None]]
 class KeyBody(Request):
     """A new key. It can do no more than the key that makes it."""
 
-    scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=20)]
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=40)]
     label: Annotated[str, Field(max_length=100)] = ""
     party_id: Id | None = None
     is_operator: bool = False

@@ -22,6 +22,7 @@ from engine.api.writes_reservations import RESERVATIONS
 from engine.api.writes_retainers import RETAINERS
 from engine.api.writes_slots import SLOTS
 from engine.api.writes_tax import TAX
+from engine.api.writes_webhooks import WEBHOOKS
 
 WRITES: Final[tuple[Write[Any], ...]] = (
     *SLOTS,
@@ -43,4 +44,5 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *TAX,
     *EXCHANGE,
     *RAIL_WRITES,
+    *WEBHOOKS,
 )

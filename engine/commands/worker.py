@@ -3,6 +3,7 @@
 import click
 
 from engine import worker
+from engine.api import views
 from engine.api.logs import configure_logs
 from engine.commands.frame import database, in_words
 from engine.handlers import TIMERS
@@ -10,6 +11,8 @@ from engine.invoicing import InvoiceLoop
 from engine.loops import MoneyLoop
 from engine.payout_runs import RunLoop
 from engine.rails import RailHouse
+from engine.webhooks.sender import WebhookLoop
+from engine.webhooks.wire import Wire
 from kernel.due import DueTenants
 from kernel.settings import read_settings
 
@@ -23,15 +26,17 @@ def command(threads: int, parent: int | None) -> None:
     if parent is not None:
         worker.end_with_parent(parent)
     configure_logs()
-    with database(pool_size=threads + 9) as opened:
+    with database(pool_size=threads + 11) as opened:
         engine = opened.engine
         money = MoneyLoop(engine, DueTenants(engine), RailHouse(engine).every)
         invoices = InvoiceLoop(engine, DueTenants(engine))
         runs = RunLoop(engine, DueTenants(engine))
+        webhooks = WebhookLoop(engine, DueTenants(engine), Wire(views.event))
+        walks = (money, invoices, runs, webhooks)
         worker.work(
             engine,
             TIMERS,
-            loops=[money.run_forever, invoices.run_forever, runs.run_forever],
+            loops=[walk.run_forever for walk in walks],
             broker_url=read_settings().broker_url,
             worker_threads=threads,
         )

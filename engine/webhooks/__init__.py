@@ -1,0 +1,1 @@
+"""Webhooks that we send: signed, again until they arrive, and never to where they must not go."""
