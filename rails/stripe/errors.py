@@ -95,6 +95,12 @@ def is_missing(error: stripe.StripeError) -> bool:
     return error.http_status == 404 or code_of(error) == "resource_missing"
 
 
+def is_final(error: stripe.StripeError) -> bool:
+    """Whether asking again will be answered the same: no such object, or not for us."""
+    status = error.http_status or 0
+    return 400 <= status < 500 and status not in {401, 409, 429} and not is_busy(error)
+
+
 def code_of(error: stripe.StripeError) -> str:
     """Stripe's own code; RateLimitError has it in its body only."""
     body = error.error.to_dict() if error.error is not None else {}

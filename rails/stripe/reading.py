@@ -29,7 +29,7 @@ _LONG_AGO: Final = timedelta(days=400)
 class Reader:
     """One look at Stripe for some operations: each list is walked once, for all of them.
 
-    `since` narrows lists by the time of creation; None: the whole of them.
+    `since` narrows our own account's lists by the time of creation; None: the whole of them.
     """
 
     wire: Wire
@@ -86,9 +86,9 @@ class Reader:
         reference = str(operation.facts.get("transfer_ref", ""))
         if reference:
             return reference
-        transfer_id = UUID(str(operation.facts["transfer_id"]))
+        transfer_id = UUID(str(operation.facts["transfer"]))
         account = account_of(str(operation.facts["source"]))
-        for transfer in self._transfers(account, None):
+        for transfer in self._transfers(account):
             if operation_of(transfer, self.tenant) == transfer_id:
                 return str(transfer["id"])
         return ""
@@ -115,19 +115,14 @@ class Reader:
         params: Any = {"limit": PAGE, "expand": expand, **_created(since)}
         return each(self.wire.v1.payment_intents.list(params))
 
-    def _transfers(self, account: str, since: datetime | None) -> Iterable[Fields]:
+    def _transfers(self, account: str) -> Iterable[Fields]:
         expand = [f"data.{path}" for path in MOVED]
-        params: Any = {
-            "destination": account,
-            "limit": PAGE,
-            "expand": expand,
-            **_created(since),
-        }
+        params: Any = {"destination": account, "limit": PAGE, "expand": expand}
         return each(self.wire.v1.transfers.list(params))
 
     def _payouts(self, account: str) -> Iterable[Fields]:
         expand = [f"data.{path}" for path in MOVED_BACK]
-        params: Any = {"limit": PAGE, "expand": expand, **_created(self.since)}
+        params: Any = {"limit": PAGE, "expand": expand, **_created(None if account else self.since)}
         return each(self.wire.v1.payouts.list(params, on_account(account)))
 
     def _top_ups(self) -> Iterable[Fields]:
@@ -183,9 +178,7 @@ class Reader:
         if operation.rail_ref.startswith("tr_"):
             return answers.of_transfer(self.wire.transfer(operation.rail_ref))
         account = account_of(str(operation.facts["target"]))
-        found = self._walk("transfers", account, lambda: self._transfers(account, self.since)).get(
-            operation.id
-        )
+        found = self._walk("transfers", account, lambda: self._transfers(account)).get(operation.id)
         return None if found is None else answers.of_transfer(found)
 
     def _transfer_back(self, operation: RailOperation) -> Answer | None:
@@ -231,9 +224,11 @@ class Reader:
         return self._walk("accounts", "", self._accounts).get(operation.id)
 
 
-def reader_for(wire: Wire, tenant: str, operations: Sequence[RailOperation]) -> Reader:
+def reader_for(
+    wire: Wire, tenant: str, operations: Sequence[RailOperation], *, is_live: bool
+) -> Reader:
     """A look that goes back as far as the oldest of some operations."""
-    born = [_born_at(operation) for operation in operations]
+    born = [_born_at(operation, is_live=is_live) for operation in operations]
     known = [at for at in born if at is not None]
     since = min(known) - _SKEW if known and len(known) == len(born) else None
     return Reader(wire, tenant, since, frozenset(operation.id for operation in operations))
@@ -250,12 +245,16 @@ def way_of(operation: RailOperation) -> str:
     return ""
 
 
-def _born_at(operation: RailOperation) -> datetime | None:
-    """When an operation can first have been sent: our clock may run ahead of Stripe's."""
+def _born_at(operation: RailOperation, *, is_live: bool) -> datetime | None:
+    """When an operation can first have been sent, by Stripe's clock; None: not known.
+
+    A sandbox's tenant may travel in time, and Stripe does not go with him: there only an id that
+    holds the real time of its making says since when to look.
+    """
     if operation.created_at is None:
         return None
     if operation.id.version != 7:
-        return operation.created_at
+        return operation.created_at if is_live else None
     stamped = datetime.fromtimestamp((operation.id.int >> 80) / 1_000, UTC)
     return min(operation.created_at, stamped)
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import stripe
 import structlog
 
-from kernel.errors import RailTrouble, Refusal
+from kernel.errors import Broken, RailTrouble, Refusal
 from rails.capabilities import STRIPE
 from rails.model import (
     NOT_FOUND,
@@ -28,7 +28,15 @@ from rails.model import (
 )
 from rails.model_events import Authentic, PaymentPage, RailEvent, TransactionPage
 from rails.stripe import calls, events, payees, statement
-from rails.stripe.errors import SOON, Verdict, is_away, spread, verdict_of
+from rails.stripe.errors import (
+    SOON,
+    Verdict,
+    code_of,
+    is_away,
+    is_final,
+    spread,
+    verdict_of,
+)
 from rails.stripe.hearing import Hearer
 from rails.stripe.model import NAME, Answer, StripeSettings, said_by
 from rails.stripe.reading import Reader, reader_for
@@ -168,15 +176,21 @@ class StripeRail:
         return [opened]
 
     def read_event(self, event: RailEvent, *, at: datetime) -> list[Notice]:
-        """Fetch what an event is about; an event of the other mode (live, sandbox) is not ours."""
+        """Fetch what an event is about; an event of the other mode (live, sandbox) is not ours.
+
+        RailTrouble where it may be read later, Broken where asking again will not help.
+        """
         if event.is_live is not self.settings.is_live:
             return []
         try:
             return self._hearer().read(event, at=at)
         except stripe.StripeError as error:
+            if is_final(error):
+                code = code_of(error)
+                raise Broken("stripe will not show what an event is about", code=code) from None
             as_trouble(error)
         except _NONSENSE as error:
-            raise RailTrouble(f"stripe: unreadable {event.kind}") from error
+            raise Broken("what an event is about cannot be read", kind=event.kind) from error
 
     def list_events(
         self,
@@ -252,7 +266,8 @@ class StripeRail:
         return Hearer(self.wire, self._reader(), self.settings.tenant)
 
     def _reader(self, *operations: RailOperation) -> Reader:
-        return reader_for(self.wire, self.settings.tenant, operations)
+        settings = self.settings
+        return reader_for(self.wire, settings.tenant, operations, is_live=settings.is_live)
 
     def _events(self, account: str) -> Lister:
         def ask(place: Any) -> Any:  # noqa: ANN401  the SDK's own page

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import stripe
 
-from kernel.errors import RailTrouble
+from kernel.errors import Broken, RailTrouble
 from rails.model import (
     CHARGEBACK_CHANGED,
     CHARGEBACK_FUNDS,
@@ -20,6 +20,7 @@ from rails.model_events import Authentic, RailEvent
 from rails.refusals import BadEvent, BadSignature
 from rails.stripe.hearing import family_of
 from rails.stripe.service import StripeRail
+from tests.doubles.frame import Fault
 from tests.doubles.stripe_double.double import CONNECT_SECRET, PLATFORM_SECRET
 from tests.rails.stripe.builders import Stage, settings
 from tests.rails.stripe.fixtures import stage, stripe_double
@@ -149,8 +150,34 @@ def test_an_event_of_a_payees_account_is_read_with_its_header(stage: Stage) -> N
     assert event.account
     (notice,) = stage.rail.read_event(event, at=stage.now)
     assert (notice.operation_id, notice.has_left) == (payout.id, True)
-    with pytest.raises(RailTrouble, match="resource_missing"):
+    with pytest.raises(Broken, match="resource_missing"):
         stage.rail.read_event(replace(event, account=""), at=stage.now)
+
+
+def test_an_event_that_cannot_be_read_now_is_trouble(stage: Stage) -> None:
+    """A failure of Stripe's leaves the event for later; nothing is said of it meanwhile."""
+    stage.fund()
+    stage.hear()
+    event = stage.heard[-1]
+    stage.double.faults.force(Fault.ERROR_BEFORE, method="GET")
+
+    with pytest.raises(RailTrouble):
+        stage.rail.read_event(event, at=stage.now)
+    assert stage.rail.read_event(event, at=stage.now)
+
+
+def test_a_payout_that_failed_is_told_when_its_money_is_back(stage: Stage) -> None:
+    """Failed, and no transaction yet that brings the money home: the event waits for it."""
+    payout = stage.payout(stage.funded_payee())
+    sent = stage.do(payout)
+    stage.hear()
+    event = stage.heard[-1]
+    with stage.double.frame.lock:
+        _, object_ = stage.double.world.find(sent.rail_ref)
+        object_["status"] = "failed"
+
+    with pytest.raises(RailTrouble, match="not finished"):
+        stage.rail.read_event(event, at=stage.now)
 
 
 def test_what_is_another_tenants_is_left_alone(stage: Stage) -> None:

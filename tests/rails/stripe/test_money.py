@@ -280,7 +280,7 @@ def test_a_transfer_comes_home(stage: Stage) -> None:
     transfer = stage.transfer(account, 8_000)
     stage.do(transfer)
     facts = {
-        "transfer_id": str(transfer.id),
+        "transfer": str(transfer.id),
         "source": f"stripe:{account}",
         "target": "stripe",
     }
@@ -306,7 +306,7 @@ def test_a_reversal_without_money_there_is_refused(stage: Stage) -> None:
     back = stage.operation(
         OperationKind.TRANSFER_BACK,
         8_000,
-        transfer_id=str(transfer.id),
+        transfer=str(transfer.id),
         source=f"stripe:{account}",
         target="stripe",
     )

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid5
 
 import pytest
 
@@ -36,7 +37,7 @@ def _prepared(stage: Stage, kind: OperationKind) -> tuple[RailOperation, str]:
         return transfer, "/v1/transfers"
     assert kind is OperationKind.TRANSFER_BACK
     stage.do(transfer)
-    facts = {"source": f"stripe:{account}", "target": "stripe", "transfer_id": str(transfer.id)}
+    facts = {"source": f"stripe:{account}", "target": "stripe", "transfer": str(transfer.id)}
     return stage.operation(kind, 5_000, **facts), "/reversals"
 
 
@@ -204,3 +205,31 @@ def test_no_word_of_stripes_and_no_secret_is_shown(stage: Stage) -> None:
     assert "No such" not in str(caught.value)
     assert "sk_test" not in repr(stage.rail.settings)
     assert "whsec" not in repr(stage.rail.settings)
+
+
+@pytest.mark.parametrize("kind", [OperationKind.FUND, OperationKind.TRANSFER])
+def test_a_clock_that_runs_ahead_hides_nothing(stage: Stage, kind: OperationKind) -> None:
+    """A tenant whose clock is weeks ahead of Stripe's still finds what he has sent."""
+    operation, path = _prepared(stage, kind)
+    ahead = replace(operation, created_at=stage.now + timedelta(days=60))
+    foreign = replace(ahead, id=uuid5(operation.id, "by another"))
+    for each in (ahead, foreign):
+        stage.double.faults.force(Fault.LOST_REPLY, method="POST", path=path)
+        stage.do(each)
+
+    read = stage.rail.resolve([ahead, foreign], at=stage.now + timedelta(days=60))
+
+    assert [r.outcome for r in read] == [RailOutcome.DONE] * 2
+
+
+def test_reads_are_shared_by_a_batch(stage: Stage) -> None:
+    """Fifty payments that nobody has made are found by one walk over the list, not by fifty."""
+    operations = [stage.operation(OperationKind.FUND) for _ in range(50)]
+    stage.rail.execute(operations, at=stage.now)
+    stage.double.door.calls.clear()
+
+    results = stage.rail.resolve(operations, at=stage.now)
+
+    assert {r.outcome for r in results} == {RailOutcome.PENDING}
+    lists = [call for call in stage.double.door.calls if call[1] == "/v1/payment_intents"]
+    assert len(lists) == 1
