@@ -109,3 +109,39 @@ class RemittanceTakesTwo(Refusal):
     """Who prepared a remittance does not send it."""
 
     code = "unclaimed.second_person"
+
+
+class BelowMinimum(Refusal):
+    """A top-up or a withdrawal moves at least the minimum, but the last of a wallet may go."""
+
+    code = "wallet.below_minimum"
+
+
+class BadMinimum(Refusal):
+    """A minimum is zero or more minor units, and never changes for a time that it counts from."""
+
+    code = "wallet.bad_minimum"
+
+
+class TopUpExists(Refusal):
+    """A top-up of this id is there already."""
+
+    code = "wallet.top_up_exists"
+
+
+class WithdrawalExists(Refusal):
+    """A withdrawal of this id was asked for before."""
+
+    code = "wallet.withdrawal_exists"
+
+
+class WalletShort(Refusal):
+    """The wallet holds less than is asked for."""
+
+    code = "wallet.short"
+
+
+class MethodNeeded(Refusal):
+    """No payment takes this part back any more: name a payout method for it."""
+
+    code = "wallet.method_needed"

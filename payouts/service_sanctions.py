@@ -18,7 +18,7 @@ from ledger import parties
 from ledger.model import Draft
 from ledger.model_parties import SanctionState
 from ledger.store_parties import find_references
-from payouts import service, store, store_blocked
+from payouts import service_screening, store, store_blocked
 from payouts.commands import PayoutCommand
 from payouts.desk import post_facts
 from payouts.model_blocked import Rescreen, SanctionBlock, block_facts
@@ -123,9 +123,8 @@ def match(
     unsent = store_blocked.list_unsent(connection, party_ids)
     store.lock_payouts(connection, unsent)
     if unsent:
-        by = Actor(actor.principal_id, actor.kind, None, is_operator=True)
-        wishes = [PayoutCommand(actor=by, payout_id=each, reason=list_name) for each in unsent]
-        service.cancel(connection, wishes, at=at)
+        wishes = [PayoutCommand(actor=SYSTEM, payout_id=each, reason=list_name) for each in unsent]
+        service_screening.block(connection, wishes, at=at)
     return block(connection, party_ids, actor=actor, list_name=list_name, at=at)
 
 

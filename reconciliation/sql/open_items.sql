@@ -16,7 +16,12 @@ in_slot AS (
 ),
 named AS (
     SELECT currency, sum(captured_minor)::bigint AS named_minor
-    FROM funding WHERE state = 'mismatch' GROUP BY currency
+    FROM (
+        SELECT currency, captured_minor FROM funding WHERE state = 'mismatch'
+        UNION ALL
+        SELECT currency, captured_minor FROM wallet_top_up WHERE state = 'uncleared'
+    ) each_one
+    GROUP BY currency
 ),
 currency_in_suspense AS (
     SELECT currency FROM standing WHERE kind = 'custody.suspense'
@@ -143,6 +148,9 @@ found AS (
             FROM chargeback_reserve r
             JOIN chargeback b ON b.id = r.chargeback_id
             JOIN contract c ON c.id = b.contract_id
+            UNION ALL
+            SELECT party_id, currency, -amount_minor FROM sanction_block
+            WHERE kind = 'custody.earned_reserved' AND released_at IS NULL
         ) each_one
         GROUP BY payee_id, currency
     ) k ON k.payee_id::text = h.subject AND k.currency = h.currency
@@ -169,6 +177,9 @@ found AS (
     FROM standing h LEFT JOIN refund r ON r.id::text = h.subject
     WHERE h.kind = 'custody.refund_in_transit'
         AND (r.id IS NULL OR r.state NOT IN ('approved', 'submitted', 'unknown'))
+        AND NOT EXISTS (
+            SELECT FROM wallet_withdrawal w
+            WHERE w.id::text = h.subject AND w.state = 'submitted')
     UNION ALL
     SELECT 'refund.unconfirmed', 'refund:' || r.id, r.currency, r.amount_minor + r.fee_minor,
         r.created_at, r.state

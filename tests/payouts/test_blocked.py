@@ -138,7 +138,7 @@ def test_e39_a_match_blocks_all_that_a_party_has(connection: Connection, currenc
 
 
 def test_a_payout_that_no_rail_knows_is_taken_back_and_blocked(connection: Connection) -> None:
-    """500.00 asked for with 2.00 of fee: all 502.00 that the payee has are blocked, no fee taken."""
+    """500.00 asked for with 2.00 of fee: all 502.00 are blocked, and no fee is taken."""
     party_id = new_payee(connection)
     method_id = new_method(connection, party_id)
     give(connection, party_id, 50_200)
@@ -148,7 +148,7 @@ def test_a_payout_that_no_rail_knows_is_taken_back_and_blocked(connection: Conne
 
     hit(connection, party_id)
 
-    assert get_payout(connection, wish.payout_id).state is PayoutState.CANCELLED
+    assert get_payout(connection, wish.payout_id).state is PayoutState.BLOCKED
     assert minor(connection, "blocked", "EUR", party_id) == 50_200
 
 

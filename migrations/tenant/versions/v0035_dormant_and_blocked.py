@@ -244,6 +244,10 @@ CREATE TABLE wallet_top_up (
     state text NOT NULL CONSTRAINT wallet_top_up_state_is_known
         CHECK (state IN ('submitted', 'uncleared', 'succeeded', 'failed', 'returned')),
     refunded_minor bigint NOT NULL DEFAULT 0,
+    taken_minor bigint NOT NULL DEFAULT 0
+        CONSTRAINT wallet_top_up_taken_not_negative CHECK (taken_minor >= 0),
+    claimed_minor bigint NOT NULL DEFAULT 0
+        CONSTRAINT wallet_top_up_claimed_not_negative CHECK (claimed_minor >= 0),
     asked_at timestamptz NOT NULL,
     paid_at timestamptz,
     code text NOT NULL DEFAULT '',
@@ -359,7 +363,8 @@ BEGIN
                    tenant_role);
     EXECUTE format('GRANT UPDATE (reported_on, report_ref, release_id, licence_ref, released_by,'
                    ' seconded_by, released_at) ON sanction_block TO %I', tenant_role);
-    EXECUTE format('GRANT UPDATE (captured_minor, state, refunded_minor, paid_at, code)'
+    EXECUTE format('GRANT UPDATE (captured_minor, state, refunded_minor, taken_minor,'
+                   ' claimed_minor, paid_at, code)'
                    ' ON wallet_top_up TO %I', tenant_role);
     EXECUTE format('GRANT UPDATE (state, code, ended_at) ON wallet_withdrawal TO %I', tenant_role);
 END $$;
