@@ -1,4 +1,4 @@
-"""What tests of statements and matches share: an operator, accounts, camt files, a replayed rail."""
+"""What tests of statements and matches share: an operator, accounts, camt files, a rail."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -24,6 +24,7 @@ from tests.payouts.builders import NOON
 
 OPERATOR: Final = Actor(UUID(int=9), PrincipalKind.PERSON, is_operator=True)
 STRANGER: Final = Actor(UUID(int=8), PrincipalKind.PERSON, party_id=UUID(int=77))
+TODAY: Final = NOON.date()
 IBAN: Final = "DE02120300000000202051"
 DATA: Final = Path(__file__).parents[3] / "shared" / "data"
 
@@ -79,7 +80,7 @@ def entry(
     end: str = "",
     text: str = "",
     currency: str = "EUR",
-    on: date = NOON.date(),
+    on: date = TODAY,
     status: str = "BOOK",
 ) -> str:
     """One entry of a camt file."""
@@ -100,7 +101,7 @@ def camt(
     entries: Sequence[str],
     *,
     currency: str = "EUR",
-    on: date = NOON.date(),
+    on: date = TODAY,
     statement: str = "S1",
     iban: str = IBAN,
     version: str = "053.001.02",

@@ -65,8 +65,7 @@ def wrong_matches(year: Year, found: Sequence[Found]) -> list[Found]:
     return [
         each
         for each in found
-        if not each.is_proposal
-        and year.truth.get(frozenset(each.lines)) != frozenset(each.items)
+        if not each.is_proposal and year.truth.get(frozenset(each.lines)) != frozenset(each.items)
     ]
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
-from psycopg import errors as pg
+import psycopg as pg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -156,9 +156,7 @@ def test_statements_are_the_platforms_business(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("currency", "minor"), [("JPY", 1_234), ("EUR", 123_456), ("KWD", 1_234_567)]
 )
-def test_amounts_are_kept_in_minor_units(
-    connection: Connection, currency: str, minor: int
-) -> None:
+def test_amounts_are_kept_in_minor_units(connection: Connection, currency: str, minor: int) -> None:
     """No decimals, two and three: the row has what the file says, to the last minor unit."""
     open_bank(connection, currency)
     take(connection, camt(0, minor, [entry(minor, currency=currency)], currency=currency))
@@ -242,7 +240,7 @@ def test_what_a_bank_said_is_never_changed(owner_connection: Connection, change:
     with pytest.raises(DBAPIError) as caught, owner_connection.begin_nested():
         owner_connection.exec_driver_sql(change)
 
-    assert caught.value.orig is not None
+    assert isinstance(caught.value.orig, pg.Error)
     assert caught.value.orig.sqlstate == "HF001"
 
 
@@ -251,6 +249,8 @@ def test_the_database_holds_that_a_statement_adds_up(owner_connection: Connectio
     open_bank(owner_connection)
     account = find_account(owner_connection, IBAN, "EUR")
     assert account is not None
+    owner_connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
     with pytest.raises(DBAPIError) as caught, owner_connection.begin_nested():
         owner_connection.exec_driver_sql(
             "INSERT INTO statement (id, account_id, source, statement_no, reference, from_on,"
@@ -258,7 +258,6 @@ def test_the_database_holds_that_a_statement_adds_up(owner_connection: Connectio
             " VALUES (gen_random_uuid(), %s, 'x', 1, '', %s, %s, 0, 5, 0, 0, %s, %s)",
             (account.id, date(2026, 1, 1), date(2026, 1, 2), OPERATOR.principal_id, NOON),
         )
-        owner_connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
-    assert isinstance(caught.value.orig, pg.CheckViolation)
+    assert isinstance(caught.value.orig, pg.errors.CheckViolation)
     assert caught.value.orig.diag.constraint_name == "statement_adds_up"
