@@ -171,12 +171,15 @@ def is_here(base: str) -> bool:
     return urlsplit(base).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
-def check_base(name: str, base: str) -> None:
-    """CannotStart if secrets would travel in the clear: https, or this very machine."""
+def check_base(base: str, *, variable: str) -> None:
+    """CannotStart, naming the variable, if secrets would travel in the clear.
+
+    Good are https, and http to this very machine.
+    """
     parts = urlsplit(base)
     is_fit = parts.scheme == "https" or (parts.scheme == "http" and is_here(base))
     if not parts.hostname or not is_fit:
-        raise CannotStart(f"{name} must be an https address.")
+        raise CannotStart(f"{variable} must be an https address.")
 
 
 def _object(response: httpx.Response, what: str) -> Mapping[str, Any]:

@@ -67,8 +67,8 @@ class MpesaSettings:
         """The settings of a tenant, or None where nothing is set.
 
         A name with `__<TENANT>` behind it goes before the name alone. `MPESA_CALLBACK_BASE` is
-        the address of this server; the tenant's path is put behind it. CannotStart if something
-        is missing, if an address is not https, or if the token is short.
+        the address of this server, behind which the tenant's path is put, unless it has a path
+        already. CannotStart if something is missing, no https, or too short.
         """
 
         def read(name: str) -> str:
@@ -83,8 +83,8 @@ class MpesaSettings:
             raise CannotStart(f"MPESA_CALLBACK_TOKEN has less than {SHORTEST_TOKEN} characters.")
         base = (read("MPESA_API_BASE") or SANDBOX).rstrip("/")
         ours = read("MPESA_CALLBACK_BASE").rstrip("/")
-        check_base("MPESA_API_BASE", base)
-        check_base("MPESA_CALLBACK_BASE", ours)
+        check_base(base, variable="MPESA_API_BASE")
+        check_base(ours, variable="MPESA_CALLBACK_BASE")
         return cls(
             consumer_key=read("MPESA_CONSUMER_KEY"),
             consumer_secret=read("MPESA_CONSUMER_SECRET"),
@@ -92,7 +92,7 @@ class MpesaSettings:
             passkey=read("MPESA_PASSKEY"),
             initiator=read("MPESA_INITIATOR"),
             security_credential=read("MPESA_SECURITY_CREDENTIAL"),
-            callback_base=f"{ours}/webhooks/{tenant.name}/mpesa",
+            callback_base=ours if urlsplit(ours).path else f"{ours}/webhooks/{tenant.name}/mpesa",
             callback_token=read("MPESA_CALLBACK_TOKEN"),
             api_base=base,
         )

@@ -63,7 +63,7 @@ class PaypalSettings:
         if len(given) < len(_NAMES):
             raise CannotStart(f"{_NAMES[0]} and {_NAMES[1]} go together; only {given[0]} is set.")
         base = (read("PAYPAL_API_BASE") or SANDBOX).rstrip("/")
-        check_base("PAYPAL_API_BASE", base)
+        check_base(base, variable="PAYPAL_API_BASE")
         return cls(
             client_id=read("PAYPAL_CLIENT_ID"),
             client_secret=read("PAYPAL_CLIENT_SECRET"),

@@ -36,6 +36,11 @@ def test_settings_come_from_the_environment_or_say_what_is_missing() -> None:
     assert found is not None
     assert (found.api_base, found.is_live) == (SANDBOX, False)
     assert found.callback_base == "https://market.test/webhooks/test/mpesa"
+    mapped = MpesaSettings.from_environment(
+        ALL | {"MPESA_CALLBACK_BASE": "https://market.test/in/"}, TENANT
+    )
+    assert mapped is not None
+    assert mapped.callback_base == "https://market.test/in"
     assert live is not None
     assert (live.shortcode, live.is_live) == ("1", True)
     for name in ALL:
