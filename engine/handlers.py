@@ -11,18 +11,19 @@ from typing import Final
 from sqlalchemy import Connection
 
 from commissions import service_experiments_desk, service_fx
+from engine import care
 from engine.scanner import TimerHandler
 from escrow import service as escrow
 from escrow import service_fee_move, service_reserve
 from escrow import timers as escrow_timers
 from escrow.service_batch import CANCEL_HANDLER, FUNDING_HANDLER, REFUND_HANDLER
 from escrow.service_chargeback import EVIDENCE_HANDLER, evidence_results
-from escrow.service_chargeback_notices import hear_notices
 from escrow.service_plans_clocks import HANDLERS as PLANS
 from ledger import holds, journals, reservations
 from payouts import service as payouts
 from payouts import (
     service_chain,
+    service_dormant,
     service_payees,
     service_schedules,
     service_transactions,
@@ -50,6 +51,7 @@ TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
         **service_fx.HANDLERS,
         **service_fee_move.HANDLERS,
         **service_schedules.HANDLERS,
+        **service_dormant.HANDLERS,
         "escrow.max_hold": service_reserve.max_hold(
             lambda connection, account, at: len(
                 settlement.settle(connection, at=at, rail_account=account)
@@ -102,6 +104,7 @@ RAIL_RESULTS: Final[Mapping[str, ResultHandler]] = MappingProxyType(
         TRANSFERS: service_chain.hear_transfers,
         service_payees.HANDLER: hear_opened,
         settlement.HANDLER: settlement.hear_transfers,
+        **care.RESULTS,
     }
 )
 """By the handler that a rail operation names."""
@@ -110,11 +113,9 @@ RAIL_NOTICES: Final[Mapping[str, NoticeHandler]] = MappingProxyType(
     {
         FUNDS_AVAILABLE: settlement.hear_available,
         TRANSACTIONS_BOOKED: service_transactions.hear_statement,
-        CHARGEBACK_CHANGED: lambda connection, notices, at: hear_notices(
-            connection, notices, at=at
-        ),
+        CHARGEBACK_CHANGED: care.hear_chargebacks,
         PAYEE_CHANGED: hear_payees,
-        CHARGEBACK_FUNDS: lambda connection, notices, at: hear_notices(connection, notices, at=at),
+        CHARGEBACK_FUNDS: care.hear_chargebacks,
     }
 )
 """By the kind of a notice that is no result of an operation of ours."""

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from engine import care
 from engine.exchange import fill_open
 from engine.handlers import RAIL_NOTICES, RAIL_RESULTS
 from engine.payees import read_new
@@ -89,6 +90,9 @@ class MoneyLoop:
                 _log.info("money.settled", tenant=tenant.name, currency=settled.currency)
         with transaction(self.engine, tenant) as connection:
             service_chain.call_home(connection, at=at)
+        for look in care.DAILY:
+            with transaction(self.engine, tenant) as connection:
+                look(connection, at=at)
 
     def _call(self, tenant: Tenant, rail: Rail, at: datetime) -> bool:
         """Send to one rail and hear it; whether there was anything to do."""

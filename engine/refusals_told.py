@@ -22,6 +22,7 @@ from engine.refusals_retainers import RETAINERS
 from engine.refusals_runs import RUNS
 from engine.refusals_statements import STATEMENTS
 from engine.refusals_taken import TAKEN
+from engine.refusals_treasury import TREASURY
 
 TOLD: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
     {
@@ -43,6 +44,7 @@ TOLD: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         **RUNS,
         **STATEMENTS,
         **TAKEN,
+        **TREASURY,
     }
 )
 """(HTTP status, title, detail) of each code."""
