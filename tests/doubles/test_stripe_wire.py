@@ -186,6 +186,82 @@ def test_an_object_is_found_in_its_own_account_only(stripe_double: StripeDouble)
     assert [event.type for event in client.v1.events.list({}, own).data][-1] == "account.updated"
 
 
+def test_parts_of_an_account_come_when_they_are_asked_for(stripe_double: StripeDouble) -> None:
+    """v2 answers null, not less, for what `include` does not name."""
+    client = stripe_double.client()
+    account = client.v2.core.accounts.create({"display_name": "A", "metadata": {"op_id": "1"}})
+
+    bare = client.v2.core.accounts.retrieve(account.id).to_dict()
+    whole = client.v2.core.accounts.retrieve(
+        account.id, {"include": ["requirements", "configuration.recipient"]}
+    ).to_dict()
+
+    assert (bare["requirements"], bare["configuration"], bare["metadata"]["op_id"]) == (
+        None,
+        None,
+        "1",
+    )
+    assert len(whole["requirements"]["entries"]) == 2
+    assert whole["identity"] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "payouts", "transfers", "may_be_paid_out"),
+    [
+        ("active", None, "active", True),
+        ("active", False, "active", False),
+        ("restricted", None, "inactive", False),
+        ("rejected", None, "inactive", False),
+    ],
+)
+def test_what_stripe_knows_of_a_payee_shows_in_both_versions(
+    stripe_double: StripeDouble,
+    status: str,
+    transfers: str,
+    *,
+    payouts: bool | None,
+    may_be_paid_out: bool,
+) -> None:
+    """The capability and the requirements of v2 are those of v1, with their deadline."""
+    client, payee = stripe_double.client(), a_payee(stripe_double)
+    due = datetime(2030, 1, 1, tzinfo=UTC)
+    asked = [] if status == "active" else ["identity.individual.documents"]
+
+    stripe_double.verify(payee, status=status, payouts=payouts, asked=asked, deadline=due)
+
+    old = client.v1.accounts.retrieve(payee)
+    new = client.v2.core.accounts.retrieve(
+        payee, {"include": ["requirements", "configuration.recipient"]}
+    ).to_dict()
+    balance = new["configuration"]["recipient"]["capabilities"]["stripe_balance"]
+    assert old.capabilities is not None
+    assert old.requirements is not None
+    assert (old.capabilities.transfers, old.payouts_enabled) == (transfers, may_be_paid_out)
+    assert balance["stripe_transfers"]["status"] == status
+    assert old.requirements.currently_due == asked
+    assert [entry["description"] for entry in new["requirements"]["entries"]] == asked
+    assert (old.requirements.current_deadline is None) == (not asked)
+
+
+def test_an_onboarding_link_leads_to_stripe(stripe_double: StripeDouble) -> None:
+    """It is good for minutes, and names the account and where it leads back to."""
+    payee = a_payee(stripe_double, verified=False)
+    onboarding: Any = {
+        "type": "account_onboarding",
+        "account_onboarding": {
+            "refresh_url": "https://a.example",
+            "return_url": "https://b.example",
+        },
+    }
+
+    link = stripe_double.client().v2.core.account_links.create(
+        {"account": payee, "use_case": onboarding}
+    )
+
+    assert link.account == payee
+    assert link.url.startswith("https://connect.stripe.com/")
+
+
 def test_a_key_that_is_no_test_key_is_refused(stripe_double: StripeDouble) -> None:
     """401 to a live key, so that no test can carry one."""
     live = requests.get(

@@ -93,7 +93,7 @@ class Accounts:
             status = "past_due"
         due: Obj = {"status": status}
         account["_asked"] = asked
-        account["_deadline"] = None if deadline is None else int(deadline.timestamp())
+        account["_deadline"] = int(deadline.timestamp()) if deadline and asked else None
         account["requirements"] = {
             "entries": [
                 {

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
+import requests
 import stripe
 
 from tests.doubles.frame import Clock, Deliveries, Faults, Frame, Message, Order, Request, Response
@@ -59,7 +60,7 @@ class StripeDouble:
         self.door = Door(self.world)
         self.platform = Platform(self.world)
         self.frame = Frame(self, clock=self.clock, faults=self.faults)
-        self._clients: list[stripe.RequestsClient] = []
+        self._sessions: list[requests.Session] = []
         self.world.on_event.append(self._send)
         self.door.payments.on_disputed.append(self._dispute_by_itself)
 
@@ -70,8 +71,8 @@ class StripeDouble:
 
     def __exit__(self, *_: object) -> None:
         """End, with the connections of the clients that we made."""
-        for client in self._clients:
-            client.close()  # type: ignore[no-untyped-call]  # the package gives it no types
+        for session in self._sessions:
+            session.close()
         self.frame.stop()
 
     @property
@@ -82,8 +83,10 @@ class StripeDouble:
     def client(self, *, retries: int = 0) -> stripe.StripeClient:
         """The real SDK, turned to this double."""
         bases: Any = {"api": self.url, "files": self.url, "connect": self.url}
-        http = stripe.RequestsClient(timeout=(3, 20))
-        self._clients.append(http)
+        session = requests.Session()
+        session.trust_env = False  # a proxy of the environment leads away from loopback
+        self._sessions.append(session)
+        http = stripe.RequestsClient(timeout=(3, 20), session=session)
         return stripe.StripeClient(
             API_KEY,
             base_addresses=bases,
