@@ -41,7 +41,7 @@ from rails.stripe.hearing import Hearer
 from rails.stripe.model import NAME, Answer, StripeSettings, said_by
 from rails.stripe.reading import Reader, reader_for
 from rails.stripe.sending import Sender
-from rails.stripe.walking import walk
+from rails.stripe.walking import thin_behind, walk
 from rails.stripe.wire import Lister, Wire, as_trouble, on_account, plain
 
 _NONSENSE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -199,9 +199,17 @@ class StripeRail:
         limit: int,
         at: datetime,  # noqa: ARG002  Stripe keeps events for 30 days of its own clock
     ) -> tuple[list[RailEvent], str]:
-        """Events of our account and of each payee's; ask until the position stands still."""
+        """Events of our account and of each payee's; ask until the position stands still.
+
+        Thin events are listed at the end of each round, those of the last minute each time.
+        """
         try:
             walked = walk(after, limit=limit, accounts=self.wire.accounts, lister=self._events)
+            thin, position = (
+                thin_behind(walked.position, self.wire.thin_events)
+                if walked.is_last
+                else ([], walked.position)
+            )
         except stripe.StripeError as error:
             as_trouble(error)
         found = [
@@ -212,7 +220,7 @@ class StripeRail:
             )
             for account, event in walked.found
         ]
-        return found, walked.position
+        return [*found, *map(events.listed_thin, thin)], position
 
     def transactions(self, *, after: str, limit: int, at: datetime) -> TransactionPage:  # noqa: ARG002
         """Balance transactions of our account and of each payee's, account by account."""

@@ -7,9 +7,10 @@ round. A call may give nothing and still move on; a round has ended when nobody 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, timedelta
 from typing import Any, Final
 
-from rails.stripe.model import Fields
+from rails.stripe.model import Fields, time_of
 from rails.stripe.wire import Lister, newer_than
 
 ACCOUNTS_PER_CALL: Final = 100
@@ -19,6 +20,9 @@ LAG_S: Final = 60
 
 The last minute is therefore listed again; who takes it in knows it by its id.
 """
+
+_THIN: Final = "v2"
+"""Where the anchors keep the time of the last thin event; no account has this name."""
 
 
 @dataclass(slots=True)
@@ -73,6 +77,22 @@ def walk(
             break
         todo = todo[1:]
     return Walk(tuple(found), Position(position.anchors, todo).write(), not todo)
+
+
+def thin_behind(
+    position_text: str, events_since: Callable[[str], Sequence[Fields]]
+) -> tuple[list[Fields], str]:
+    """Thin events behind a position, oldest first, and the position after them.
+
+    They are listed by time, so that those within the lag come again.
+    """
+    position = Position.read(position_text)
+    since = position.anchors.get(_THIN, "")
+    found = sorted(events_since(since), key=lambda event: str(event["created"]))
+    if found:
+        behind = time_of(str(found[-1]["created"])) - timedelta(seconds=LAG_S)
+        position.anchors[_THIN] = max(since, behind.astimezone(UTC).isoformat())
+    return found, position.write()
 
 
 def _anchor(found: Sequence[Fields], anchor: str, *, is_all: bool) -> str:

@@ -154,6 +154,12 @@ class Wire:
         listed = self.v2.core.accounts.list({"applied_configurations": ["recipient"]})
         return sorted(str(each["id"]) for each in every(listed))
 
+    def thin_events(self, since: str) -> list[Fields]:
+        """Thin events on payees' accounts since a time, newest first."""
+        params: Any = {"created": {"gte": since}} if since else {}
+        listed = self.v2.core.events.list(params)
+        return [found for found in each(listed) if str(found["type"]).startswith("v2.core.account")]
+
     def is_manual(self, *, account: str = "") -> bool:
         """Whether an account is paid out only when we say so."""
         found = plain(self.v1.balance_settings.retrieve({}, on_account(account)))
