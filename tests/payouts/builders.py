@@ -65,7 +65,7 @@ def give(connection: Connection, payee_id: UUID, amount_minor: int, currency: st
         Line(account("custody.bank", currency), amount_minor),
         Line(account("custody.earned_available", currency, payee_id), -amount_minor),
     )
-    _post(connection, Entry(Book.CUSTODY, currency, lines))
+    post_entries(connection, Entry(Book.CUSTODY, currency, lines))
 
 
 def asked(
@@ -138,7 +138,7 @@ def earn(connection: Connection, results: Sequence[RailResult], at: datetime) ->
             Line(account("platform.expense.processor", currency), fee_minor),
             Line(account("platform.due_to_custody", currency), -fee_minor),
         )
-        _post(
+        post_entries(
             connection,
             Entry(Book.CUSTODY, currency, custody),
             Entry(Book.PLATFORM, currency, platform),
@@ -237,7 +237,7 @@ def _must(outcomes: Sequence[Outcome]) -> None:
     assert all(outcome.is_done for outcome in outcomes), outcomes
 
 
-def _post(connection: Connection, *entries: Entry, subject: str = "") -> None:
+def post_entries(connection: Connection, *entries: Entry, subject: str = "") -> None:
     (answer,) = post(connection, [Draft("test.given", subject, RAIL, NOON, entries)])
     assert not isinstance(answer, Exception), answer
 
