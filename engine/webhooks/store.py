@@ -85,14 +85,13 @@ RETURNING delivery_no
 """
 
 _LIST_DUE: Final = f"""
-SELECT {_DELIVERY}
+SELECT due.*
 FROM webhook_endpoint e
 CROSS JOIN LATERAL (
-    SELECT d.* FROM webhook_delivery d
-    WHERE d.endpoint_id = e.id AND d.state = 'waiting' AND d.next_at <= clock_timestamp()
-    ORDER BY d.next_at, d.delivery_no LIMIT %(each)s
-) due (delivery_no, endpoint_id, journal_no, round_no, state, tries, made_at, next_at, tried_at,
-       ended_at, status, trouble)
+    SELECT {_DELIVERY} FROM webhook_delivery
+    WHERE endpoint_id = e.id AND state = 'waiting' AND next_at <= clock_timestamp()
+    ORDER BY next_at, delivery_no LIMIT %(each)s
+) due
 WHERE e.state = 'active'
 ORDER BY due.next_at, due.delivery_no LIMIT %(limit)s
 """
