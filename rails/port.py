@@ -126,3 +126,14 @@ class PayeeRail(Rail, Protocol):
 
     def payee_link(self, account: str, *, return_url: str, refresh_url: str) -> str:
         """An address, good for minutes and once, where the payee tells the rail about himself."""
+
+
+@runtime_checkable
+class PreparedRail(Rail, Protocol):
+    """A rail where our own account must be set up before client money may lie there."""
+
+    def prepare(self) -> bool:
+        """See that our account is set up as we need it; whether that had to be done now.
+
+        It may be called as often as one likes; RailTrouble where the rail does not answer.
+        """

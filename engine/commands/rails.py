@@ -8,6 +8,7 @@ from engine.api.reads_rails import event_as_json, notice_exceptions, shown
 from engine.commands.acting import actor_of, key_option, tell
 from engine.commands.frame import (
     BAD_NEWS,
+    CouldNotTell,
     database,
     in_words,
     json_option,
@@ -20,8 +21,10 @@ from engine.rail_desk import RetryEvent, retry_events
 from engine.rails import RailHouse
 from kernel import clock
 from kernel.database import snapshot, transaction
+from kernel.errors import RailTrouble
 from rails import events
 from rails.model_kept import EventState
+from rails.port import PreparedRail
 from rails.store_events import list_events
 
 limit_option = click.option(
@@ -145,6 +148,33 @@ def fill_gaps(tenant_name: str | None, *, as_json: bool) -> None:
         return
     rows = [[each["rail"], str(each["events"]), str(each["transactions"])] for each in found]
     print_table(["rail", "new events", "new lines"], rows, right=["new events", "new lines"])
+
+
+@command.command()
+@tenant_option
+@json_option
+@in_words
+def prepare(tenant_name: str | None, *, as_json: bool) -> None:
+    """See that our accounts at rails are set up (no automatic payouts); before going live.
+
+    Exit 2 where a rail could not be asked.
+    """
+    found: list[dict[str, Any]] = []
+    with database() as opened:
+        tenant = tenant_of(opened, tenant_name)
+        for rail in RailHouse(opened.engine).every(tenant):
+            if isinstance(rail, PreparedRail):
+                try:
+                    found.append({"rail": rail.name, "was_set_now": rail.prepare()})
+                except RailTrouble as trouble:
+                    raise CouldNotTell(str(trouble)) from None
+    if as_json:
+        print_json({"tenant": tenant.name, "rails": found})
+    elif not found:
+        click.echo("No rail in use needs to be set up.")
+    else:
+        rows = [[each["rail"], _word(each["was_set_now"])] for each in found]
+        print_table(["rail", "was set now"], rows)
 
 
 def _tell_events(found: list[dict[str, Any]], tenant: str, *, as_json: bool) -> None:
