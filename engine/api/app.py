@@ -25,6 +25,7 @@ from engine.api import (
     payee_doors,
     rail_doors,
     reads_extracts,
+    reads_runs,
     reads_tax,
     webhook_endpoints,
     webhooks_in,
@@ -71,6 +72,7 @@ from engine.api.reads_rails import RAIL_READS
 from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.reads_retainers import RETAINER_READS
+from engine.api.reads_runs import RUN_READS
 from engine.api.reads_tax import TAX_READS
 from engine.api.reads_webhooks import WEBHOOK_READS
 from engine.api.views import api_key
@@ -105,6 +107,7 @@ READS: Final = (
     *WEBHOOK_READS,
     *EXTRACT_READS,
     *TAX_READS,
+    *RUN_READS,
     *EXCHANGE_READS,
 )
 VERSION: Final = "1"
@@ -224,6 +227,7 @@ def endpoints(
     found["POST", writes_quotes.ONE] = partial(writes_quotes.take_one, edge)
     found["POST", writes_quotes.MANY] = partial(writes_quotes.take_many, edge)
     found["GET", reads_tax.PDF] = partial(reads_tax.show_pdf, edge)
+    found["GET", reads_runs.CONTENT] = partial(reads_runs.show_content, edge)
     found["GET", reads_extracts.EXTRACT] = partial(reads_extracts.show_extract, edge)
     found["GET", log_reads.CHECKPOINT] = partial(log_reads.show_checkpoint, edge)
     found["POST", log_reads.CHECKPOINT] = partial(log_reads.make_checkpoint, edge, ask_signer)
@@ -263,6 +267,7 @@ def operations() -> Sequence[Operation]:
         *(*found, *log_reads.operations(), *writes_periods.OPERATIONS),
         *reads_extracts.operations(),
         *reads_tax.operations(),
+        *reads_runs.operations(),
         *writes_quotes.operations(),
         *webhooks_in.operations(),
         *webhook_endpoints.operations(),

@@ -15,7 +15,8 @@ from commissions import (
     service_fx_policy,
     service_schedule,
 )
-from engine import rail_desk
+from engine import care, rail_desk
+from engine.api.doors_runs import RUN_SERVICES
 from engine.group_commit import Door, GroupCommit, Service
 from engine.webhooks import service as webhooks
 from escrow import service as escrow
@@ -73,6 +74,7 @@ _NAMES: Final = (
     *("term_id", "week_id", "entry_id", "run_id", "line_dispute_id"),
     *("retainer_id", "period_id", "drawdown_id"),
     "experiment_id",
+    *("release_id", "block_id", "remittance_id", "top_up_id", "withdrawal_id", "client_id"),
     *("offering_id", "subscription_id", "purchase_id"),
     *("schedule_id", "ending_id", "move_id"),
     *("subject", "reference"),
@@ -149,7 +151,6 @@ def _subjects_of(outcomes: Sequence[Outcome]) -> list[str]:
 def _doors() -> Mapping[str, Door]:
     services: dict[str, Service] = {
         "parties.create": parties.create,
-        "parties.change": parties.change,
         "holds.place": place_holds,
         "holds.lift": lift_holds,
         **{
@@ -204,7 +205,8 @@ def _doors() -> Mapping[str, Door]:
         (service_claims, ("set_claim_rules",)),
     ):
         services |= {f"escrow.{verb}": getattr(room, verb) for verb in verbs}
-    services |= _terms() | _plans() | _fees() | _exchange()
+    services.update(care.SERVICES)
+    services |= _terms() | _plans() | _fees() | _exchange() | dict(RUN_SERVICES)
     services |= {f"tax.{verb}": getattr(service_profile, verb) for verb in _TAX}
     services["tax.credit"] = service_tax_credit.credit_tax
     return {name: Door(service, subjects) for name, service in services.items()}

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from engine.api.calls import Write
+from engine.api.writes_bank import BANK
 from engine.api.writes_chargebacks import CHARGEBACKS
 from engine.api.writes_claims import CLAIMS
 from engine.api.writes_clocks import CLOCKS
@@ -20,6 +21,7 @@ from engine.api.writes_plans import PLANS
 from engine.api.writes_rails import RAIL_WRITES
 from engine.api.writes_reservations import RESERVATIONS
 from engine.api.writes_retainers import RETAINERS
+from engine.api.writes_runs import RUNS
 from engine.api.writes_slots import SLOTS
 from engine.api.writes_tax import TAX
 from engine.api.writes_webhooks import WEBHOOKS
@@ -45,4 +47,6 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *EXCHANGE,
     *RAIL_WRITES,
     *WEBHOOKS,
+    *RUNS,
+    *BANK,
 )
