@@ -162,6 +162,7 @@ class Run:
         self.backend.double.faults.plan(rate=0)
         self.backend.double.deliveries.drop = 0
         for _ in range(5):
+            self.world.ask_again()
             self.world.settle()
             self.world.pass_time(hours=30)
         self.world.settle()

@@ -165,6 +165,13 @@ class World:
             if not (had_work or filled.filled or filled.transactions or self.is_waiting()):
                 return
 
+    def ask_again(self) -> None:
+        """Let the real time pass for which events wait whose rail was away."""
+        with transaction(self.engine, self.tenant) as connection:
+            connection.exec_driver_sql(
+                "UPDATE rail_event SET leased_until = NULL WHERE state = 'new'"
+            )
+
     def is_waiting(self) -> bool:
         """Whether an operation is to be sent now, or its answer is unknown."""
         with snapshot(self.engine, self.tenant) as connection:
