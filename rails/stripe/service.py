@@ -47,6 +47,13 @@ from rails.stripe.wire import Lister, Wire, as_trouble, on_account, plain
 _NONSENSE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What an answer may raise that is not what the SDK promises: the money may have moved."""
 
+AT_PAYEES: Final = [
+    "data.source",
+    "data.source.source_transfer",
+    "data.source.source_transfer_reversal",
+]
+"""What of a payee's line says which transfer of ours it is."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -285,7 +292,8 @@ class StripeRail:
 
     def _moves(self, account: str) -> Lister:
         def ask(place: Any) -> Any:  # noqa: ANN401  the SDK's own page
-            params: Any = {**place, "expand": ["data.source"]}
+            expand = AT_PAYEES if account else ["data.source"]
+            params: Any = {**place, "expand": expand}
             return self.wire.v1.balance_transactions.list(params, on_account(account))
 
         return ask

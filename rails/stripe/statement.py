@@ -6,6 +6,7 @@ A type that this table does not know is OTHER, and people look (domain/rails.md 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
+from uuid import UUID
 
 from rails.model import RailAccount, RailBalance
 from rails.model_events import RailTransaction, TransactionKind
@@ -84,8 +85,8 @@ def kind_of(transaction: Fields, *, account: str) -> TransactionKind:
 def line_of(transaction: Fields, *, account: str, tenant: str) -> RailTransaction:
     """One line of the statement of our own account, or of a payee's.
 
-    The operation is named by the source's metadata: a charge has its payment intent's. What came
-    in at a payee's account names our transfer in its facts instead.
+    The operation is named by the source's metadata: a charge has its payment intent's. What comes
+    in at a payee's account, or goes home from there, is named by our transfer or its reversal.
     """
     currency = str(transaction["currency"])
     source = transaction.get("source")
@@ -109,7 +110,7 @@ def line_of(transaction: Fields, *, account: str, tenant: str) -> RailTransactio
         fee_minor=to_ours(transaction["fee"], currency),
         currency=currency.upper(),
         source_ref=id_of(source),
-        operation_id=operation_of(source, tenant) if isinstance(source, Mapping) else None,
+        operation_id=_operation(transaction, tenant),
         occurred_at=time_of(transaction["created"]),
         available_at=time_of(transaction["available_on"]),
         rate_text=str(transaction.get("exchange_rate") or ""),
@@ -129,6 +130,26 @@ def balances_of(balance: Fields, *, rail_account: str) -> list[RailBalance]:
         for name, account in _BALANCES
         for part in balance.get(name) or []
     ]
+
+
+def _operation(transaction: Fields, tenant: str) -> UUID | None:
+    """Whose a line is, as far as its source was expanded."""
+    source = transaction.get("source")
+    if not isinstance(source, Mapping):
+        return None
+    reversal, transfer = source.get("source_transfer_reversal"), source.get("source_transfer")
+    if isinstance(reversal, Mapping):
+        return operation_of(reversal, tenant)
+    if not isinstance(transfer, Mapping):
+        return operation_of(source, tenant)
+    if transaction["amount"] >= 0:
+        return operation_of(transfer, tenant)
+    home = {
+        operation_of(each, tenant)
+        for each in (transfer.get("reversals") or {}).get("data") or []
+        if (each["amount"], each["created"]) == (-transaction["amount"], transaction["created"])
+    }
+    return home.pop() if len(home) == 1 else None
 
 
 def _behind(source: object) -> dict[str, str]:

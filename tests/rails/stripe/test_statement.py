@@ -95,16 +95,26 @@ def test_a_line_names_its_operation_and_when_it_counts(stage: Stage) -> None:
     assert line.facts["payment"] == result.rail_ref
 
 
-def test_what_a_payee_got_names_our_transfer(stage: Stage) -> None:
-    """At a payee's account the line has no metadata of ours, so it names the transfer."""
+def test_what_a_payee_got_is_our_transfers(stage: Stage) -> None:
+    """A payee's line has no metadata of ours: it is named by the transfer, or by its reversal."""
     account = stage.payee()
     funding, _ = stage.fund()
-    sent = stage.do(stage.transfer(account, charge_of=str(funding.id)))
+    transfer = stage.transfer(account, charge_of=str(funding.id))
+    sent = stage.do(transfer)
+    stage.double.advance(days=3)
+    facts = {"source": f"stripe:{account}", "target": "stripe", "transfer": str(transfer.id)}
+    some = stage.operation(OperationKind.TRANSFER_BACK, 2_000, **facts)
+    rest = stage.operation(OperationKind.TRANSFER_BACK, 3_000, **facts)
+    stage.rail.execute([some, rest], at=stage.now)
 
-    (line,) = [line for line in _all(stage) if line.account == account]
+    lines = [line for line in _all(stage) if line.account == account]
 
-    assert line.kind is TransactionKind.TRANSFER
-    assert line.facts["transfer"] == sent.rail_ref
+    assert [(line.kind, line.operation_id) for line in lines] == [
+        (TransactionKind.TRANSFER, transfer.id),
+        (TransactionKind.TRANSFER_BACK, some.id),
+        (TransactionKind.TRANSFER_BACK, rest.id),
+    ]
+    assert {line.facts["transfer"] for line in lines} == {sent.rail_ref}
 
 
 def test_the_statement_goes_on_where_it_stood(stage: Stage) -> None:
