@@ -6,18 +6,22 @@ people and the engine do with the others.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from kernel.commands import Outcome
 from kernel.principals import SYSTEM
-from payouts import store, store_policy
+from ledger import parties
+from payouts import service_blocked, store, store_policy
 from payouts.commands import PayoutCommand
 from payouts.desk import Desk, Move, lay_out, run, save
 from payouts.machine import Trigger
 from payouts.refusals import ReasonMissing
 from payouts.steps import advance
+
+_UNNAMED_LIST: Final = "a match that was not named"
 
 
 def approve(
@@ -44,14 +48,25 @@ def refuse(
 def block(
     connection: Connection, commands: Sequence[PayoutCommand], *, at: datetime
 ) -> list[Outcome]:
-    """Stop payouts of payees on a sanctions list: money and fee go back to be blocked (P39).
+    """Stop payouts of payees on a sanctions list, and block all that these have (P39, then P43).
 
-    The caller blocks all that the payee has in the same transaction (`service_sanctions.match`).
     Refuses with `payouts.unknown_payout`, `wrong_state`, `not_yours`, `not_sanctioned`.
 
     Source: domain/escrow.md 2.11, edge case 39.
     """
-    return _step(connection, commands, Trigger.BLOCK, at)
+    seen = store.find_payouts(connection, [command.payout_id for command in commands])
+    parties.lock(connection, {payout.payee_id for payout in seen.values()})
+    outcomes = _step(connection, commands, Trigger.BLOCK, at)
+    for command, outcome in zip(commands, outcomes, strict=True):
+        if outcome.is_done:
+            service_blocked.block(
+                connection,
+                {seen[command.payout_id].payee_id},
+                actor=command.actor,
+                list_name=command.reason or _UNNAMED_LIST,
+                at=at,
+            )
+    return outcomes
 
 
 def screen(
@@ -67,8 +82,7 @@ def screen(
 def screen_due(connection: Connection, *, at: datetime, limit: int = 10_000) -> list[Outcome]:
     """Look at what is not sent yet: stop what a sanctions match stops, hold up what a limit asks.
 
-    One outcome for each payout that was looked at; run before `service.submit_due`, and before
-    `service_sanctions.block_later`, which blocks what is given back here.
+    One outcome for each payout that was looked at; run before `service.submit_due`.
     """
     hits = store.list_of_sanctioned(connection, limit=limit)
     outcomes = block(connection, [_by_engine(id_) for id_ in hits], at=at) if hits else []

@@ -16,7 +16,9 @@ from kernel.database import Tenant, transaction
 from kernel.ids import new_id
 from kernel.principals import SYSTEM, Actor, PrincipalKind
 from ledger import holds, parties
+from ledger.chart import account
 from ledger.proof import prove
+from ledger.service import balances
 from payouts import methods, service, service_policy, service_screening, store, store_policy
 from payouts.commands import (
     AddMethod,
@@ -271,7 +273,7 @@ def test_a_half_policy_is_refused(connection: Connection, bad: dict[str, object]
 def test_a_sanctions_match_stops_what_is_not_sent(
     connection: Connection, payee_id: UUID, currency: str
 ) -> None:
-    """Requested and screened payouts are blocked; the fee is given back; nothing is sent."""
+    """Requested and screened payouts are blocked, the fees given back, and all he has (P43)."""
     set_limits(connection, currency)
     method_id = new_method(connection, payee_id)
     wishes = [asked(payee_id, method_id, each, currency=currency) for each in (10_000, 45_000)]
@@ -287,6 +289,9 @@ def test_a_sanctions_match_stops_what_is_not_sent(
     outcomes = service_screening.screen_due(connection, at=NOON)
 
     assert [each.facts["state"] for each in outcomes] == ["blocked", "blocked"]
+    blocked = account("custody.blocked", currency, payee_id)
+    assert balances(connection, [blocked]) == {blocked: -60_000}
+    assert available(connection, payee_id, currency) == 0
     assert balance(connection, "platform.revenue.payout_fee", currency) == 0
     assert service.submit_due(connection, at=NOON) == []
 
