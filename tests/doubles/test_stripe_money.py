@@ -338,6 +338,24 @@ def test_automatic_payouts_sweep_the_balance_away(stripe_double: StripeDouble) -
     assert stripe_double.sweep() == []
 
 
+def test_a_payment_may_be_kept_in_another_currency(stripe_double: StripeDouble) -> None:
+    """The charge is in dollars, its transaction in euro; transfers are made in euro only."""
+    payee = a_payee(stripe_double)
+    stripe_double.settle("usd", "eur", "0.9")
+    charge = charge_of(a_payment(stripe_double, 10_000, "usd", method="pm_card_bypassPending"))
+
+    txn = charge.balance_transaction
+    assert isinstance(txn, stripe.BalanceTransaction)
+    assert (charge.currency, txn.currency, txn.amount, txn.fee) == ("usd", "eur", 9_000, 288)
+    of: Any = {"source_transaction": charge.id}
+    other = refused(lambda: _transfer(stripe_double, payee, 100, currency="usd", **of))
+    assert other == "transfer_source_balance_parameters_mismatch"
+    assert _transfer(stripe_double, payee, 100, **of).amount == 100
+    refund = stripe_double.client().v1.refunds.create({"charge": charge.id, "amount": 1_000})
+    assert (refund.currency, refund.status) == ("usd", "succeeded")
+    assert money(stripe_double) == (9_000 - 288 - 100 - 900, 0)
+
+
 def test_a_card_that_asks_its_owner_is_refused_without_him(stripe_double: StripeDouble) -> None:
     """Off session nobody can answer: 402 authentication_required."""
     with pytest.raises(stripe.CardError) as caught:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import requests
@@ -24,8 +25,8 @@ NOTIFIED: Final = "id object context created livemode reason related_object type
 # The verbs of `/_sim/<verb>` that are methods of the double.
 VERBS: Final = frozenset(
     "pay authenticate debit fail_late dispute move_dispute early_warning refund_outcome bank"
-    " payout_outcome topup_outcome sweep verify reserve release_reserve bill balances objects_of"
-    " operations_twice violations deliver delivery".split()
+    " payout_outcome topup_outcome sweep settle verify reserve release_reserve bill balances"
+    " objects_of operations_twice violations deliver delivery".split()
 )
 
 
@@ -183,6 +184,12 @@ class StripeDouble:
     def bank(self, account: str = PLATFORM, *, does: str = "success") -> Obj:
         """What an account's bank does with payouts (`payouts.BANKS`)."""
         self.door.payouts.at_bank(account, does)
+        return {}
+
+    @one_at_a_time
+    def settle(self, currency: str, into: str, rate: str) -> Obj:
+        """From now on payments in a currency are kept in another, at a rate (minor to minor)."""
+        self.world.settles[currency] = into, Fraction(rate)
         return {}
 
     @one_at_a_time

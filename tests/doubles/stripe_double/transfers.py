@@ -50,7 +50,8 @@ class Transfers:
         if charge["status"] != "succeeded" or not charge["captured"]:
             message = "The source charge is not a successful, captured one."
             raise StripeError(400, "charge_invalid_parameter", message, param="source_transaction")
-        if charge["currency"] != params["currency"]:
+        txn = self.world.get(account, "balance_transaction", charge["balance_transaction"])
+        if txn["currency"] != params["currency"]:
             message = "The currency is not that of the source's balance transaction."
             raise StripeError(400, "transfer_source_balance_parameters_mismatch", message)
         return charge
@@ -61,7 +62,8 @@ class Transfers:
         if charge is None:
             world.need(account, amount=amount, currency=currency)
             return world.clock.now
-        if charge["_transferred"] + amount > charge["amount_captured"]:
+        most, _ = world.settled(account, charge["amount_captured"], charge["currency"])
+        if charge["_transferred"] + amount > most:
             message = "Transfers using this transaction as a source must not exceed the source."
             raise StripeError(400, "charge_exceeds_source_limit", message, param="amount")
         txn = world.get(account, "balance_transaction", charge["balance_transaction"])
@@ -267,7 +269,8 @@ class Refunds:
 
     def _try(self, account: str, refund: Obj) -> None:
         world, amount, currency = self.world, refund["amount"], refund["currency"]
-        if world.ledger(account).holdings(currency).available < amount:
+        needed, kept_in = world.settled(account, amount, currency)
+        if world.ledger(account).holdings(kept_in).available < needed:
             refund |= {"status": "pending", "pending_reason": "insufficient_funds"}
             return
         charge = world.get(account, "charge", refund["charge"])

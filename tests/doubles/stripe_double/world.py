@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any, Final
 
 from tests.doubles.contract import reporting_categories
 from tests.doubles.frame import Clock
-from tests.doubles.stripe_double.money import Price
+from tests.doubles.stripe_double.money import Price, rounded
 from tests.doubles.stripe_double.trouble import StripeError, missing
 
 Obj = dict[str, Any]
@@ -78,6 +79,7 @@ class World:
         self.clock = clock
         self.price = Price()
         self.settles_after = timedelta(days=2)
+        self.settles: dict[str, tuple[str, Fraction]] = {}
         self.ledgers: dict[str, Ledger] = {PLATFORM: Ledger(PLATFORM)}
         self._numbers = itertools.count(1)
         self.on_event: list[Callable[[str, Obj], None]] = []
@@ -140,6 +142,9 @@ class World:
         """Move money of an account: `amount` (minor units, signed) less `fee` is what it gets."""
         assert category in reporting_categories(), category
         when = max(available_at or self.clock.now, self.clock.now).replace(microsecond=0)
+        rate = self.settles[currency][1] if self._is_exchanged(account, currency) else None
+        amount, into = self.settled(account, amount, currency)
+        fee, currency = self.settled(account, fee, currency)[0], into
         txn: Obj = {
             "id": self.new_id("balance_transaction"),
             "object": "balance_transaction",
@@ -149,7 +154,7 @@ class World:
             "created": self.stamp,
             "currency": currency,
             "description": description,
-            "exchange_rate": None,
+            "exchange_rate": None if rate is None else float(rate),
             "fee": fee,
             "fee_details": _fee_details(fee, currency),
             "net": amount - fee,
@@ -160,6 +165,16 @@ class World:
         self.add(account, txn)
         self._move(account, txn, when)
         return txn
+
+    def _is_exchanged(self, account: str, currency: str) -> bool:
+        return account == PLATFORM and currency in self.settles
+
+    def settled(self, account: str, amount: int, currency: str) -> tuple[int, str]:
+        """An amount (minor units) in the currency that the account keeps it in, and that one."""
+        if not self._is_exchanged(account, currency):
+            return amount, currency
+        into, rate = self.settles[currency]
+        return rounded(amount * rate, into), into
 
     def _move(self, account: str, txn: Obj, when: datetime) -> None:
         holdings, net = self.ledger(account).holdings(txn["currency"]), txn["net"]
@@ -255,7 +270,7 @@ class World:
         return event
 
     def need(self, account: str, *, amount: int, currency: str) -> None:
-        """Refuse what an account's available money does not cover."""
+        """Refuse what an account's available money, in this very currency, does not cover."""
         if self.ledger(account).holdings(currency).available < amount:
             message = "You have insufficient available funds in your Stripe account."
             raise StripeError(400, "balance_insufficient", message)
