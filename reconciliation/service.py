@@ -136,9 +136,18 @@ def account_of(
     )
 
 
+def unknown_accounts(connection: Connection, name: str, data: bytes) -> list[tuple[str, str]]:
+    """Accounts of a file, by reference and currency, that nobody has opened; each once.
+
+    Refuses `statement.unreadable`.
+    """
+    told = {(each.account, each.currency) for each in read_any(name, data)}
+    return sorted(each for each in told if store.find_account(connection, *each) is None)
+
+
 def check_operator(actor: Actor) -> None:
-    """Refuse whoever does not work for the platform."""
-    is_ours = actor.is_operator or actor.kind in {PrincipalKind.SYSTEM, PrincipalKind.RAIL}
+    """Refuse whoever does not work for the platform: its people and its programs."""
+    is_ours = actor.is_operator or actor.kind is not PrincipalKind.PERSON
     if not is_ours or actor.party_id is not None:
         raise OperatorOnly
 

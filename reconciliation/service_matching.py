@@ -50,6 +50,14 @@ class _Counted:
 
     lines: int = 0
     items: int = 0
+    matched_lines: int = 0
+    matched_items: int = 0
+
+    def take(self, found: Found) -> None:
+        """Count what a match uses."""
+        if not found.is_proposal:
+            self.matched_lines += len(found.lines)
+            self.matched_items += len(found.items)
 
     def count(
         self, side: str, each: Iterable[Candidate], progress: Progress
@@ -190,6 +198,7 @@ def _run(
     while some := list(islice(stream, _AT_ONCE)):
         for found in some:
             digest.add(found)
+            counted.take(found)
             counts[f"{found.rule}{' proposed' if found.is_proposal else ''}"] += 1
         if not command.is_dry:
             _write(connection, some, place, run_id, command.actor, at, poster)
@@ -218,6 +227,8 @@ def _facts(place: Place, counted: _Counted, counts: Counter[str], digest: Digest
         "rules_version": VERSION,
         "items": counted.items,
         "lines": counted.lines,
+        "open_items": counted.items - counted.matched_items,
+        "open_lines": counted.lines - counted.matched_lines,
         "counts": dict(sorted(counts.items())),
         "digest": digest.value().hex(),
     }
