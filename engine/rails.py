@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+import structlog
 from sqlalchemy import Engine
 
-from kernel.database import Tenant
+from kernel import clock
+from kernel.database import Tenant, transaction
 from rails.bank.service import make as make_bank
 from rails.capabilities import SIMULATED
 from rails.paypal.service import PaypalRail
@@ -18,18 +20,43 @@ from rails.simulated.service import SimulatedRail
 from rails.stripe.model import settings_of
 from rails.stripe.service import StripeRail
 
+_log = structlog.get_logger(__name__)
+
 Maker = Callable[[Engine, Mapping[str, str], Tenant], Rail | None]
 """Makes a tenant's account at a rail, or None where the environment has no key for it."""
 
 
-def _stripe(_engine: Engine, environment: Mapping[str, str], tenant: Tenant) -> Rail | None:
-    settings = settings_of(environment, tenant.name)
-    return None if settings is None else StripeRail(settings)
+def of_tenant(environment: Mapping[str, str], tenant: Tenant) -> dict[str, str]:
+    """The environment as a tenant sees it: a name with `__<TENANT>` goes before the name alone."""
+    mark = f"__{tenant.name.upper()}"
+    marked = [name for name in environment if name.endswith(mark)]
+    own = {name.removesuffix(mark): environment[name] for name in marked}
+    return {**environment, **own}
 
 
-def _paypal(_engine: Engine, environment: Mapping[str, str], tenant: Tenant) -> Rail | None:
+def _stripe(engine: Engine, environment: Mapping[str, str], tenant: Tenant) -> Rail | None:
+    settings = settings_of(of_tenant(environment, tenant), tenant.name)
+    if settings is None or not may_serve(engine, tenant, "stripe", is_live=settings.is_live):
+        return None
+    return StripeRail(settings)
+
+
+def _paypal(engine: Engine, environment: Mapping[str, str], tenant: Tenant) -> Rail | None:
     settings = PaypalSettings.from_environment(environment, tenant)
-    return None if settings is None else PaypalRail(settings)
+    if settings is None or not may_serve(engine, tenant, "paypal", is_live=settings.is_live):
+        return None
+    return PaypalRail(settings)
+
+
+def may_serve(engine: Engine, tenant: Tenant, rail: str, *, is_live: bool) -> bool:
+    """Whether a key may move money for a tenant: a live one never does in a sandbox's time."""
+    if not is_live:
+        return True
+    with transaction(engine, tenant) as connection:
+        mode = clock.get_mode(connection)
+    if mode is clock.Mode.SANDBOX:
+        _log.error("rail.live_key_in_a_sandbox", rail=rail, tenant=tenant.name)
+    return mode is not clock.Mode.SANDBOX
 
 
 MAKERS: Final[Mapping[str, Maker]] = MappingProxyType({"stripe": _stripe, "paypal": _paypal})
