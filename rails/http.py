@@ -3,11 +3,12 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,6 +18,12 @@ from kernel.settings import CannotStart
 
 TOKEN_MARGIN_S: Final = 60
 """A token is no longer used so many seconds before it ends."""
+
+_FEW: Final = 8
+_AT_A_TIME: Final = 8
+
+_Asked = TypeVar("_Asked")
+_Told = TypeVar("_Told")
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -61,7 +68,7 @@ class Api:
         self._base = base
         self._timeout = httpx.Timeout(read_s, connect=connect_s, pool=connect_s)
         self._fetch_token = fetch_token
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._clients: dict[int, httpx.Client] = {}
         self._token: _Token | None = None
 
@@ -157,13 +164,24 @@ class Api:
 
     def _client(self) -> httpx.Client:
         """One for each process: connections are not shared over a fork."""
-        process = os.getpid()
-        client = self._clients.get(process)
-        if client is None:
-            client = self._clients[process] = httpx.Client(
-                base_url=self._base, timeout=self._timeout, trust_env=not is_here(self._base)
-            )
+        with self._guard:
+            client = self._clients.get(os.getpid())
+            if client is None:
+                client = self._clients[os.getpid()] = httpx.Client(
+                    base_url=self._base, timeout=self._timeout, trust_env=not is_here(self._base)
+                )
         return client
+
+
+def side_by_side(act: Callable[[_Asked], _Told], asked: Sequence[_Asked]) -> list[_Told]:
+    """What `act` gives for each, in their order; of many some are asked for at a time.
+
+    For reads, and for steps that have their effect once: the order of calls is not kept.
+    """
+    if len(asked) <= _FEW:
+        return [act(each) for each in asked]
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        return list(pool.map(act, asked))
 
 
 def is_here(base: str) -> bool:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from kernel.errors import RailTrouble
 from rails.capabilities import MPESA
-from rails.http import NotTaken
+from rails.http import NotTaken, side_by_side
 from rails.model import (
     KEY_SPENT,
     NOT_NOW,
@@ -82,7 +82,7 @@ class MpesaRail:
 
         A push whose answer was lost has no name to ask by: it waits for its callback.
         """
-        return [self._safely(each, self._read, at) for each in operations]
+        return side_by_side(lambda each: self._safely(each, self._read, at), operations)
 
     # What M-Pesa tells
 

@@ -308,6 +308,14 @@ def object_of(event: Mapping[str, Any]) -> str:
     return text if text.isascii() and text.replace("-", "").isalnum() and len(text) < 64 else ""
 
 
+def kept_of(event: Mapping[str, Any]) -> dict[str, str]:
+    """What is kept of an event: names of things. Payers' names and addresses are left out."""
+    names = ("id", "event_type", "event_version", "create_time", "resource_type")
+    return {name: str(event.get(name) or "")[:200] for name in names} | {
+        "resource": object_of(event)
+    }
+
+
 def next_page(answer: Mapping[str, Any]) -> dict[str, str]:
     """The query of the next page of a list; empty at its end. Its host is not looked at."""
     for link in _links(answer):

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from kernel.errors import RailTrouble
 from rails.capabilities import PAYPAL
-from rails.http import NotTaken
+from rails.http import NotTaken, side_by_side
 from rails.model import (
     NOT_NOW,
     LogLine,
@@ -70,14 +70,14 @@ class PaypalRail:
 
     def resolve(self, operations: Sequence[RailOperation], *, at: datetime) -> list[RailResult]:
         """Read what became of each, by the name that PayPal gave it, or by its order."""
-        return [self._safely(each, self._steps.read, at) for each in operations]
+        return side_by_side(lambda each: self._safely(each, self._steps.read, at), operations)
 
     def go_on(self, operations: Sequence[RailOperation], *, at: datetime) -> list[RailResult]:
         """Capture what was approved, and send payouts again whose answer was lost.
 
         A capture has the key `<key>:capture`; a payout its own batch id.
         """
-        return [self._safely(each, self._steps.step, at) for each in operations]
+        return side_by_side(lambda each: self._safely(each, self._steps.step, at), operations)
 
     def payment_page(self, operation: RailOperation) -> PaymentPage:
         """Where the payer approves; RailTrouble before the order is made and once it is paid."""
@@ -154,7 +154,7 @@ class PaypalRail:
             said = json.loads(body)
         except ValueError:
             raise BadEvent(why="not JSON") from None
-        return [self._event(said, body, Authentic.SIGNATURE)]
+        return [self._event(said, Authentic.SIGNATURE)]
 
     def read_event(self, event: RailEvent, *, at: datetime) -> list[Notice]:
         """Fetch the order, refund or payout that an event names, and say what is true of it.
@@ -200,7 +200,7 @@ class PaypalRail:
         while following := rules.next_page(said):
             said = self._calls.get(EVENTS, following)
             raw += said.get("events") or ()
-        found = [self._event(each, json.dumps(each).encode(), Authentic.API) for each in raw]
+        found = [self._event(each, Authentic.API) for each in raw]
         return sorted(found, key=lambda event: (event.occurred_at or start, event.event_id))
 
     def _read_order(self, ref: str, at: datetime) -> list[Notice]:
@@ -252,8 +252,8 @@ class PaypalRail:
             said = Said(outcome=RailOutcome.UNKNOWN, rail_ref="")
         return result_of(operation, said, at=at)
 
-    def _event(self, said: Any, body: bytes, authentic: Authentic) -> RailEvent:  # noqa: ANN401
-        """An event as a hint: what it is about, never what it says of it."""
+    def _event(self, said: Any, authentic: Authentic) -> RailEvent:  # noqa: ANN401
+        """An event as a hint: what it is about, and nothing of what it says of it or its payer."""
         if not isinstance(said, dict) or not said.get("id") or not said.get("event_type"):
             raise BadEvent(why="no event")
         sent_at = said.get("create_time")
@@ -265,7 +265,7 @@ class PaypalRail:
             object_ref=rules.object_of(said),
             authentic=authentic,
             is_live=self._settings.is_live,
-            body=body,
+            body=json.dumps(rules.kept_of(said)).encode(),
             occurred_at=rules.time_of(sent_at),
         )
 

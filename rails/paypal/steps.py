@@ -15,6 +15,9 @@ from rails.refusals import NotOffered
 ORDER_KEY_LASTS: Final = timedelta(hours=5)
 """PayPal remembers the key of an order for six hours; we count on five."""
 
+ORDER_LASTS: Final = timedelta(days=7)
+"""An order that nobody approved is gone after some days; we count on no more than a week."""
+
 BATCH_ID_LASTS: Final = timedelta(days=29)
 """PayPal remembers the id of a batch for thirty days; we count on one less."""
 
@@ -108,14 +111,20 @@ class Steps:
         raise RailTrouble(f"PayPal: capture: {answer.status} {issue}")
 
     def _read_order(self, operation: RailOperation, at: datetime) -> Said:
-        """An order without a name of ours is lost: nobody has its link, so nobody can pay it."""
+        """An order without a name is lost: nobody has its link, so nobody can pay it.
+
+        One that is gone after a week was never paid: PayPal keeps those that were.
+        """
         if not operation.rail_ref:
             if at - (operation.created_at or at) < ORDER_KEY_LASTS:
                 return Said(outcome=RailOutcome.UNKNOWN, rail_ref="", code=NOT_FOUND)
             return Said(outcome=RailOutcome.REFUSED, rail_ref="", code="paypal.order_lost")
         order = self._calls.found(f"{ORDERS}/{operation.rail_ref}")
-        if not order:
+        if not order and at - (operation.created_at or at) < ORDER_LASTS:
             return Said(outcome=RailOutcome.UNKNOWN, rail_ref=operation.rail_ref)
+        if not order:
+            code = "paypal.order_expired"
+            return Said(outcome=RailOutcome.REFUSED, rail_ref=operation.rail_ref, code=code)
         return rules.order_says(order)
 
     def _read_refund_of(self, operation: RailOperation) -> Said:

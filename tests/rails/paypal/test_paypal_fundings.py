@@ -178,17 +178,33 @@ def test_captures_that_wait_or_fail_are_no_money(stage: Stage) -> None:
     assert stage.go_on(other).code == "paypal.declined"
 
 
-def test_a_void_order_is_refused_and_one_that_is_gone_is_unknown(stage: Stage) -> None:
-    """What cannot be read stays unknown."""
+def test_a_void_order_is_refused_and_one_that_is_gone_is_refused_a_week_later(stage: Stage) -> None:
+    """What cannot be read stays unknown until it can no more be paid."""
     funding = stage.ordered(10_000, "EUR")
     stage.double.state.void(funding.rail_ref)
 
     void = stage.read(funding)
     del stage.double.state.orders[funding.rail_ref]
     gone = stage.read(funding)
+    stage.wait(days=7)
+    expired = stage.go_on(funding)
 
     assert (void.outcome, void.code) == (REFUSED, "paypal.voided")
     assert (gone.outcome, gone.code) == (UNKNOWN, "")
+    assert (expired.outcome, expired.code) == (REFUSED, "paypal.order_expired")
+
+
+def test_many_are_read_side_by_side_and_answered_in_their_order(stage: Stage) -> None:
+    """Each answer is its own operation's, whoever came first."""
+    fundings = [stage.ordered(1_000 + i, "EUR") for i in range(20)]
+    for each in fundings[::2]:
+        stage.double.state.approve(each.rail_ref)
+
+    results = stage.rail.go_on(fundings, at=stage.now)
+
+    assert [each.operation_id for each in results] == [each.id for each in fundings]
+    assert [each.outcome for each in results] == [DONE, PENDING] * 10
+    assert len(stage.double.state.captures) == 10
 
 
 def test_too_many_requests_and_a_stranger_take_nothing_in(stage: Stage) -> None:

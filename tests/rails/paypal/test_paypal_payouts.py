@@ -255,7 +255,13 @@ def signed(stage: Stage, body: bytes = b"{}", **changed: str) -> dict[str, str]:
     return headers | {f"paypal-{name.replace('_', '-')}": text for name, text in changed.items()}
 
 
-EVENT = b'{"id": "WH-1", "event_type": "PAYMENT.CAPTURE.COMPLETED", "resource": {"id": "3C1"}}'
+EVENT = json.dumps(
+    {
+        "id": "WH-1",
+        "event_type": "PAYMENT.CAPTURE.COMPLETED",
+        "resource": {"id": "3C1", "payer": {"email_address": "jane@shop.test"}},
+    }
+).encode()
 
 
 def test_a_webhook_that_was_touched_or_is_not_from_paypal_is_refused(stage: Stage) -> None:
@@ -283,6 +289,8 @@ def test_a_webhook_that_was_touched_or_is_not_from_paypal_is_refused(stage: Stag
     }
 
     (event,) = stage.rail.open_event(EVENT, good, endpoint="platform", at=stage.now)
+    assert b"jane@shop.test" in EVENT
+    assert b"jane" not in event.body
     assert (event.event_id, event.object_ref, event.authentic, event.is_live) == (
         "WH-1", "3C1", Authentic.SIGNATURE, False
     )  # fmt: skip

@@ -120,6 +120,6 @@ def test_a_failing_paypal_moves_each_operation_once_and_the_books_agree(
     booked = {"EUR": 0, "JPY": 0}
     for each in books.done(every):
         booked[each.currency] += signs[each.kind] * each.amount_minor - each.fee_minor
-    payout_fees = sum(Decimal(each.amount_minor) / 50 for each in payouts).quantize(Decimal(1))
-    assert booked["EUR"] - int(payout_fees) == state.balance["EUR"] * 100
+    payout_fees = sum((Decimal(each.amount_minor) / 50 for each in payouts), Decimal())
+    assert booked["EUR"] - int(payout_fees.quantize(Decimal(1))) == state.balance["EUR"] * 100
     assert booked["JPY"] == state.balance["JPY"]
