@@ -56,6 +56,8 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "fees": ("fees", "Fee schedules, and why a contract pays what it pays."),
         "plans": ("plans", "Sell plans and products, by two people, and see who has them."),
         "experiments": ("experiments", "Try fees out on a share of the deals, and read it out."),
+        "payouts": ("payouts", "Who is paid when, and payout runs by two people."),
+        "bank": ("bank", "Files of payments for our bank, by two people, and accounts."),
         "tenant": ("tenant", "Make tenants, or list them."),
         "keys": ("keys", "Make, rotate, revoke and list API keys."),
     }

@@ -1,5 +1,6 @@
 """Who acts on the command line: the person behind an API key, shown by its secret."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -8,13 +9,14 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from engine.api.edge import invalid
-from engine.commands.frame import BAD_NEWS, CouldNotTell, print_json
+from engine.commands.frame import BAD_NEWS, CouldNotTell, database, print_json, tenant_of
 from engine.refusals import sentence
 from engine.startup import Database
-from kernel import keys
-from kernel.commands import Outcome
-from kernel.database import Tenant
+from kernel import clock, keys
+from kernel.commands import Command, Outcome
+from kernel.database import Tenant, transaction
 from kernel.principals import Actor
+from kernel.rehearsal import Service
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -36,6 +38,21 @@ def actor_of(opened: Database, tenant: Tenant, secret: str | None) -> Actor:
     if key is None or key.tenant != tenant or not key.is_live(datetime.now(UTC)):
         raise CouldNotTell(f"That is no live key of tenant {tenant.name}.")
     return key.actor
+
+
+def act(
+    tenant_name: str | None,
+    secret: str | None,
+    make: Callable[[Actor], Command],
+    service: Service,
+) -> Outcome:
+    """One command of whoever the key names, in a transaction of its own."""
+    with database() as opened:
+        tenant = tenant_of(opened, tenant_name)
+        asked = make(actor_of(opened, tenant, secret))
+        with transaction(opened.engine, tenant) as connection:
+            (outcome,) = service(connection, [asked], at=clock.now(connection))
+    return outcome
 
 
 def body_of(file: Path, kind: type[Body], *, what: str) -> Body:
