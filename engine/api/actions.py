@@ -28,7 +28,7 @@ from kernel.principals import SYSTEM
 from ledger import holds
 from payouts import store as payouts
 from payouts.machine import TRANSITIONS as PAYOUTS
-from payouts.ways import PAYOUT_WAYS, roles_of
+from payouts.ways import PAYOUT_WAYS, Ahead, list_ahead, roles_of
 
 Ring = Callable[[Connection, timers.Timer], Option | None]
 """What a clock sets off, as a step of its subject; None where it is more than one, or another's."""
@@ -80,6 +80,7 @@ def of_payout(connection: Connection, look: Look) -> dict[str, Any] | None:
     row = payouts.find_payouts(connection, [payout_id]).get(payout_id)
     if row is None or look.sees_only not in {None, row.payee_id}:
         return None
+    at = clock.now(connection)
     found = list_options(
         connection,
         PAYOUTS,
@@ -87,9 +88,11 @@ def of_payout(connection: Connection, look: Look) -> dict[str, Any] | None:
         row,
         mine=roles_of(row, look.actor),
         actor=look.actor,
-        at=clock.now(connection),
+        at=at,
     )
-    return _answer(connection, row, row.subject, found, [f"party:{row.payee_id}"])
+    answer = _answer(connection, row, row.subject, found, [f"party:{row.payee_id}"])
+    ahead = [_ahead(each) for each in list_ahead(connection, row, at=at)]
+    return {**answer, "if_nothing_happens": [*answer["if_nothing_happens"], *ahead]}
 
 
 def of_subscription(connection: Connection, look: Look) -> dict[str, Any] | None:
@@ -209,6 +212,17 @@ def _call(option: Option) -> str | None:
     calls = _CALLS.get(service, [])
     named = (each for each in calls if each.rpartition("/")[2].startswith(option.trigger))
     return next(named, calls[-1] if calls else None)
+
+
+def _ahead(each: Ahead) -> dict[str, Any]:
+    return {
+        "kind": each.kind,
+        "due_at": each.due_at.isoformat(),
+        "paused": False,
+        "consequence": each.consequence,
+        "leads_to": each.leads_to.value,
+        "blocked_by": list(each.blocked_by),
+    }
 
 
 def _clock(timer: timers.Timer, step: Option | None) -> dict[str, Any]:

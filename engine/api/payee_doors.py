@@ -24,7 +24,7 @@ from payouts.refusals import UnknownPayeeAccount
 from rails.port import PayeeRail
 from rails.refusals import NotOffered
 
-LINK: Final = "/v1/payee_accounts/{account_id}/link"
+LINK: Final = "/v1/payee_accounts/{payee_account_id}/link"
 
 
 def _web_address(text: str) -> str:
@@ -62,7 +62,7 @@ def endpoints(
 async def _link(edge: Edge, find_rail: RailFinder, request: HttpRequest) -> Response:
     """Asked of the rail after the snapshot that says whose account it is; kept by nobody."""
     caller = await edge.admit(request, Scope.PAYOUTS_WRITE)
-    account_id = path_ids(request)["account_id"]
+    account_id = path_ids(request)["payee_account_id"]
     raw, _ = await json_body(edge, request)
     body = validated(PayeeLinkBody, raw)
 

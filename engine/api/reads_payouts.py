@@ -27,7 +27,7 @@ def _accounts(connection: Connection, look: Look) -> dict[str, Any] | None:
 
 
 def _account(connection: Connection, look: Look) -> dict[str, Any] | None:
-    account_id = look.ids["account_id"]
+    account_id = look.ids["payee_account_id"]
     found = store_payees.find_accounts(connection, [account_id]).get(account_id)
     if found is None or look.sees_only not in {None, found.party_id}:
         return None
@@ -53,7 +53,7 @@ PAYOUT_READS: Final[tuple[Read, ...]] = (
         summary="A payee's accounts at rails",
     ),
     declare(
-        "/v1/payee_accounts/{account_id}",
+        "/v1/payee_accounts/{payee_account_id}",
         Scope.PAYOUTS_READ,
         _account,
         shapes.PayeeAccountAnswer,
