@@ -13,6 +13,8 @@ from kernel import clock
 from kernel.database import Tenant, transaction
 from rails.bank.service import make as make_bank
 from rails.capabilities import SIMULATED
+from rails.mpesa.service import MpesaRail
+from rails.mpesa.settings import MpesaSettings
 from rails.paypal.service import PaypalRail
 from rails.paypal.settings import PaypalSettings
 from rails.port import Rail
@@ -48,6 +50,13 @@ def _paypal(engine: Engine, environment: Mapping[str, str], tenant: Tenant) -> R
     return PaypalRail(settings)
 
 
+def _mpesa(engine: Engine, environment: Mapping[str, str], tenant: Tenant) -> Rail | None:
+    settings = MpesaSettings.from_environment(environment, tenant)
+    if settings is None or not may_serve(engine, tenant, "mpesa", is_live=settings.is_live):
+        return None
+    return MpesaRail(settings)
+
+
 def may_serve(engine: Engine, tenant: Tenant, rail: str, *, is_live: bool) -> bool:
     """Whether a key may move money for a tenant: a live one never does in a sandbox's time."""
     if not is_live:
@@ -59,7 +68,9 @@ def may_serve(engine: Engine, tenant: Tenant, rail: str, *, is_live: bool) -> bo
     return mode is not clock.Mode.SANDBOX
 
 
-MAKERS: Final[Mapping[str, Maker]] = MappingProxyType({"stripe": _stripe, "paypal": _paypal})
+MAKERS: Final[Mapping[str, Maker]] = MappingProxyType(
+    {"stripe": _stripe, "paypal": _paypal, "mpesa": _mpesa}
+)
 """By name, in the order in which the first that serves a tenant is where its clients pay."""
 
 
