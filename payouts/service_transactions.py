@@ -123,7 +123,7 @@ def _is_pending(found: FoundTransaction) -> bool:
 
 def _own(found: FoundTransaction, at: datetime) -> Draft:
     line = found.transaction
-    place = account_of(line.rail, line.account)
+    place = account_of(line.rail, account=line.account)
     if line.kind in _RESERVES:
         entries = movements_transactions.keep_in_reserve(
             rail_account=place, currency=line.currency, amount_minor=-line.net_minor
@@ -141,7 +141,7 @@ def _fee_changed(found: FoundTransaction, at: datetime) -> Draft:
     if booked_minor is None or line.kind not in _FEES_BOOKED:
         booked_minor = line.fee_minor
     entries = movements_transactions.fee_changed(
-        rail_account=account_of(line.rail, line.account),
+        rail_account=account_of(line.rail, account=line.account),
         currency=line.currency,
         more_minor=line.fee_minor - booked_minor,
         is_pending=_is_pending(found),
@@ -155,7 +155,7 @@ def _available(found: FoundTransaction, at: datetime, *, is_yet: bool) -> Draft:
         movements.p02_become_available if is_yet else movements_transactions.p02_not_yet_available
     )
     entries = move(
-        rail_account=account_of(line.rail, line.account),
+        rail_account=account_of(line.rail, account=line.account),
         currency=line.currency,
         amount_minor=line.net_minor,
     )
@@ -171,7 +171,7 @@ def _draft(kind: str, line: RailTransaction, entries: Entries, at: datetime) -> 
         "occurred_at": line.occurred_at.isoformat(),
         "available_at": line.available_at.isoformat(),
     }
-    subject = f"rail_account:{account_of(line.rail, line.account)}"
+    subject = f"rail_account:{account_of(line.rail, account=line.account)}"
     return Draft(
         kind=kind, subject=subject, actor=RAIL, effective_at=at, entries=entries, detail=detail
     )

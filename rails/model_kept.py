@@ -69,6 +69,6 @@ class TransactionMove:
     became_available_at: datetime | None = None
 
 
-def account_of(rail: str, account: str) -> str:
+def account_of(rail: str, *, account: str) -> str:
     """Subject of `custody.processor_*`: the rail, or one payee's account there."""
     return f"{rail}:{account}" if account else rail

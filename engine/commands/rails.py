@@ -63,11 +63,11 @@ def list_(tenant_name: str | None, *, as_json: bool) -> None:
 @in_words
 def events_(
     tenant_name: str | None,
+    *,
     rail: str | None,
     state: str | None,
     after: int,
     limit: int,
-    *,
     as_json: bool,
 ) -> None:
     """List events in the order in which they came."""
@@ -117,7 +117,7 @@ def exceptions(tenant_name: str | None, limit: int, *, as_json: bool) -> None:
 @key_option
 @json_option
 @in_words
-def retry(event_no: int, tenant_name: str | None, secret: str | None, *, as_json: bool) -> None:
+def retry(event_no: int, *, tenant_name: str | None, secret: str | None, as_json: bool) -> None:
     """Have an event tried again now (operator)."""
     with database() as opened:
         tenant = tenant_of(opened, tenant_name)

@@ -20,9 +20,10 @@ ALL_ENDPOINTS = "/v1/webhook_endpoints"
 
 
 @pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+def receiver(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     """A receiver on this machine, of a sandbox whose people asked for that."""
     monkeypatch.setenv(LOOPBACK, "1")
+    seal_all(api.engine, TENANT)
     with receiving() as found:
         yield found
 

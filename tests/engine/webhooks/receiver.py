@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from kernel.ids import new_id
 from kernel.principals import SYSTEM
 from ledger.model import Draft
 from ledger.service import post
@@ -19,6 +20,7 @@ class Receiver:
     """`answers` are the next statuses, then 204; `body` is what it answers with."""
 
     port: int = 0
+    path: str = field(default_factory=lambda: f"/hooks/{new_id()}")
     answers: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -28,7 +30,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hooks?token=1"
+        return f"http://127.0.0.1:{self.port}{self.path}?token=1"
 
     @property
     def ids(self) -> list[str]:
@@ -44,6 +46,10 @@ def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            if tls is None and not self.path.startswith(receiver.path):
+                # A message to who listened here before.
+                self.send_error(404)
+                return
             with receiver.lock:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 receiver.came.append((headers, body))
