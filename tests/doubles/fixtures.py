@@ -16,5 +16,6 @@ def stripe_double() -> Iterator[StripeDouble]:
     """
     with StripeDouble() as double:
         yield double
-        assert not double.violations()
+        if wrong := double.violations():
+            pytest.fail("\n".join(["Stripe's contract was broken:", *sorted(set(wrong))]))
         double.balances()

@@ -290,6 +290,21 @@ def test_lists_come_by_pages_newest_first(stripe_double: StripeDouble) -> None:
     assert late.has_more
 
 
+def test_lists_of_v2_come_by_pages_too(stripe_double: StripeDouble) -> None:
+    """By the address of the next page, which keeps the filters."""
+    client = stripe_double.client()
+    payees = [a_payee(stripe_double) for _ in range(5)]
+    created = "v2.core.account.created"
+
+    accounts = client.v2.core.accounts.list({"limit": 2}).auto_paging_iter()
+    events = client.v2.core.events.list({"limit": 2, "types": [created]}).auto_paging_iter()
+    since: Any = {"created": {"gt": stripe_double.world.iso()}}
+
+    assert [one.id for one in accounts] == payees[::-1]
+    assert [one.type for one in events] == [created] * 5
+    assert not client.v2.core.events.list(since).data
+
+
 def _hear(double: StripeDouble) -> list[Delivery]:
     heard: list[Delivery] = []
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from tests.doubles import contract
 from tests.doubles.frame import Fault, Request, Response, as_json
@@ -36,6 +37,7 @@ READ: Final[Mapping[str, str]] = {
     "/v1/reserve/releases": "reserve.release",
     "/v1/radar/early_fraud_warnings": "radar.early_fraud_warning",
 }
+NEXT_PAGE: Final = "page_sim_"
 _KEPT_S: Final = 30 * 24 * 3600  # events are listed for 30 days
 
 
@@ -149,16 +151,18 @@ class Door:
         return lists.page(rows, params, f"/v1/transfers/{at['id']}/reversals")
 
     def _list_accounts(self, _: str, _at: Mapping[str, str], params: Obj) -> Obj:
-        limit, start = params.get("limit", 20), int(params.get("page", 0))
         rows = [self.accounts.one(one) for one in self.world.ledgers if one != PLATFORM][::-1]
-        return _v2_page([self.accounts.shown(r, ()) for r in rows], start, limit, "accounts")
+        return _v2_page([self.accounts.shown(r, ()) for r in rows], params, "accounts")
 
     def _list_thin(self, account: str, _: Mapping[str, str], params: Obj) -> Obj:
-        limit, start = params.get("limit", 20), int(params.get("page", 0))
         rows = [*self.world.ledger(account).all_of("v2.core.event")][::-1]
         if "object_id" in params:
             rows = [row for row in rows if row["related_object"]["id"] == params["object_id"]]
-        return _v2_page(rows, start, limit, "events")
+        if "types" in params:
+            rows = [row for row in rows if row["type"] in params["types"]]
+        for how, bound in params.get("created", {}).items():
+            rows = [row for row in rows if lists.RANGES[how](row["created"], bound)]
+        return _v2_page(rows, params, "events")
 
     def enter(self, request: Request) -> Response | None:
         """409 for a key that is being answered."""
@@ -280,9 +284,15 @@ class Door:
         return StripeError(status, code, "; ".join(problems)).response()
 
 
-def _v2_page(rows: list[Obj], start: int, limit: int, name: str) -> Obj:
+def _v2_page(rows: list[Obj], params: Obj, name: str) -> Obj:
+    limit = params.get("limit", 20)
+    start = int(params.get("page", NEXT_PAGE).removeprefix(NEXT_PAGE) or 0)
     after = start + limit
-    more = f"/v2/core/{name}?page={after}&limit={limit}" if after < len(rows) else None
+    kept = [(name, value) for name, value in params.items() if isinstance(value, str)]
+    kept += [(f"types[{n}]", value) for n, value in enumerate(params.get("types", ()))]
+    kept += [(f"created[{how}]", bound) for how, bound in params.get("created", {}).items()]
+    asked = urlencode(dict(kept) | {"limit": limit, "page": f"{NEXT_PAGE}{after}"})
+    more = f"/v2/core/{name}?{asked}" if after < len(rows) else None
     return {
         "data": rows[start:after],
         "next_page_url": more,
@@ -300,6 +310,7 @@ def _read(request: Request, route: contract.Route) -> tuple[Obj, list[str]]:
         else:
             sent = contract.decode_form(request.body.decode())
             asked = contract.decode_form(request.query)
+            page = asked.pop("page", None) if route.is_v2 else None
             if request.method == "POST" and asked:
                 return {}, [f".{name}: in the query of a POST, unknown" for name in asked]
             sent |= asked
@@ -307,4 +318,9 @@ def _read(request: Request, route: contract.Route) -> tuple[Obj, list[str]]:
         return {}, [f": {unreadable}"]
     if route.params is None:
         return {}, [f".{name}: unknown" for name in sent]
-    return contract.conform(sent, route.params, text=not is_json)
+    params, problems = contract.conform(sent, route.params, text=not is_json)
+    if not is_json and page is not None:
+        if not page.startswith(NEXT_PAGE):  # our own word, out of a `next_page_url`
+            problems.append(f".page: {page!r} was never given")
+        params["page"] = page
+    return params, problems

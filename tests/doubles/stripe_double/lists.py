@@ -7,7 +7,7 @@ from tests.doubles.stripe_double.trouble import StripeError, missing
 from tests.doubles.stripe_double.world import PLATFORM, Obj, World
 
 PAGING: Final = frozenset({"limit", "starting_after", "ending_before", "expand"})
-_RANGES: Final = {
+RANGES: Final = {
     "gt": lambda value, bound: value > bound,
     "gte": lambda value, bound: value >= bound,
     "lt": lambda value, bound: value < bound,
@@ -51,7 +51,7 @@ def _fits(one: Obj, name: str, wanted: Any) -> bool:
         return True
     value = one.get("_payout" if name == "payout" else name)
     if isinstance(wanted, Mapping):
-        return all(_RANGES[how](value, bound) for how, bound in wanted.items())
+        return all(RANGES[how](value, bound) for how, bound in wanted.items())
     return bool(value == wanted)
 
 
