@@ -45,7 +45,8 @@ LEFT JOIN LATERAL (
     LEFT JOIN bank_order b ON b.id = p.id
     LEFT JOIN bank_file f ON f.id = b.file_id
     WHERE CASE WHEN t.detail ? 'operation_id'
-        THEN p.id = (t.detail ->> 'operation_id')::uuid ELSE p.subject = t.subject END
+        THEN p.id = (t.detail ->> 'operation_id')::uuid
+        ELSE p.subject IN (t.subject, 'funding:' || (t.detail ->> 'funding_id')) END
 ) o ON true
 LEFT JOIN LATERAL (
     SELECT array_agg(m.rail_ref ORDER BY m.recorded_at, m.rail_ref)
