@@ -71,7 +71,9 @@ def prepare_remittance(
             check_jurisdiction(command.jurisdiction)
             check_token(command.method)
             exponent(command.currency)
-            some = store_dormant.lock_held_for(connection, command.jurisdiction, command.currency)
+            some = store_dormant.lock_held_for(
+                connection, command.jurisdiction, currency=command.currency
+            )
             if not some:
                 raise NothingUnclaimed(jurisdiction=command.jurisdiction)
             made = Remittance(

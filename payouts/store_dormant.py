@@ -252,7 +252,7 @@ def lock_held_of(connection: Connection, party_ids: Iterable[UUID]) -> list[Uncl
     return [_unclaimed(row) for row in rows]
 
 
-def lock_held_for(connection: Connection, jurisdiction: str, currency: str) -> list[Unclaimed]:
+def lock_held_for(connection: Connection, jurisdiction: str, *, currency: str) -> list[Unclaimed]:
     """What is held for a state in a currency and may be sent there, locked."""
     rows = driver(connection).execute(_LOCK_HELD_FOR.encode(), (jurisdiction, currency))
     return [_unclaimed(row) for row in rows]

@@ -27,6 +27,7 @@ from engine.api import (
     reads_extracts,
     reads_runs,
     reads_tax,
+    statement_doors,
     webhook_endpoints,
     webhooks_in,
     writes_periods,
@@ -52,6 +53,7 @@ from engine.api.notices import RailFinder
 from engine.api.problems import add_handlers
 from engine.api.reads_actions import ACTION_READS
 from engine.api.reads_books import BOOK_READS
+from engine.api.reads_care import CARE_READS
 from engine.api.reads_chargebacks import CHARGEBACK_READS
 from engine.api.reads_claims import CLAIM_READS
 from engine.api.reads_clocks import CLOCK_READS
@@ -69,6 +71,7 @@ from engine.api.reads_payouts import PAYOUT_READS
 from engine.api.reads_periods import PERIOD_READS
 from engine.api.reads_plans import PLAN_READS
 from engine.api.reads_rails import RAIL_READS
+from engine.api.reads_reconciliation import RECONCILIATION_READS
 from engine.api.reads_reports import REPORT_READS
 from engine.api.reads_reservations import RESERVATION_READS
 from engine.api.reads_retainers import RETAINER_READS
@@ -105,10 +108,12 @@ READS: Final = (
     *OPEN_ITEM_READS,
     *RAIL_READS,
     *WEBHOOK_READS,
+    *RECONCILIATION_READS,
     *EXTRACT_READS,
     *TAX_READS,
     *RUN_READS,
     *EXCHANGE_READS,
+    *CARE_READS,
 )
 VERSION: Final = "1"
 
@@ -233,6 +238,7 @@ def endpoints(
     found["POST", log_reads.CHECKPOINT] = partial(log_reads.make_checkpoint, edge, ask_signer)
     found |= webhooks_in.routes(edge, find_rail)
     found |= webhook_endpoints.routes(edge)
+    found |= statement_doors.routes(edge)
     readiness = Readiness(edge.engine)
     found["GET", "/healthz"] = _healthz
     found["GET", "/readyz"] = partial(_readyz, edge, readiness)
@@ -271,6 +277,7 @@ def operations() -> Sequence[Operation]:
         *writes_quotes.operations(),
         *webhooks_in.operations(),
         *webhook_endpoints.operations(),
+        *statement_doors.operations(),
         *rail_doors.operations(),
         *payee_doors.operations(),
         *_odd_operations(),

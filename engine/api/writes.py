@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from engine.api.calls import Write
 from engine.api.writes_bank import BANK
+from engine.api.writes_care import CARE
 from engine.api.writes_chargebacks import CHARGEBACKS
 from engine.api.writes_claims import CLAIMS
 from engine.api.writes_clocks import CLOCKS
@@ -19,6 +20,7 @@ from engine.api.writes_lines import LINES
 from engine.api.writes_payouts import BEFORE_PAYOUTS
 from engine.api.writes_plans import PLANS
 from engine.api.writes_rails import RAIL_WRITES
+from engine.api.writes_reconciliation import RECONCILIATION
 from engine.api.writes_reservations import RESERVATIONS
 from engine.api.writes_retainers import RETAINERS
 from engine.api.writes_runs import RUNS
@@ -47,6 +49,8 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *EXCHANGE,
     *RAIL_WRITES,
     *WEBHOOKS,
+    *RECONCILIATION,
+    *CARE,
     *RUNS,
     *BANK,
 )

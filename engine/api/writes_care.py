@@ -1,0 +1,459 @@
+"""The commands of the treasury, of sanctions, of unclaimed money, and of clients' wallets."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import Field, StringConstraints
+
+from engine.api import answers_care as answers
+from engine.api.access import Scope
+from engine.api.calls import Given, Nothing, Write
+from engine.api.models import (
+    Amount,
+    Currency,
+    Id,
+    RailName,
+    ReasonBody,
+    Reference,
+    Request,
+    Text,
+    Time,
+    Token,
+)
+from engine.api.refusals import Invalid
+from engine.api.writes_exchange import Day
+from kernel.commands import Command
+from kernel.ids import new_id
+from kernel.money import EXPONENTS, UnknownCurrency, parse_minor
+from payouts.model_blocked import ApproveRelease, PrepareRelease, RecordReport, Rescreen
+from payouts.model_dormant import (
+    DormancyRule,
+    EndRemittance,
+    NoteContact,
+    Owner,
+    PrepareRemittance,
+    Reactivate,
+    SetDormancyRule,
+    SetResidence,
+)
+from payouts.model_settlement import Mode
+from payouts.model_treasury import SetTreasury
+from payouts.model_wallet import CloseWallet, SetMinimum, TopUpWallet, Withdraw
+
+Place = Annotated[str, StringConstraints(pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
+AmountText = Annotated[
+    str,
+    StringConstraints(max_length=40, pattern=r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"),
+]
+Filled = Annotated[Text, Field(min_length=1)]
+
+
+class TreasuryBody(Request):
+    """What becomes of free money at a rail account; a floor is kept there of one currency."""
+
+    rail_account: RailName
+    currency: Currency | None = None
+    mode: Mode
+    floor: AmountText | None = None
+    valid_from: Time | None = None
+
+
+class ListBody(Request):
+    """A list that changed, and the parties that it names now."""
+
+    list_name: Annotated[Reference, Field(min_length=1)]
+    list_date: Day
+    party_ids: Annotated[list[Id], Field(max_length=1_000)] | None = None
+    references: Annotated[list[Reference], Field(max_length=1_000)] | None = None
+
+
+class BlockReleaseBody(Request):
+    """Under which licence blocked money goes back, and why."""
+
+    licence_ref: Annotated[Reference, Field(min_length=1)]
+    reason: Filled
+
+
+class ReportBody(Request):
+    """When a blocking was reported, and the authority's reference."""
+
+    reported_on: Day
+    report_ref: Annotated[Reference, Field(min_length=1)]
+
+
+class DormancyBody(Request):
+    """A rule of dormancy from a day on: a country, or a part of it; the law that it comes from."""
+
+    jurisdiction: Place
+    owner: Owner
+    valid_from: Day
+    years: Annotated[int, Field(ge=1, le=50)]
+    notice_days: Annotated[int, Field(ge=1, le=364)]
+    source: Filled
+
+
+class ResidenceBody(Request):
+    """Where a party lives from a day on."""
+
+    jurisdiction: Place
+    since: Day
+
+
+class ContactBody(Request):
+    """How an owner was heard of: by letter, by telephone."""
+
+    how: Filled
+
+
+class RemittanceBody(Request):
+    """All that is held for a state in a currency; `method` is the state's account, as a token."""
+
+    jurisdiction: Place
+    currency: Currency
+    method: Annotated[Token, Field(min_length=1)]
+    reason: Text = ""
+
+
+class TopUpBody(Request):
+    """A payment into a client's wallet; `client_id` may be left out by the client's own key."""
+
+    client_id: Id | None = None
+    amount: Amount
+    method: Annotated[Token, Field(min_length=1)] = "card"
+    rail: RailName | None = None
+
+
+class WithdrawalBody(Request):
+    """Wallet money out; `method_id` is needed for what no payment takes back any more."""
+
+    party_id: Id | None = None
+    amount: Amount
+    method_id: Id | None = None
+
+
+class CloseBody(Request):
+    """Where the rest goes that no payment takes back any more."""
+
+    method_id: Id | None = None
+
+
+class MinimumBody(Request):
+    """The least of top-ups and withdrawals."""
+
+    currency: Currency
+    top_up: AmountText
+    withdrawal: AmountText
+    valid_from: Time | None = None
+
+
+def _minor(text: str, currency: str) -> int:
+    """Minor units; a zero is allowed here."""
+    if currency not in EXPONENTS:
+        raise UnknownCurrency(currency=currency)
+    return parse_minor(text, currency) if text.strip("0.") else 0
+
+
+def _treasury(given: Given[TreasuryBody]) -> Command:
+    body = given.body
+    if body.floor is not None and body.currency is None:
+        raise Invalid(errors=[{"field": "currency", "why": "a floor is of one currency"}])
+    return SetTreasury(
+        actor=given.actor,
+        rail_account=body.rail_account,
+        currency=body.currency,
+        mode=body.mode,
+        floor_minor=_minor(body.floor, body.currency) if body.floor and body.currency else 0,
+        valid_from=body.valid_from,
+    )
+
+
+def _rescreen(given: Given[ListBody]) -> Command:
+    body = given.body
+    return Rescreen(
+        actor=given.actor,
+        list_name=body.list_name,
+        list_date=body.list_date,
+        party_ids=tuple(body.party_ids or ()),
+        references=tuple(body.references or ()),
+    )
+
+
+def _prepare_release(given: Given[BlockReleaseBody]) -> Command:
+    return PrepareRelease(
+        actor=given.actor,
+        release_id=new_id(),
+        party_id=given.ids["party_id"],
+        licence_ref=given.body.licence_ref,
+        reason=given.body.reason,
+    )
+
+
+def _approve_release(given: Given[Nothing]) -> Command:
+    return ApproveRelease(actor=given.actor, release_id=given.ids["release_id"])
+
+
+def _report(given: Given[ReportBody]) -> Command:
+    return RecordReport(
+        actor=given.actor,
+        block_id=given.ids["block_id"],
+        reported_on=given.body.reported_on,
+        report_ref=given.body.report_ref,
+    )
+
+
+def _rule(given: Given[DormancyBody]) -> Command:
+    body = given.body
+    rule = DormancyRule(
+        jurisdiction=body.jurisdiction,
+        owner=body.owner,
+        valid_from=body.valid_from,
+        years=body.years,
+        notice_days=body.notice_days,
+        source=body.source,
+    )
+    return SetDormancyRule(actor=given.actor, rule=rule)
+
+
+def _residence(given: Given[ResidenceBody]) -> Command:
+    return SetResidence(
+        actor=given.actor,
+        party_id=given.ids["party_id"],
+        jurisdiction=given.body.jurisdiction,
+        since=given.body.since,
+    )
+
+
+def _contact(given: Given[ContactBody]) -> Command:
+    return NoteContact(actor=given.actor, party_id=given.ids["party_id"], how=given.body.how)
+
+
+def _reactivate(given: Given[ReasonBody]) -> Command:
+    how = given.body.reason or "the owner asked for it"
+    return Reactivate(actor=given.actor, party_id=given.ids["party_id"], how=how)
+
+
+def _remit(given: Given[RemittanceBody]) -> Command:
+    body = given.body
+    return PrepareRemittance(
+        actor=given.actor,
+        remittance_id=new_id(),
+        jurisdiction=body.jurisdiction,
+        currency=body.currency,
+        method=body.method,
+        reason=body.reason,
+    )
+
+
+def _end_remittance(given: Given[Nothing]) -> Command:
+    return EndRemittance(actor=given.actor, remittance_id=given.ids["remittance_id"])
+
+
+def _top_up(given: Given[TopUpBody]) -> Command:
+    body = given.body
+    client_id = body.client_id or given.actor.party_id
+    if client_id is None:
+        raise Invalid(errors=[{"field": "client_id", "why": "say whose wallet it is"}])
+    return TopUpWallet(
+        actor=given.actor,
+        top_up_id=new_id(),
+        client_id=client_id,
+        currency=body.amount.currency,
+        amount_minor=body.amount.minor(),
+        method=body.method,
+        rail_account=body.rail or given.rail_account,
+    )
+
+
+def _withdraw(given: Given[WithdrawalBody]) -> Command:
+    body = given.body
+    party_id = body.party_id or given.actor.party_id
+    if party_id is None:
+        raise Invalid(errors=[{"field": "party_id", "why": "say whose wallet it is"}])
+    return Withdraw(
+        actor=given.actor,
+        withdrawal_id=new_id(),
+        party_id=party_id,
+        currency=body.amount.currency,
+        amount_minor=body.amount.minor(),
+        method_id=body.method_id,
+    )
+
+
+def _close(given: Given[CloseBody]) -> Command:
+    return CloseWallet(
+        actor=given.actor, party_id=given.ids["party_id"], method_id=given.body.method_id
+    )
+
+
+def _minimum(given: Given[MinimumBody]) -> Command:
+    body = given.body
+    return SetMinimum(
+        actor=given.actor,
+        currency=body.currency,
+        top_up_minor=_minor(body.top_up, body.currency),
+        withdrawal_minor=_minor(body.withdrawal, body.currency),
+        valid_from=body.valid_from,
+    )
+
+
+def _write(
+    path: str,
+    service: str,
+    body: type[Any],
+    command: Any,  # noqa: ANN401  from a body of its own to a command
+    answer: type[Any],
+    summary: str,
+    *,
+    status: int = 200,
+) -> Write[Any]:
+    return Write(
+        path=path,
+        service=service,
+        scope=Scope.PAYOUTS_WRITE,
+        body=body,
+        command=command,
+        answer=answer,
+        summary=summary,
+        status=status,
+    )
+
+
+CARE: Final[tuple[Write[Any], ...]] = (
+    _write(
+        "/v1/treasury/rules",
+        "treasury.set",
+        TreasuryBody,
+        _treasury,
+        answers.TreasuryRuleAnswer,
+        "Say what becomes of free money at a rail account (operator)",
+        status=201,
+    ),
+    _write(
+        "/v1/sanctions/rescreen",
+        "sanctions.rescreen",
+        ListBody,
+        _rescreen,
+        answers.RescreenAnswer,
+        "A list changed: block what the parties have that it names now (operator)",
+    ),
+    _write(
+        "/v1/parties/{party_id}/blocked/release",
+        "sanctions.prepare_release",
+        BlockReleaseBody,
+        _prepare_release,
+        answers.BlockReleaseAnswer,
+        "Prepare that blocked money goes back under a licence (an operator in person)",
+        status=201,
+    ),
+    _write(
+        "/v1/sanctions/releases/{release_id}/approve",
+        "sanctions.approve_release",
+        Nothing,
+        _approve_release,
+        answers.BlockReleaseAnswer,
+        "Give blocked money back (another operator in person)",
+    ),
+    _write(
+        "/v1/sanctions/blocks/{block_id}/report",
+        "sanctions.record_report",
+        ReportBody,
+        _report,
+        answers.ReportedAnswer,
+        "Note that a blocking was reported (operator)",
+    ),
+    _write(
+        "/v1/unclaimed/rules",
+        "unclaimed.set_rules",
+        DormancyBody,
+        _rule,
+        answers.DormancyRuleAnswer,
+        "Write a rule of dormancy (operator)",
+        status=201,
+    ),
+    _write(
+        "/v1/parties/{party_id}/residence",
+        "unclaimed.set_residence",
+        ResidenceBody,
+        _residence,
+        answers.ResidenceAnswer,
+        "Write where a party lives (operator)",
+        status=201,
+    ),
+    _write(
+        "/v1/parties/{party_id}/contact",
+        "unclaimed.note_contact",
+        ContactBody,
+        _contact,
+        answers.ContactAnswer,
+        "Note a word of an owner that came by letter or telephone (operator)",
+        status=201,
+    ),
+    _write(
+        "/v1/parties/{party_id}/unclaimed/reactivate",
+        "unclaimed.reactivate",
+        ReasonBody,
+        _reactivate,
+        answers.ReactivatedAnswer,
+        "Give an owner who turned up his money back",
+    ),
+    _write(
+        "/v1/remittances",
+        "unclaimed.prepare_remittance",
+        RemittanceBody,
+        _remit,
+        answers.RemittanceAnswer,
+        "Put together what is held for a state (an operator in person)",
+        status=201,
+    ),
+    _write(
+        "/v1/remittances/{remittance_id}/approve",
+        "unclaimed.approve_remittance",
+        Nothing,
+        _end_remittance,
+        answers.RemittanceAnswer,
+        "Send a remittance (another operator in person)",
+    ),
+    _write(
+        "/v1/remittances/{remittance_id}/withdraw",
+        "unclaimed.withdraw_remittance",
+        Nothing,
+        _end_remittance,
+        answers.RemittanceAnswer,
+        "Take a prepared remittance back (an operator in person)",
+    ),
+    _write(
+        "/v1/wallets/top_ups",
+        "wallets.top_up",
+        TopUpBody,
+        _top_up,
+        answers.TopUpAnswer,
+        "Pay into a client's wallet",
+        status=201,
+    ),
+    _write(
+        "/v1/wallets/withdrawals",
+        "wallets.withdraw",
+        WithdrawalBody,
+        _withdraw,
+        answers.WithdrawalAnswer,
+        "Take money out of a wallet",
+        status=201,
+    ),
+    _write(
+        "/v1/wallets/{party_id}/close",
+        "wallets.close",
+        CloseBody,
+        _close,
+        answers.ClosedAnswer,
+        "Give back all that a wallet has",
+    ),
+    _write(
+        "/v1/wallets/minimums",
+        "wallets.set_minimums",
+        MinimumBody,
+        _minimum,
+        answers.MinimumAnswer,
+        "Say what the least of top-ups and withdrawals is (operator)",
+        status=201,
+    ),
+)
+"""Every command on money at rest."""
