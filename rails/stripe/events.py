@@ -54,14 +54,15 @@ def open_event(
     try:
         if json.loads(body)["object"] == "v2.core.event":
             return _thin(client.parse_event_notification(body, header, secret, 0), body)
-        event = client.construct_event(body, header, secret, 0).to_dict()
-        return snapshot(event, body, Authentic.SIGNATURE)
+        return snapshot(
+            client.construct_event(body, header, secret, 0).to_dict(), Authentic.SIGNATURE
+        )
     except (ValueError, LookupError, TypeError, AttributeError):
         raise BadEvent(rail=NAME) from None
 
 
-def snapshot(event: Fields, body: bytes, authentic: Authentic) -> RailEvent:
-    """A snapshot event, from a webhook or from the list of events."""
+def snapshot(event: Fields, authentic: Authentic) -> RailEvent:
+    """A snapshot event, from a webhook or from the list of events; kept without its object."""
     found = event["data"]["object"]
     return RailEvent(
         rail=NAME,
@@ -71,7 +72,7 @@ def snapshot(event: Fields, body: bytes, authentic: Authentic) -> RailEvent:
         object_ref=str(found.get("id") or ""),
         authentic=authentic,
         is_live=bool(event["livemode"]),
-        body=body,
+        body=kept(event),
         occurred_at=time_of(int(event["created"])),
     )
 
@@ -86,19 +87,28 @@ def listed_thin(event: Fields) -> RailEvent:
         object_ref=str((event.get("related_object") or {}).get("id") or ""),
         authentic=Authentic.API,
         is_live=bool(event["livemode"]),
-        body=as_body(event),
+        body=kept(event),
         occurred_at=time_of(str(event["created"])),
     )
 
 
-def as_body(event: Fields) -> bytes:
-    """An event that was listed, as bytes to be kept."""
-    return json.dumps(event, separators=(",", ":"), sort_keys=True).encode()
+def kept(event: Fields) -> bytes:
+    """What of an event is kept: all but its object, which may hold the secret of a payment page.
+
+    It may also hold a payer's name and address; the object is read from Stripe where it counts.
+    """
+    about = event.get("data") or {}
+    found = about.get("object") or {}
+    shown = {name: value for name, value in event.items() if name not in {"data", "changes"}}
+    if about:
+        shown["data"] = {"object": {name: found.get(name) for name in ("id", "object")}}
+    return json.dumps(shown, separators=(",", ":"), sort_keys=True).encode()
 
 
 def _thin(notification: Any, body: bytes) -> RailEvent:  # noqa: ANN401  one of 269 classes
     """A thin event; those of a type that the SDK does not know have an object, too."""
     related = getattr(notification, "related_object", None)
+    said: Fields = json.loads(body)
     return RailEvent(
         rail=NAME,
         account=str(notification.context or ""),
@@ -107,7 +117,7 @@ def _thin(notification: Any, body: bytes) -> RailEvent:  # noqa: ANN401  one of 
         object_ref=str(getattr(related, "id", "")),
         authentic=Authentic.SIGNATURE,
         is_live=bool(notification.livemode),
-        body=body,
+        body=kept(said),
         occurred_at=time_of(str(notification.created)),
     )
 

@@ -42,6 +42,11 @@ _FAMILIES: Final = (
 )
 """By how the kind of an event begins; the first that fits."""
 
+_AT_PAYEES: Final = frozenset({"payout", "gone", "account"})
+"""What is ours at payees' accounts; their payments are our transfers, told by the platform's."""
+
+_WITHOUT_OBJECT: Final = frozenset({"cleared", "gone", "account"})
+
 
 @dataclass(frozen=True, slots=True)
 class Hearer:
@@ -70,7 +75,9 @@ class Hearer:
             "cleared": self._cleared,
         }
         family = family_of(event.kind)
-        if not family or not (event.object_ref or family in {"cleared", "gone", "account"}):
+        if not family or (event.account and family not in _AT_PAYEES):
+            return []
+        if not (event.object_ref or family in _WITHOUT_OBJECT):
             return []
         return readers[family](event, at)
 
@@ -90,14 +97,10 @@ class Hearer:
         return notices
 
     def _payment(self, event: RailEvent, _at: datetime) -> list[Notice]:
-        if event.account:
-            return []
         return self._of_payment(self.wire.payment(event.object_ref))
 
     def _charge(self, event: RailEvent, _at: datetime) -> list[Notice]:
-        """A charge is its payment's; at payees' accounts charges are transfers of ours."""
-        if event.account:
-            return []
+        """A charge is its payment's."""
         charge = plain(self.wire.v1.charges.retrieve(event.object_ref))
         reference = id_of(charge.get("payment_intent"))
         return self._of_payment(self.wire.payment(reference)) if reference else []
@@ -108,8 +111,6 @@ class Hearer:
         return self._told(payment, self.reader.answer_of_payment(payment))
 
     def _refund(self, event: RailEvent, _at: datetime) -> list[Notice]:
-        if event.account:
-            return []
         refund = self.wire.refund(event.object_ref)
         return self._told(refund, answers.of_refund(refund))
 
@@ -186,8 +187,6 @@ class Hearer:
 
         Bank debits stand in the list as payments, cards as charges.
         """
-        if event.account:
-            return []
         until = event.occurred_at or at
         params: Any = {
             "type": "payment",

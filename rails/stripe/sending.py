@@ -5,14 +5,16 @@ now (money that is not available) is not sent at all: Stripe would keep the refu
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
+
+import stripe
 
 from rails.model import NOT_NOW, OperationKind, RailOperation, RailOutcome
 from rails.refusals import NotOffered
 from rails.stripe import answers, calls
 from rails.stripe.amounts import to_ours
-from rails.stripe.errors import MONEY_LATER, spread
+from rails.stripe.errors import LATER, MONEY_LATER, is_final, spread
 from rails.stripe.model import Answer, Fields, account_of, id_of
 from rails.stripe.reading import Reader, way_of
 from rails.stripe.wire import Wire, on_account, plain
@@ -149,7 +151,13 @@ class Sender:
             made = self.wire.v2.core.accounts.create(params, on_account("", key=operation.key))
             found = plain(made)
         options = on_account(str(found["id"]), key=f"{operation.key}:schedule")
-        self.wire.v1.balance_settings.update(calls.manual_payouts(), options)
+        try:
+            self.wire.v1.balance_settings.update(calls.manual_payouts(), options)
+        except stripe.StripeError as error:
+            if not is_final(error):
+                raise
+            # The account is there: this is no refusal, but something for people to set right.
+            return self._not_now(operation, LATER)
         return answers.of_account(found, operation)
 
     def _payment(self, operation: RailOperation) -> Fields | None:
@@ -189,8 +197,8 @@ class Sender:
             if str(part["currency"]).upper() == currency
         )
 
-    def _not_now(self, operation: RailOperation) -> Answer:
-        retry_at = self.at + spread(MONEY_LATER, operation.id)
+    def _not_now(self, operation: RailOperation, wait: timedelta = MONEY_LATER) -> Answer:
+        retry_at = self.at + spread(wait, operation.id)
         return self._said(operation, RailOutcome.UNKNOWN, code=NOT_NOW, retry_at=retry_at)
 
     def _refused(self, operation: RailOperation, code: str) -> Answer:

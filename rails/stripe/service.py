@@ -163,8 +163,7 @@ class StripeRail:
         try:
             found = statement.balances_of(self.wire.balance(), rail_account=NAME)
             for account in self.wire.accounts():
-                held = self.wire.balance(account=account)
-                found += statement.balances_of(held, rail_account=f"{NAME}:{account}")
+                found += self._held_by(account)
         except stripe.StripeError as error:
             as_trouble(error)
         return found
@@ -220,11 +219,7 @@ class StripeRail:
         except stripe.StripeError as error:
             as_trouble(error)
         found = [
-            events.snapshot(
-                {**event, "account": event.get("account") or account},
-                events.as_body(event),
-                Authentic.API,
-            )
+            events.snapshot({**event, "account": event.get("account") or account}, Authentic.API)
             for account, event in walked.found
         ]
         return [*found, *map(events.listed_thin, thin)], position
@@ -276,6 +271,16 @@ class StripeRail:
             return str(plain(self.wire.v2.core.account_links.create(params))["url"])
         except stripe.StripeError as error:
             as_trouble(error)
+
+    def _held_by(self, account: str) -> list[RailBalance]:
+        """What a payee's account holds; nothing that we may know of where he shut us out."""
+        try:
+            held = self.wire.balance(account=account)
+        except stripe.StripeError as error:
+            if is_final(error):
+                return []
+            raise
+        return statement.balances_of(held, rail_account=f"{NAME}:{account}")
 
     def _hearer(self) -> Hearer:
         return Hearer(self.wire, self._reader(), self.settings.tenant)

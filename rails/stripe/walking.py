@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any, Final
 
+import stripe
+
+from rails.stripe.errors import is_final
 from rails.stripe.model import Fields, time_of
 from rails.stripe.wire import Lister, newer_than
 
@@ -68,7 +71,13 @@ def walk(
             break
         account = todo[0]
         anchor = position.anchors.get(account, "")
-        some, is_all = newer_than(lister(account), anchor, limit=limit - len(found))
+        try:
+            some, is_all = newer_than(lister(account), anchor, limit=limit - len(found))
+        except stripe.StripeError as error:
+            if not (account and is_final(error)):
+                raise
+            # One payee who took our access away must not hide all others.
+            some, is_all = [], True
         found += [(account, one) for one in some]
         anchor = _anchor(some, anchor, is_all=is_all)
         if anchor:

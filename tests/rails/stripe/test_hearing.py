@@ -48,13 +48,19 @@ def _body(stage: Stage, **more: Any) -> bytes:
 
 
 def test_a_webhook_is_opened_with_the_secret_of_its_endpoint(stage: Stage) -> None:
-    """Each endpoint has its own secret; what it says is named, and kept as it came."""
-    body = _body(stage, account="acct_1")
+    """Each endpoint has its own secret; what it says is named, and kept without its object."""
+    body = _body(
+        stage,
+        account="acct_1",
+        data={"object": {"id": "pi_1", "object": "payment_intent", "client_secret": "x_secret"}},
+    )
 
     (event,) = stage.rail.open_event(
         body, _signed(body, stage.now, CONNECT_SECRET), endpoint="connect", at=stage.now
     )
 
+    assert b"x_secret" not in event.body
+    assert json.loads(event.body)["data"] == {"object": {"id": "pi_1", "object": "payment_intent"}}
     assert event == RailEvent(
         rail="stripe",
         account="acct_1",
@@ -63,7 +69,7 @@ def test_a_webhook_is_opened_with_the_secret_of_its_endpoint(stage: Stage) -> No
         object_ref="pi_1",
         authentic=Authentic.SIGNATURE,
         is_live=False,
-        body=body,
+        body=event.body,
         occurred_at=stage.now,
     )
 
@@ -114,6 +120,19 @@ def test_a_signed_body_that_is_no_event_is_refused(stage: Stage, body: bytes) ->
     text = body.decode(errors="replace").encode()
     with pytest.raises(BadEvent):
         stage.rail.open_event(body, _signed(text, stage.now), endpoint="platform", at=stage.now)
+
+
+def test_no_secret_of_a_payment_is_kept(stage: Stage) -> None:
+    """Neither webhooks nor listed events keep a page's secret, a payer, or a card."""
+    stage.fund()
+    stage.hear()
+    listed, _ = stage.rail.list_events(after="", limit=100, at=stage.now)
+
+    bodies = b" ".join(event.body for event in (*stage.heard, *listed))
+
+    assert stage.heard
+    assert listed
+    assert not [word for word in (b"_secret", b"last4", b"billing") if word in bodies]
 
 
 def test_the_same_truth_heard_twice_is_one_notice(stage: Stage) -> None:

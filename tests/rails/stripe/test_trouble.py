@@ -233,3 +233,33 @@ def test_reads_are_shared_by_a_batch(stage: Stage) -> None:
     assert {r.outcome for r in results} == {RailOutcome.PENDING}
     lists = [call for call in stage.double.door.calls if call[1] == "/v1/payment_intents"]
     assert len(lists) == 1
+
+
+def test_a_payees_second_step_is_done_again(stage: Stage) -> None:
+    """The account is open, but not set up: it is not found yet, and no second one is opened."""
+    operation = stage.operation(OperationKind.PAYEE, 0, country="DE")
+    stage.double.faults.force(Fault.ERROR_BEFORE, method="POST", path="/v1/balance_settings")
+
+    first, asked, second = stage.do(operation), stage.ask(operation), stage.do(operation)
+
+    assert (first.outcome, asked.code) == (RailOutcome.UNKNOWN, NOT_FOUND)
+    assert second.outcome is RailOutcome.DONE
+    assert stage.rail.wire.accounts() == [second.rail_ref]
+
+
+def test_one_account_that_shut_us_out_hides_no_other(stage: Stage) -> None:
+    """A payee who took our access away is passed over by statement, events and balances."""
+    stage.fund()
+    account = stage.payee()
+    rail = stage.rail
+    known = [*rail.wire.accounts(), "acct_shut"]
+    rail.wire.accounts = lambda: known  # type: ignore[method-assign]
+
+    page = rail.transactions(after="", limit=100, at=stage.now)
+    events, _ = rail.list_events(after="", limit=100, at=stage.now)
+    balances = rail.balances(at=stage.now)
+
+    assert page.is_last
+    assert len(page.transactions) == 1
+    assert {event.account for event in events} == {"", account}
+    assert {each.rail_account for each in balances} == {"stripe"}
