@@ -1,5 +1,6 @@
 """Payout runs: previewed, prepared, approved by another, paid chunk by chunk, once each."""
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -170,6 +171,30 @@ def test_a_preview_is_what_would_be_prepared(connection: Connection) -> None:
     assert shown == run_of(connection, command.run_id)
     assert {item.payee_id: item for item in items} == items_of(connection, command.run_id)
     assert real.facts["content"] == shown.content_sha256.hex()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_dry_run_of_any_marketplace_is_its_real_run(connection: Connection, seed: int) -> None:
+    """Whatever payees there are, in whatever order they came, both plan the very same."""
+    dice = random.Random(seed)
+    set_fee(connection, 200)
+    for _ in range(12):
+        kyc = dice.choice([parties.KycState.VERIFIED, parties.KycState.PENDING])
+        payee_id = new_payee(connection, kyc=kyc)
+        for number in range(dice.randrange(3)):
+            new_method(connection, payee_id, f"place-{number}")
+        give(connection, payee_id, dice.choice([1, 200, 201, 50_000]))
+        if dice.random() < 0.2:
+            hold(connection, payee_id)
+    command = wanted()
+
+    answer, shown, items = service_runs.preview(connection, command, at=LATER)
+    real = prepare(connection, command)
+
+    assert answer.code == real.code
+    if real.is_done:
+        assert shown == run_of(connection, command.run_id)
+        assert {item.payee_id: item for item in items} == items_of(connection, command.run_id)
 
 
 def test_who_is_left_out_is_told_why(connection: Connection) -> None:
