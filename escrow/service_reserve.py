@@ -21,9 +21,15 @@ from kernel.timers import Arm, DueTimer
 from ledger import parties
 from ledger.model import Draft
 from ledger.service import post
+from rails.capabilities import CAPABILITIES, rail_of
 from rails.model import RailResult
 
 AGAIN: Final = timedelta(days=1)
+_ALARMS: Final = 3
+_PER_ALARM: Final = 1_000_000
+_MARKS: Final = MappingProxyType({3: (2, 3), 2: (5, 6), 1: (17, 18), 0: (1, 1)})
+"""By the alarms that are left with it: after which part of the limit the clock rings."""
+
 Settle = Callable[[Connection, str, datetime], int]
 """Moves what lies with a rail account to the bank; how many transfers were asked for."""
 
@@ -91,16 +97,46 @@ def reserve_release(connection: Connection, due: Sequence[DueTimer], at: datetim
 
 
 def watch_limits(connection: Connection, results: Sequence[RailResult], at: datetime) -> None:
-    """Start the clock of money that has just come in by a rail that limits how long it keeps it."""
-    limited = store_reserve.list_limited(connection, [each.operation_id for each in results])
+    """Start the clock of money that has just come in by a rail that limits how long it keeps it.
+
+    What an operator set for the rail account counts before the limit that the rail itself has.
+    """
+    arrived = store_reserve.list_arrived(connection, [each.operation_id for each in results])
+    limited = [
+        (funding_id, most)
+        for funding_id, rail_account, set_days in arrived
+        if (most := set_days or rail_limit(rail_account))
+    ]
     timers.arm(
         connection,
         [
-            Arm(f"funding:{funding_id}", ROOM + MAX_HOLD, at + days(most) * 3 / 4, most)
+            Arm(f"funding:{funding_id}", ROOM + MAX_HOLD, at + _until(most, _ALARMS), _stage(most))
             for funding_id, most in limited
         ],
         at=at,
     )
+
+
+def rail_limit(rail_account: str) -> int | None:
+    """The days for which a rail keeps money at most, where its country says nothing else."""
+    able = CAPABILITIES.get(rail_of(rail_account))
+    return able.hold_deadline_days.get("") if able else None
+
+
+def _stage(most_days: int, *, alarms_left: int = 3) -> int:
+    """The row's version: the limit, and how many alarms are still to come; 0 for none."""
+    return alarms_left * _PER_ALARM + most_days if alarms_left else 0
+
+
+def _read_stage(version: int) -> tuple[int, int]:
+    alarms_left, most_days = divmod(version, _PER_ALARM)
+    return alarms_left, most_days
+
+
+def _until(most_days: int, alarms_left: int) -> timedelta:
+    """How far into the limit an alarm rings; 0 left: its end."""
+    part, of = _MARKS[alarms_left]
+    return days(most_days) * part / of
 
 
 def days(count: int) -> timedelta:
@@ -109,21 +145,32 @@ def days(count: int) -> timedelta:
 
 
 def max_hold(settle: Settle) -> Callable[[Connection, Sequence[DueTimer], datetime], int]:
-    """What the clock of a rail's limit sets off: an alert at three quarters, then a settlement.
+    """What the clock of a rail's limit sets off: three alarms, then a settlement.
 
-    The row's version is the limit in days until the alert was given, and 0 afterwards.
+    The alarms ring after 60, 75 and 85 of 90 days (2/3, 5/6 and 17/18 of any limit). The row's
+    version says which of them is next, and 0 that the limit is over.
     """
 
     def ring(connection: Connection, due: Sequence[DueTimer], at: datetime) -> int:
         claimed = timers.claim(connection, due)
         near = [each for each in claimed if each.subject_version]
         over = [each for each in claimed if not each.subject_version]
-        ends = {each.subject: each.due_at + days(each.subject_version) / 4 for each in near}
-        timers.arm(
-            connection,
-            [Arm(each.subject, each.kind, ends[each.subject], 0) for each in near],
-            at=at,
-        )
+        ends: dict[str, datetime] = {}
+        again: list[Arm] = []
+        for each in near:
+            alarms_left, most = _read_stage(each.subject_version)
+            start = each.due_at - _until(most, alarms_left)
+            left = alarms_left - 1
+            ends[each.subject] = start + days(most)
+            again.append(
+                Arm(
+                    each.subject,
+                    each.kind,
+                    start + _until(most, left),
+                    _stage(most, alarms_left=left),
+                )
+            )
+        timers.arm(connection, again, at=at)
         fundings = {
             f"funding:{each.id}": each
             for each in store.find_fundings(connection, [_id(each) for each in claimed])

@@ -48,10 +48,10 @@ ON CONFLICT (rail_account) DO UPDATE SET most_days = excluded.most_days,
     version = hold_limit.version + 1
 """
 
-# Money that has just come in by a rail that limits how long it keeps it, and has no clock yet.
-_LIST_LIMITED: Final = """
-SELECT funding.id, hold_limit.most_days
-FROM funding JOIN hold_limit USING (rail_account)
+# Money that has just come in by a rail and has no clock yet, with the limit that somebody set.
+_LIST_ARRIVED: Final = """
+SELECT funding.id, funding.rail_account, hold_limit.most_days
+FROM funding LEFT JOIN hold_limit USING (rail_account)
 WHERE funding.id = ANY (%s) AND funding.method <> 'wallet'
     AND funding.state IN ('succeeded', 'succeeded_uncleared', 'mismatch', 'credited')
     AND NOT EXISTS (
@@ -119,10 +119,12 @@ def save_limit(connection: Connection, rail_account: str, *, most_days: int) -> 
     driver(connection).execute(_SAVE_LIMIT, (rail_account, most_days))
 
 
-def list_limited(connection: Connection, funding_ids: Sequence[UUID]) -> list[tuple[UUID, int]]:
-    """(funding, days) of the payments that lie with a rail which limits how long."""
-    rows = driver(connection).execute(_LIST_LIMITED, (list(funding_ids),))
-    return [(row[0], row[1]) for row in rows]
+def list_arrived(
+    connection: Connection, funding_ids: Sequence[UUID]
+) -> list[tuple[UUID, str, int | None]]:
+    """(funding, rail account, days) of payments that lie with a rail; the limit that was set."""
+    rows = driver(connection).execute(_LIST_ARRIVED, (list(funding_ids),))
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def _reserve(row: Sequence[Any]) -> Reserve:

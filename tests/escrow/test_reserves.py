@@ -192,7 +192,7 @@ def test_a_reserve_is_given_once(connection: Connection, owner_connection: Conne
 # --- what a rail may keep only so long
 
 
-def limited(connection: Connection, most_days: int = 80, method: Method = Method.CARD) -> Stage:
+def limited(connection: Connection, most_days: int = 90, method: Method = Method.CARD) -> Stage:
     """A funded slot whose rail keeps money for so many days at most."""
     stage = Stage(connection)
     command = SetHoldLimit(actor=stage.operator, rail_account="simulated", most_days=most_days)
@@ -217,23 +217,32 @@ def ring(stage: Stage, days: int) -> None:
 
 
 def test_money_at_a_rail_with_a_limit_is_alerted_and_then_moved(connection: Connection) -> None:
-    """2.2, `max_hold`: an alert after 60 of 80 days; on day 80 the rail is asked to pay it out."""
+    """2.2, `max_hold`: alarms after 60, 75 and 85 of 90 days; on day 90 it is to be paid out."""
     stage = limited(connection)
-    ring(stage, 59)
-    assert not events(connection, "funding.max_hold_near")
+    ends_at = (stage.now + timedelta(days=90)).isoformat()
 
-    ring(stage, 1)
-    ((subject, detail),) = events(connection, "funding.max_hold_near")
-    assert subject == f"funding:{stage.funding_id}"
-    assert detail["ends_at"] == (stage.now + timedelta(days=20)).isoformat()
-    ring(stage, 19)
+    told = []
+    for length in (59, 1, 14, 1, 9, 1, 4):
+        ring(stage, length)
+        told.append(len(events(connection, "funding.max_hold_near")))
+    alarms = events(connection, "funding.max_hold_near")
+    assert told == [0, 1, 1, 2, 2, 3, 3]
+    assert {subject for subject, _ in alarms} == {f"funding:{stage.funding_id}"}
+    assert {detail["ends_at"] for _, detail in alarms} == {ends_at}
     assert not events(connection, "funding.max_hold_over")
     ring(stage, 1)
 
-    ((_, detail),) = events(connection, "funding.max_hold_over")
+    ((subject, detail),) = events(connection, "funding.max_hold_over")
     assert detail["rail_account"] == "simulated"
     left = timers.list_of(connection, [subject])
     assert not [each for each in left if each.kind == "escrow.max_hold"]
+
+
+def test_a_rails_own_limit_counts_where_nobody_set_one() -> None:
+    """Stripe keeps money for 90 days at most, PayPal and the simulated rail as long as we like."""
+    limits = {name: service_reserve.rail_limit(name) for name in ("stripe", "paypal", "simulated")}
+
+    assert limits == {"stripe": 90, "paypal": None, "simulated": None}
 
 
 def test_nothing_stops_the_clock_of_a_rail(connection: Connection) -> None:
