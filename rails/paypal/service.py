@@ -30,7 +30,7 @@ from rails.paypal import rules
 from rails.paypal.calls import EVENTS, ITEMS, ORDERS, PAYMENTS, PAYOUTS, Calls
 from rails.paypal.rules import Said, minor_of, operation_of, result_of
 from rails.paypal.settings import PaypalSettings
-from rails.paypal.statement import transaction_of, window_after
+from rails.paypal.statement import lines_of, window_after
 from rails.paypal.steps import Steps
 from rails.paypal.webhooks import Certificates, verify
 from rails.refusals import BadEvent
@@ -127,10 +127,11 @@ class PaypalRail:
         window = window_after(after, at=at)
         query = window.query | {"page_size": str(min(limit, _MOST_LINES))}
         said = self._calls.get("/v1/reporting/transactions", query)
-        lines = [transaction_of(each) for each in said.get("transaction_details") or ()]
+        details = said.get("transaction_details") or ()
+        lines = tuple(line for each in details for line in lines_of(each))
         following = window.following(pages=int(said.get("total_pages") or 0))
         is_last = following.page == 0 and window.end >= at
-        return TransactionPage(tuple(each for each in lines if each), str(following), is_last)
+        return TransactionPage(lines, str(following), is_last)
 
     # Webhooks
 

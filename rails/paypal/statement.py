@@ -1,11 +1,11 @@
-"""PayPal's list of transactions as lines of a statement: pure, but for nothing.
+"""PayPal's list of transactions as lines of a statement: pure.
 
 PayPal lists a movement up to three hours late and never more than 31 days at once, so a day is
 looked at again with each new page. Source: Transaction Search v1, transaction event codes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ WINDOW: Final = timedelta(days=31)
 LATE: Final = timedelta(days=1)
 SETTLED: Final = frozenset({"S", "V", "F"})
 """Done, later taken back, or later refunded in part; what is pending or denied moved nothing."""
+
+_WITH_FEE: Final = frozenset({TransactionKind.FUNDING, TransactionKind.REFUND})
 
 _BY_CODE: Final[Mapping[str, tuple[TransactionKind, TransactionKind]]] = {
     # code or group: (money came, money went)
@@ -81,11 +83,31 @@ def window_after(position: str, *, at: datetime) -> Window:
     return Window(found.start, max(found.start, min(at, found.start + WINDOW)), 1)
 
 
-def transaction_of(detail: Mapping[str, Any]) -> RailTransaction | None:
-    """A line of the statement; None for what is not settled."""
+def lines_of(detail: Mapping[str, Any]) -> list[RailTransaction]:
+    """The lines of a statement that a movement is; none for what is not settled.
+
+    The fee of a payment or of a refund is part of its line, as it is of the operation's result.
+    That of any other movement comes on top of it, and is a line of its own.
+    """
     info = detail.get("transaction_info") or {}
     if info.get("transaction_status") not in SETTLED:
-        return None
+        return []
+    line = _line(info)
+    if not line.fee_minor or line.kind in _WITH_FEE:
+        return [line]
+    fee = replace(
+        line,
+        transaction_ref=f"{line.transaction_ref}:fee",
+        kind=TransactionKind.FEE,
+        category="fee",
+        amount_minor=-line.fee_minor,
+        fee_minor=0,
+        operation_id=None,
+    )
+    return [replace(line, fee_minor=0), fee]
+
+
+def _line(info: Mapping[str, Any]) -> RailTransaction:
     minor, currency = minor_of(info.get("transaction_amount"))
     fee_minor = minor_of(info["fee_amount"])[0] if info.get("fee_amount") else 0
     code = str(info.get("transaction_event_code") or "")

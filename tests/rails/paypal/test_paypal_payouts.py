@@ -380,6 +380,7 @@ def test_the_statement_sums_to_what_paypal_holds_page_by_page(stage: Stage) -> N
     assert lines[result.transaction_ref].operation_id == funding.id
     assert again == first
     assert sorted(line.kind for line in lines.values()) == [
+        TransactionKind.FEE,
         TransactionKind.FUNDING,
         TransactionKind.FUNDING,
         TransactionKind.PAYOUT,

@@ -15,7 +15,7 @@ from rails.model_events import TransactionKind
 from rails.paypal.bodies import recipient_type, value_of
 from rails.paypal.rules import code_of, minor_of, twin_of
 from rails.paypal.settings import LIVE, SANDBOX, PaypalSettings
-from rails.paypal.statement import kind_of, transaction_of, window_after
+from rails.paypal.statement import kind_of, lines_of, window_after
 
 KEYS = {"PAYPAL_CLIENT_ID": "a", "PAYPAL_CLIENT_SECRET": "b"}
 TENANT = Tenant("test")
@@ -108,9 +108,9 @@ def test_what_is_not_settled_is_no_line() -> None:
         "transaction_amount": {"currency_code": "EUR", "value": "1.00"},
     }
 
-    assert transaction_of({"transaction_info": info}) is None
+    assert lines_of({"transaction_info": info}) == []
     with pytest.raises(RailTrouble):
-        transaction_of({"transaction_info": info | {"transaction_status": "S"}})
+        lines_of({"transaction_info": info | {"transaction_status": "S"}})
 
 
 def test_windows_follow_each_other_with_a_day_in_common() -> None:
