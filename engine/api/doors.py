@@ -54,6 +54,8 @@ from payouts import (
 )
 from payouts import service as payouts
 from payouts.commands import VerifyMethod
+from reconciliation import service as statements
+from reconciliation import service_matching
 from tax import service_profile
 
 _NAMES: Final = (
@@ -79,6 +81,7 @@ _NAMES: Final = (
     *("schedule_id", "ending_id", "move_id"),
     *("subject", "reference"),
     *("event_no", "endpoint_id", "delivery_no"),
+    *("proposal_id", "match_id"),
 )
 
 
@@ -175,6 +178,9 @@ def _doors() -> Mapping[str, Door]:
         "webhooks.test": webhooks.ping,
         "webhooks.replay": webhooks.replay,
         "webhooks.redeliver": webhooks.redeliver,
+        "reconciliation.open_account": statements.open_accounts,
+        "reconciliation.decide": service_matching.decide_proposals,
+        "reconciliation.undo": service_matching.undo_matches,
         **{f"journals.{verb}": getattr(journals, verb) for verb in _JOURNALS},
     }
     for verb in (
