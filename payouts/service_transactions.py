@@ -25,7 +25,9 @@ from rails.model_events import RailTransaction, TransactionKind
 from rails.model_kept import FoundTransaction, TransactionMove, account_of
 
 _RESERVES: Final = frozenset({TransactionKind.RESERVE, TransactionKind.RESERVE_BACK})
-_FEES_BOOKED: Final = frozenset({TransactionKind.FUNDING, TransactionKind.REFUND})
+_FEES_BOOKED: Final = frozenset(
+    {TransactionKind.FUNDING, TransactionKind.FUNDING_BACK, TransactionKind.REFUND}
+)
 """Whose operations book the rail's fee as they are told it (P01, P15)."""
 
 _NOTHING: Final = "nothing moved"
@@ -77,7 +79,7 @@ def book(connection: Connection, rail: str, *, at: datetime, limit: int = _LIMIT
     for found in of_ours:
         page.add(found, "event", _fee_changed(found, at))
     for found in (*own, *of_ours, *contested):
-        if not _is_pending(found) and found.transaction.available_at > at:
+        if not _is_over(found, at) and not _is_pending(found):
             page.add(found, "pending", _available(found, at, is_yet=False))
     events = page.post(connection)
     moves = [_move(found, events, at) for found in (*own, *of_ours, *contested)]
@@ -105,25 +107,45 @@ def _move(
     """A line that was booked as available, and is, is over; others wait for their time."""
     line, event_id = found.transaction, events.get((found.seen_no, "event"))
     explained_by = found.explained_by or ("" if event_id else _NOTHING)
-    is_over = not _is_pending(found) and line.available_at <= at
     return TransactionMove(
         seen_no=found.seen_no,
         state="explained" if explained_by else "booked",
         explained_by=explained_by,
         event_id=event_id,
         pending_event_id=events.get((found.seen_no, "pending")),
-        became_available_at=at if is_over else None,
+        became_available_at=max(at, line.available_at) if _is_over(found, at) else None,
     )
 
 
 def _is_pending(found: FoundTransaction) -> bool:
-    """Whether its booking stands in the pending account: only a payment comes in there."""
-    return found.transaction.kind is TransactionKind.FUNDING
+    """Whether its booking stands in the pending account: a payment's does, all of its lines.
+
+    What a rail takes back of one that stands (a part that was not captured) is of that booking; a
+    payment that failed late was booked out of what is available.
+    """
+    kind, is_standing = found.transaction.kind, found.booked_fee_minor is not None
+    return kind is TransactionKind.FUNDING or (kind is TransactionKind.FUNDING_BACK and is_standing)
+
+
+def _is_over(found: FoundTransaction, at: datetime) -> bool:
+    """Whether nothing of it is still to become available."""
+    line = found.transaction
+    return _is_other_side(line) or (not _is_pending(found) and line.available_at <= at)
+
+
+def _is_other_side(line: RailTransaction) -> bool:
+    """Whether a line only shows on the reserve's own balance what another took from ours."""
+    net_minor = line.net_minor
+    return (line.kind is TransactionKind.RESERVE and net_minor > 0) or (
+        line.kind is TransactionKind.RESERVE_BACK and net_minor < 0
+    )
 
 
 def _own(found: FoundTransaction, at: datetime) -> Draft:
     line = found.transaction
     place = account_of(line.rail, account=line.account)
+    if _is_other_side(line):
+        return _draft("settlement.reserved", line, (), at)
     if line.kind in _RESERVES:
         entries = movements_transactions.keep_in_reserve(
             rail_account=place, currency=line.currency, amount_minor=-line.net_minor
@@ -140,6 +162,8 @@ def _fee_changed(found: FoundTransaction, at: datetime) -> Draft:
     line, booked_minor = found.transaction, found.booked_fee_minor
     if booked_minor is None or line.kind not in _FEES_BOOKED:
         booked_minor = line.fee_minor
+    elif line.kind is TransactionKind.FUNDING_BACK:
+        booked_minor = 0
     entries = movements_transactions.fee_changed(
         rail_account=account_of(line.rail, account=line.account),
         currency=line.currency,

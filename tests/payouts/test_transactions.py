@@ -180,6 +180,20 @@ def test_a_reserve_is_kept_back_and_let_go(connection: Connection) -> None:
     assert _processor(connection, "KWD") == [0, -2_500, 2_500]
 
 
+def test_a_reserve_that_is_told_from_both_sides_is_booked_once(connection: Connection) -> None:
+    """One line takes it from our balance, the other shows it on the reserve's: one move."""
+    _see(
+        connection,
+        line("txn_kept", TransactionKind.RESERVE, -4_000, currency="JPY"),
+        line("txn_shown", TransactionKind.RESERVE, 4_000, currency="JPY"),
+    )
+
+    book(connection, "stripe", at=NOON)
+
+    assert _processor(connection, "JPY") == [0, -4_000, 4_000]
+    assert _states(connection) == [("booked", ""), ("explained", "nothing moved")]
+
+
 @pytest.mark.parametrize(
     ("told_minor", "cost", "more_minor"),
     [
@@ -206,6 +220,30 @@ def test_another_fee_than_was_booked_is_never_the_clients(
     assert _at(connection, "custody.due_from_platform") == told_minor
     assert pending == [10_300 - told_minor, 0, 0]
     assert _processor(connection) == [0, 10_300 - told_minor, 0]
+    assert prove(connection).is_clean
+
+
+def test_a_payment_of_which_a_part_was_captured_is_two_lines(connection: Connection) -> None:
+    """The whole comes in, what was not captured goes out again: together what was booked, once."""
+    paid = _fund(connection, 6_000)
+    _is_paid(connection, paid)
+    whole = _paid_line(paid, 10_000, fee_minor=FEE + 20)
+    back = replace(
+        whole,
+        transaction_ref="txn_back",
+        kind=TransactionKind.FUNDING_BACK,
+        amount_minor=-4_000,
+        fee_minor=-20,
+        operation_id=paid,
+    )
+    _see(connection, whole, back)
+
+    book(connection, "stripe", at=NOON)
+    pending = _processor(connection)
+    book(connection, "stripe", at=NOON + 2 * DAY)
+
+    assert (pending, _processor(connection)) == ([6_000 - FEE, 0, 0], [0, 6_000 - FEE, 0])
+    assert _at(connection, "custody.due_from_platform") == FEE
     assert prove(connection).is_clean
 
 
