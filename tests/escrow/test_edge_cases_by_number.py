@@ -77,6 +77,7 @@ EDGES: Final[Mapping[int, str]] = {
     """,
     12: """
         payouts/test_settlement.py::test_e12_a_payout_bounces_three_weeks_later
+        payouts/test_dormant.py::test_e12_what_bounced_for_an_owner_who_is_gone_is_unclaimed
     """,
     13: """
         test_dispute_races.py::test_e13_two_decisions_at_once
@@ -210,12 +211,31 @@ EDGES: Final[Mapping[int, str]] = {
         test_edge_cases_contested.py::test_e38_a_debit_returned_after_release_is_fronted_and_claimed
         test_chargeback_edges.py::test_e38_a_cleared_debit_is_returned_after_release
     """,
+    39: """
+        payouts/test_blocked.py::test_e39_a_match_blocks_all_that_a_party_has
+        payouts/test_blocked.py::test_a_payout_that_no_rail_knows_is_taken_back_and_blocked
+        payouts/test_blocked.py::test_a_release_takes_two_people_and_a_licence
+        payouts/test_blocked.py::test_a_report_is_due_ten_business_days_after
+        payouts/test_dormant.py::test_e39_a_sanctions_match_stops_dormancy
+    """,
     44: """
         test_price_edges.py::test_e44_a_number_that_becomes_valid_mid_month
         test_tax_credit.py::test_e44_tax_goes_back_by_credit_note_and_nothing_is_rewritten
         test_tax_credit.py::test_e44_it_is_credited_once
         test_tax_credit.py::test_e44_only_the_time_that_is_proved
         test_tax_credit.py::test_e44_what_comes_back_later_brings_no_tax_back_again
+    """,
+    45: """
+        payouts/test_treasury.py::test_e45_below_zero_stops_payouts_until_it_is_covered
+        payouts/test_rules_settlement.py::test_what_no_bank_can_bring_is_told
+    """,
+    46: """
+        payouts/test_transactions.py::test_another_fee_than_was_booked_is_never_the_clients
+    """,
+    47: """
+        payouts/test_wallet.py::test_e47_wallet_money_goes_back_by_the_last_payments
+        payouts/test_wallet.py::test_e47_a_closed_wallet_gives_all_back
+        payouts/test_wallet.py::test_beyond_the_window_it_is_paid_out
     """,
     48: """
         test_edge_cases.py::test_e48_the_payee_of_a_deal_is_pinned_at_acceptance
@@ -239,17 +259,12 @@ EDGES: Final[Mapping[int, str]] = {
     """,
 }
 
-RAILS: Final = "real rails, payouts and reconciliation"
 TAX: Final = "tax season"
 
 LATER: Final[Mapping[int, str]] = {
-    **dict.fromkeys((39, 45, 46, 47), RAILS),
     **dict.fromkeys((40, 41, 42, 43), TAX),
 }
-"""Whose the number is, or the part of it that is not held yet.
-
-47 waits for withdrawals from a client's wallet.
-"""
+"""Whose the number is, or the part of it that is not held yet."""
 
 POSTINGS: Final[Mapping[int, str]] = {
     12: """
@@ -287,8 +302,8 @@ POSTINGS: Final[Mapping[int, str]] = {
 }
 """Beside its row in `test_postings_by_number`, each is told through the services."""
 
-MAY_WAIT: Final = frozenset({*range(19, 27), *range(35, 38), *range(39, 48)})
-"""The numbers that are of fees, currencies, rails and tax."""
+MAY_WAIT: Final = frozenset(range(40, 44))
+"""The numbers that are of tax."""
 
 
 @cache

@@ -1,6 +1,6 @@
 """The postings of disputes, chargebacks, claims, hours, retainers and plans, to the cent.
 
-The tax of P08, P12, P13, P17 to P24, P26 to P32, P44 and P45 of domain/escrow.md 2.10 with the
+The tax of P08, P12, P13, P17 to P24, P26 to P32 and P42 to P46 of domain/escrow.md 2.10 with the
 figures that stand there. P01 to P11, P14 to P16 and P25 are in `test_movements`, P33 to P36 in
 `test_fx_movements`.
 """
@@ -21,6 +21,9 @@ from escrow import movements_plans as plans
 from escrow import movements_retainer as retainer
 from escrow.movements_price import with_taxes
 from ledger.entries import Entries
+from payouts.movements_blocked import p43_block, p43_release
+from payouts.movements_dormant import p42_reclassify, p42_remit
+from payouts.movements_settlement import p46_rounding
 from tests.escrow.test_movements import check_entries
 
 SLOT, CLIENT, PAYEE, REFUND = (UUID(int=n) for n in range(2, 6))
@@ -84,10 +87,15 @@ TABLE: Final = {
     " | due_from_custody 100.00, arbitration_fees_held -100.00",
     "P45 back": "due_from_platform 50.00, earned_available -50.00"
     " | arbitration_fees_held 50.00, due_to_custody -50.00",
+    "P42": "earned_available 50.00, unclaimed -50.00 |",
+    "P42 remitted": "unclaimed 50.00, bank -50.00 |",
+    "P43": "earned_available 50.00, blocked -50.00 |",
+    "P43 released": "blocked 50.00, earned_available -50.00 |",
+    "P46": "due_from_platform 0.01, processor_pending -0.01 | rounding 0.01, due_to_custody -0.01",
 }
 
-NUMBERS: Final = {8, 12, 13, *range(17, 25), *range(26, 33), 44, 45}
-"""The postings that contracts of every kind, and plans, add to those of the milestone."""
+NUMBERS: Final = {8, 12, 13, *range(17, 25), *range(26, 33), *range(42, 47)}
+"""The postings that contracts of every kind, plans, and money at rest add to the milestone's."""
 
 
 def disputes(currency: str) -> dict[str, Entries]:
@@ -258,6 +266,23 @@ def sold(currency: str) -> dict[str, Entries]:
     }
 
 
+def at_rest(currency: str) -> dict[str, Entries]:
+    """Of payouts: silent owners, sanctioned ones, and a processor's rounding."""
+    state: dict[str, Any] = {"jurisdiction": "US-CA", "currency": currency, "amount_minor": 5_000}
+    listed: dict[str, Any] = {
+        "party_id": PAYEE,
+        "currency": currency,
+        "parts": [("custody.earned_available", 5_000)],
+    }
+    return {
+        "P42": p42_reclassify(party_id=PAYEE, kind="custody.earned_available", **state),
+        "P42 remitted": p42_remit(**state),
+        "P43": p43_block(**listed),
+        "P43 released": p43_release(**listed),
+        "P46": p46_rounding(rail_account="stripe", currency=currency, short_minor=1),
+    }
+
+
 def summed(entries: Entries) -> dict[str, int]:
     """`book account` -> minor units; a posting in several steps counts by what comes of it."""
     found: dict[str, int] = defaultdict(int)
@@ -281,7 +306,7 @@ def expected(text: str) -> dict[str, int]:
 def test_posting_to_the_minor_unit(posting: str, currency: str) -> None:
     """Each has the lines of its row, balances in each book and mirrors, whatever the decimals."""
     made = {**disputes(currency), **chargebacks(currency), **weeks(currency), **periods(currency)}
-    made |= sold(currency) | taxed(currency)
+    made |= sold(currency) | taxed(currency) | at_rest(currency)
 
     assert summed(made[posting]) == expected(TABLE[posting])
     check_entries(made[posting])

@@ -18,6 +18,7 @@ from ledger.model import Draft
 from ledger.proof import prove
 from ledger.service import balances, post
 from payouts import (
+    service,
     service_dormancy_rules,
     service_dormant,
     service_remittance,
@@ -38,15 +39,18 @@ from payouts.model_dormant import (
 )
 from payouts.movements_dormant import p42_reactivate, p42_reclassify, p42_remit
 from payouts.rules_dormant import by_place, rule_of
-from rails.model import OperationKind, RailOutcome, RailResult
+from rails.model import PAYOUT_RETURNED, OperationKind, RailOutcome, RailResult
 from tests.payouts.builders import (
     NOON,
     OPERATOR,
+    asked,
     available,
     balance,
     give,
+    new_method,
     new_payee,
     payee_actor,
+    submitting,
 )
 
 CALIFORNIA = DormancyRule(
@@ -161,6 +165,38 @@ def test_a_silent_owner_is_written_to_and_then_his_money_is_unclaimed(
     )
     assert clock_of(connection, party_id) is None
     assert prove(connection).findings == ()
+
+
+def test_e12_what_bounced_for_an_owner_who_is_gone_is_unclaimed(connection: Connection) -> None:
+    """Edge case 12: paid, back three weeks later, its method disabled, and the payee says nothing.
+
+    What is available again has its clock from his last word; after letter and time it is unclaimed.
+    """
+    ruled(connection)
+    party_id = silent(connection, 50_000)
+    method_id = new_method(connection, party_id)
+    wish = asked(party_id, method_id, 50_000)
+    assert service.request(connection, [wish], at=NOON)[0].is_done
+    assert service.submit(connection, [submitting(wish.payout_id)], at=NOON)[0].is_done
+    bounced_at = NOON + timedelta(days=21)
+    back = RailResult(
+        operation_id=wish.payout_id,
+        kind=OperationKind.PAYOUT,
+        subject=f"payout:{wish.payout_id}",
+        outcome=RailOutcome.REFUSED,
+        amount_minor=50_000,
+        currency="EUR",
+        code=PAYOUT_RETURNED,
+        occurred_at=bounced_at,
+    )
+    service.hear(connection, [back], bounced_at)
+
+    service_dormant.watch(connection, at=bounced_at)
+    ring(connection, LETTER)
+    ring(connection, MOVES)
+
+    assert available(connection, party_id) == 0
+    assert held(connection, party_id) == ["held 50000 US-CA"]
 
 
 def test_a_command_of_the_owner_begins_his_clock_anew(connection: Connection) -> None:
