@@ -19,7 +19,15 @@ from ledger.service import balances, post
 from payouts.service_transactions import book, hear_statement
 from rails import events, service, transactions
 from rails.caller import run_once
-from rails.model import TRANSACTIONS_BOOKED, OperationKind, RailOperation, RailOutcome, RailResult
+from rails.model import (
+    CHARGEBACK_FUNDS,
+    TRANSACTIONS_BOOKED,
+    Notice,
+    OperationKind,
+    RailOperation,
+    RailOutcome,
+    RailResult,
+)
 from rails.model_events import RailTransaction, TransactionKind
 from rails.store_transactions import add_transactions
 from tests.rails.builders import NOON, operation
@@ -285,6 +293,26 @@ def test_what_belongs_to_nothing_stays_open(connection: Connection) -> None:
 
     assert book(connection, "stripe", at=NOON + 30 * DAY) == 0
     assert _states(connection) == [("open", ""), ("open", "")]
+    assert _processor(connection) == [0, 0, 0]
+
+
+def test_what_a_chargeback_moved_is_explained_by_its_own_notice(connection: Connection) -> None:
+    """The chargeback's movement has booked it: the line names it, and books nothing more."""
+    _see(connection, line("txn_taken", TransactionKind.CHARGEBACK, -11_500))
+    too_early = book(connection, "stripe", at=NOON)
+    moved = Notice(
+        rail="stripe",
+        notice_id="dp_1:funds:txn_taken",
+        kind=CHARGEBACK_FUNDS,
+        currency="EUR",
+        occurred_at=NOON,
+        facts={"chargeback": "dp_1", "movement": "txn_taken"},
+    )
+    service.receive(connection, [moved], at=NOON)
+
+    book(connection, "stripe", at=NOON)
+
+    assert (too_early, _states(connection)) == (0, [("explained", "notice")])
     assert _processor(connection) == [0, 0, 0]
 
 
