@@ -18,6 +18,7 @@ from payouts import store, store_policy
 from payouts.commands import AddMethod, Resume, SetFee, VerifyMethod
 from payouts.desk import post_facts, twice_in
 from payouts.model import MethodState, PayoutMethod
+from payouts.model_policy import InForce
 from payouts.refusals import (
     BadFee,
     MethodExists,
@@ -66,14 +67,7 @@ def add_methods(
         except Refusal as refusal:
             outcomes.append(refused(refusal))
             continue
-        method = PayoutMethod(
-            id=command.method_id,
-            party_id=command.party_id,
-            token=command.token,
-            state=MethodState.UNVERIFIED if policy.needs_verifying else MethodState.ACTIVE,
-            rail=command.rail,
-            usable_from=at + timedelta(days=policy.cooling_days),
-        )
+        method = _new_method(command, policy, at)
         added.append(method)
         named.add(command.method_id)
         told = {**facts, **_told(method)}
@@ -175,6 +169,17 @@ def set_fees(connection: Connection, commands: Sequence[SetFee], *, at: datetime
         outcomes.append(done(**facts, fee=fee))
     post_facts(connection, drafts)
     return outcomes
+
+
+def _new_method(command: AddMethod, policy: InForce, at: datetime) -> PayoutMethod:
+    return PayoutMethod(
+        id=command.method_id,
+        party_id=command.party_id,
+        token=command.token,
+        state=MethodState.UNVERIFIED if policy.needs_verifying else MethodState.ACTIVE,
+        rail=command.rail,
+        usable_from=at + timedelta(days=policy.cooling_days),
+    )
 
 
 def _check_method(command: AddMethod, known: Collection[UUID]) -> None:

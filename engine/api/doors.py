@@ -156,19 +156,6 @@ def _doors() -> Mapping[str, Door]:
         "parties.create": parties.create,
         "holds.place": place_holds,
         "holds.lift": lift_holds,
-        **{
-            f"payouts.{verb}": getattr(service_screening, verb)
-            for verb in ("screen", "approve", "refuse", "block")
-        },
-        "payouts.verify_method": methods.verify_methods,
-        "payouts.open_payee_account": service_payees.open_accounts,
-        "payouts.prepare_policy": service_policy.prepare_policy,
-        "payouts.approve_policy": service_policy.approve_policy,
-        "payouts.add_method": methods.add_methods,
-        "payouts.resume": methods.resume,
-        "payouts.request": payouts.request,
-        "payouts.submit": payouts.submit,
-        "payouts.cancel": payouts.cancel,
         "reservations.make": reservations.reserve,
         "reservations.post": reservations.post_reserved,
         "reservations.void": reservations.void,
@@ -212,10 +199,30 @@ def _doors() -> Mapping[str, Door]:
     ):
         services |= {f"escrow.{verb}": getattr(room, verb) for verb in verbs}
     services.update(care.SERVICES)
+    services |= _payouts()
     services |= _terms() | _plans() | _fees() | _exchange() | dict(RUN_SERVICES)
     services |= {f"tax.{verb}": getattr(service_profile, verb) for verb in _TAX}
     services["tax.credit"] = service_tax_credit.credit_tax
     return {name: Door(service, subjects) for name, service in services.items()}
+
+
+def _payouts() -> dict[str, Service]:
+    """Methods, payees' accounts and the policy; payouts, and what people say to them."""
+    screened: dict[str, Service] = {
+        f"payouts.{verb}": getattr(service_screening, verb)
+        for verb in ("screen", "approve", "refuse", "block")
+    }
+    return screened | {
+        "payouts.verify_method": methods.verify_methods,
+        "payouts.open_payee_account": service_payees.open_accounts,
+        "payouts.prepare_policy": service_policy.prepare_policy,
+        "payouts.approve_policy": service_policy.approve_policy,
+        "payouts.add_method": methods.add_methods,
+        "payouts.resume": methods.resume,
+        "payouts.request": payouts.request,
+        "payouts.submit": payouts.submit,
+        "payouts.cancel": payouts.cancel,
+    }
 
 
 def _exchange() -> dict[str, Service]:
