@@ -454,6 +454,7 @@ def test_a_chargeback_takes_the_money_and_a_fee(stripe_double: StripeDouble) -> 
         "dispute_reversal",
     ]
     assert money(stripe_double) == (10_000 - 320 - 1_500, 0)
+    assert client.v1.refunds.create({"payment_intent": intent.id, "amount": 100}).amount == 100
 
 
 def test_a_dispute_that_was_won_may_be_lost_on_appeal(stripe_double: StripeDouble) -> None:

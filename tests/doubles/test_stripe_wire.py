@@ -262,6 +262,21 @@ def test_an_onboarding_link_leads_to_stripe(stripe_double: StripeDouble) -> None
     assert link.url.startswith("https://connect.stripe.com/")
 
 
+def test_a_payee_may_take_our_access_away(stripe_double: StripeDouble) -> None:
+    """It is told, and from then on there is no such account for us; the platform goes on."""
+    client, payee, heard = stripe_double.client(), a_payee(stripe_double), _hear(stripe_double)
+
+    stripe_double.deauthorize(payee)
+
+    own: Any = {"stripe_account": payee}
+    assert refused(lambda: client.v1.balance.retrieve({}, own)) == "account_invalid"
+    assert refused(lambda: client.v1.accounts.retrieve(payee)) == "account_invalid"
+    assert client.v2.core.accounts.list().data == []
+    stripe_double.deliver()
+    assert json.loads(heard[-1].body)["type"] == "account.application.deauthorized"
+    assert client.v1.balance.retrieve().object == "balance"
+
+
 def test_a_key_that_is_no_test_key_is_refused(stripe_double: StripeDouble) -> None:
     """401 to a live key, so that no test can carry one."""
     live = requests.get(

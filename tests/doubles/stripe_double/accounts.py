@@ -113,7 +113,20 @@ class Accounts:
         """An account by id; StripeError (404) if there is none."""
         if identifier not in self.world.ledgers:
             raise missing("account", identifier)
+        self.check_access(identifier)
         return self.world.ledgers[identifier].objects["v2"]
+
+    def check_access(self, identifier: str) -> None:
+        """StripeError (403) for an account that is none of ours, or no longer."""
+        if not self.world.ledger(identifier).is_ours:
+            message = f"The provided key does not have access to account '{identifier}'"
+            raise StripeError(403, "account_invalid", message)
+
+    def deauthorize(self, identifier: str) -> None:
+        """The payee takes our access to his account away."""
+        application: Obj = {"id": "ca_sim", "object": "application", "name": "Holdfast"}
+        self.world.emit(identifier, "account.application.deauthorized", application)
+        self.world.ledger(identifier).is_ours = False
 
     def shown(self, account: Obj, include: Any) -> Obj:
         """As v2 shows it: the parts that were not asked for are null."""

@@ -151,7 +151,8 @@ class Door:
         return lists.page(rows, params, f"/v1/transfers/{at['id']}/reversals")
 
     def _list_accounts(self, _: str, _at: Mapping[str, str], params: Obj) -> Obj:
-        rows = [self.accounts.one(one) for one in self.world.ledgers if one != PLATFORM][::-1]
+        ours = [one for one, it in self.world.ledgers.items() if one != PLATFORM and it.is_ours]
+        rows = [self.accounts.one(one) for one in reversed(ours)]
         return _v2_page([self.accounts.shown(r, ()) for r in rows], params, "accounts")
 
     def _list_thin(self, account: str, _: Mapping[str, str], params: Obj) -> Obj:
@@ -241,7 +242,7 @@ class Door:
         if handler is None:
             raise not_played(f"{route.method} {route.path}")
         account = request.headers.get("stripe-account") or PLATFORM
-        self.world.ledger(account)
+        self.accounts.check_access(account)
         key = request.headers.get("idempotency-key")
         self.world.request = {"id": "req_sim", "idempotency_key": key}
         try:

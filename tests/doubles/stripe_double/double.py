@@ -25,8 +25,8 @@ NOTIFIED: Final = "id object context created livemode reason related_object type
 # The verbs of `/_sim/<verb>` that are methods of the double.
 VERBS: Final = frozenset(
     "pay authenticate debit fail_late dispute move_dispute early_warning refund_outcome bank"
-    " payout_outcome topup_outcome sweep settle verify reserve release_reserve bill balances"
-    " objects_of operations_twice violations deliver delivery".split()
+    " payout_outcome topup_outcome sweep settle verify deauthorize reserve release_reserve bill"
+    " balances objects_of operations_twice violations deliver delivery".split()
 )
 
 
@@ -229,6 +229,12 @@ class StripeDouble:
             account, status=status, payouts=payouts, asked=tuple(asked), deadline=due
         )
         return self._done(known)
+
+    @one_at_a_time
+    def deauthorize(self, account: str) -> Obj:
+        """A payee takes our access to his account away; his money stays where it is."""
+        self.door.accounts.deauthorize(account)
+        return {}
 
     @one_at_a_time
     def reserve(self, amount: int, currency: str, account: str = PLATFORM) -> Obj:

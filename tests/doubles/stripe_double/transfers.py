@@ -8,6 +8,9 @@ from tests.doubles.stripe_double.trouble import StripeError, missing
 from tests.doubles.stripe_double.world import PLATFORM, Obj, World, merged, page_of
 
 REFUND_PENDS: Final = timedelta(days=1)
+NO_CHARGEBACK: Final = frozenset(
+    "won warning_needs_response warning_under_review warning_closed prevented".split()
+)
 TOPUP_TAKES: Final = timedelta(days=1)
 
 
@@ -224,7 +227,7 @@ class Refunds:
         charge = self._charge(account, params)
         left = charge["amount_captured"] - self._given(account, charge)
         amount = params.get("amount", left)
-        if charge["disputed"]:
+        if self._is_disputed(account, charge):
             message = "The charge has been charged back; it cannot be refunded."
             raise StripeError(400, "charge_disputed", message)
         if charge["status"] != "succeeded" or not charge["captured"]:
@@ -253,6 +256,13 @@ class Refunds:
             message = "This PaymentIntent does not have a successful charge to refund."
             raise StripeError(400, "payment_intent_unexpected_state", message)
         return self.world.get(account, "charge", intent["latest_charge"])
+
+    def _is_disputed(self, account: str, charge: Obj) -> bool:
+        """While a chargeback has the money, there is nothing to refund; a warning has none."""
+        return any(
+            one["charge"] == charge["id"] and one["status"] not in NO_CHARGEBACK
+            for one in self.world.ledger(account).all_of("dispute")
+        )
 
     def _given(self, account: str, charge: Obj) -> int:
         return sum(

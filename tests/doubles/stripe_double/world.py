@@ -61,6 +61,7 @@ class Ledger:
     money: dict[str, Holdings] = field(default_factory=dict)
     bank: str = "success"
     settings: Obj = field(default_factory=dict)
+    is_ours: bool = True
 
     def holdings(self, currency: str) -> Holdings:
         """The money in a currency; made when first asked for."""
