@@ -83,7 +83,7 @@ def take_transactions(
         return 0
     by_account: dict[tuple[str, str], list[Listed]] = defaultdict(list)
     for each in listed:
-        by_account[rail_account_of(rail, each.account), each.currency].append(each)
+        by_account[rail_account_of(rail, account=each.account), each.currency].append(each)
     for (reference, currency), some in sorted(by_account.items()):
         account = service.account_of(connection, reference, currency, actor=RAIL, at=at)
         lines = [_of_transaction(each) for each in some]

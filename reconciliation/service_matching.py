@@ -17,6 +17,7 @@ from kernel.money import exponent
 from kernel.principals import Actor
 from reconciliation import store_matches as store
 from reconciliation.commands import DecideProposal, RunMatching, UndoMatch
+from reconciliation.differences import post_rounding
 from reconciliation.matching import match_streams
 from reconciliation.model_matching import VERSION, Candidate, Digest, Found, Rules
 from reconciliation.refusals import (
@@ -169,6 +170,13 @@ def list_unmatched(
     )
 
 
+def _poster_of(place: Place, poster: Poster | None) -> Poster | None:
+    """Who posts differences: who was given, else P46 for a processor, and nobody for a bank."""
+    if poster is not None:
+        return poster
+    return post_rounding if place.place == "processor" else None
+
+
 def _place(command: RunMatching) -> Place:
     exponent(command.currency)
     is_processor = command.place == "processor"
@@ -186,6 +194,7 @@ def _run(
     progress: Progress,
 ) -> dict[str, Any]:
     store.lock_matching(connection)
+    poster = _poster_of(place, poster)
     rules = Rules(posts_differences=poster is not None, barred=store.list_barred(connection, place))
     window = Window(command.from_on, command.to_on)
     counted, digest, counts = _Counted(), Digest(), Counter[str]()
@@ -284,6 +293,7 @@ def _decide(
     if command.is_accepted:
         if store.is_taken(connection, proposal.id):
             raise Overtaken(proposal_id=str(proposal.id))
+        poster = _poster_of(proposal.place, poster)
         match = _match(connection, proposal.place, found, command.actor, at, poster)
         store.add_matches(
             connection,

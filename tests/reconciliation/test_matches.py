@@ -15,7 +15,11 @@ from kernel.commands import Outcome
 from kernel.database import Tenant, transaction
 from kernel.ids import new_id
 from kernel.principals import Actor
-from reconciliation import service_matching, store_matches
+from ledger.chart import account
+from ledger.model import Book, Draft, Entry, Line
+from ledger.service import balances, post
+from rails.statements.model import StatementLine
+from reconciliation import service, service_matching, store_matches
 from reconciliation.commands import DecideProposal, RunMatching, UndoMatch
 from reconciliation.model_matching import Found
 from reconciliation.store_items import Place, Window, list_items, list_lines
@@ -174,6 +178,52 @@ def test_a_difference_waits_where_nobody_posts_it(connection: Connection) -> Non
 
     assert outcome.code == "proposal.difference_not_posted"
     assert rows(connection, "match") == 0
+
+
+@pytest.mark.parametrize("currency", ["JPY", "EUR", "KWD"])
+@pytest.mark.parametrize("difference", [-1, 2])
+def test_a_processors_rounding_is_posted_by_p46(
+    connection: Connection, currency: str, difference: int
+) -> None:
+    """A minor unit less or more than booked: P46 to the cent, and nothing is left open."""
+    here = service.account_of(connection, "stripe", currency, actor=OPERATOR, at=NOON)
+    pending = account("custody.processor_pending", currency, "stripe")
+    lines = (Line(pending, 9_971), Line(account("custody.fx", currency), -9_971))
+    paid = Draft(
+        "test.paid",
+        "",
+        OPERATOR,
+        NOON,
+        (Entry(Book.CUSTODY, currency, lines),),
+        detail={"transaction": "txn_EE"},
+    )
+    post(connection, [paid])
+    stated = StatementLine(
+        amount_minor=9_971 + difference,
+        currency=currency,
+        booked_on=NOON.date(),
+        value_on=NOON.date(),
+        ref="txn_EE",
+        own_id="txn_EE",
+    )
+    service.take_lines(connection, here, [stated], "stripe.balance", actor=OPERATOR, at=NOON)
+
+    outcome = run(connection, "processor", currency, rail_account="stripe")
+
+    assert outcome.facts["counts"] == {"R4": 1}
+    mirror = "due_from_platform" if difference < 0 else "due_to_platform"
+    keys = [
+        pending,
+        account(f"custody.{mirror}", currency),
+        account("platform.expense.rounding", currency),
+    ]
+    assert balances(connection, keys) == dict(
+        zip(keys, (9_971 + difference, -difference, -difference), strict=True)
+    )
+    place = Place("processor", "stripe", currency)
+    for of_statements in (True, False):
+        left = service_matching.list_unmatched(connection, place, of_statements=of_statements)
+        assert left == []
 
 
 @pytest.mark.parametrize("verb", ["run", "decide", "undo"])
