@@ -110,6 +110,36 @@ OUTSIDE: Final = MappingProxyType(
             )
             for verb in ("prepare", "withdraw", "start", "stop", "decide")
         },
+        **{
+            f"payouts.{room}.{verb}": f"money at rest: tests/payouts/test_{told}.py"
+            for room, told, verbs in (
+                ("treasury", "treasury", ("set_treasury",)),
+                (
+                    "service_blocked",
+                    "blocked",
+                    ("prepare_release", "approve_release", "record_report"),
+                ),
+                ("service_sanctions", "blocked", ("change_parties", "rescreen")),
+                (
+                    "service_dormancy_rules",
+                    "dormant",
+                    ("set_rules", "set_residence", "note_contact"),
+                ),
+                ("service_dormant", "dormant", ("reactivate",)),
+                (
+                    "service_remittance",
+                    "dormant",
+                    ("prepare_remittance", "approve_remittance", "withdraw_remittance"),
+                ),
+                ("service_wallet", "wallet", ("top_up", "set_minimums")),
+                ("service_withdrawal", "wallet", ("withdraw", "close_wallet")),
+            )
+            for verb in verbs
+        },
+        **{
+            f"engine.care.{verb}": "of sanctions: tests/engine/api/test_care_over_http.py"
+            for verb in ("change_parties", "rescreen", "approve_release")
+        },
         "engine.api.doors.advance_clock": "the worlds move their clocks themselves",
     }
 )
