@@ -15,7 +15,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 # An environment that was moved, or whose Python is gone, is made anew.
 _ := $(shell $(PYTHON) -c pass 2>/dev/null || rm -f $(VENV)/.made $(VENV)/.run $(VENV)/.test)
 
-.PHONY: help run test check format bench timers durability exports-check replay migrate docs lock clean
+.PHONY: help run test check format bench timers durability exports-check replay scenarios migrate docs lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -50,6 +50,9 @@ exports-check: $(VENV)/.test  ## export 100,000 entries; hledger, beancount and 
 
 replay: $(VENV)/bin/holdfast  ## play months of a marketplace through the engine; ARGS="--help" lists the options
 	@$(PYTHON) -m engine replay $(ARGS)
+
+scenarios: $(VENV)/.test  ## play deals at a double of Stripe, or in a sandbox: STRIPE_TEST_KEY=sk_test_...
+	@$(PYTHON) -m tests.scenarios $(ARGS)
 
 migrate: $(VENV)/bin/holdfast  ## bring the database's schema up to date
 	@$(PYTHON) -m engine migrate $(ARGS)

@@ -62,6 +62,7 @@ class Run:
 
     def play(self) -> None:
         """The acts, and then calm: no more faults, and whatever is left is heard."""
+        self.world.bring_capital(10_000_000, *AMOUNTS)
         self.begin()
         for _ in range(self.acts):
             self.act()

@@ -37,6 +37,10 @@ class Doubled:
             self.double.deliveries.send_to(hand_over, endpoint=endpoint)
         self.double.deliver()
 
+    def make_known(self, account: str) -> None:
+        """He has told Stripe all it asked for."""
+        self.double.verify(account)
+
     def told(self) -> dict[tuple[str, RailAccount, str], int]:
         """What Stripe itself says that each account holds, as the books name accounts."""
         places = {

@@ -26,13 +26,14 @@ from kernel.ids import new_id
 from kernel.principals import Actor, PrincipalKind
 from ledger import parties
 from ledger.proof import prove
-from payouts import methods, service_payees
+from payouts import methods, service_payees, settlement
 from payouts import service as payouts
-from payouts.commands import AddMethod, OpenPayeeAccount, RequestPayout
+from payouts.commands import AddMethod, OpenCapital, OpenPayeeAccount, RequestPayout
 from payouts.store import find_payouts
 from rails import events
 from rails.model import RailAccount
 from rails.port import Rail, WebhookRail
+from rails.simulated.service import SimulatedRail
 
 OPERATOR: Final = Actor(UUID(int=9), PrincipalKind.PERSON, is_operator=True)
 SECOND: Final = Actor(UUID(int=8), PrincipalKind.PERSON, is_operator=True)
@@ -63,6 +64,9 @@ class Backend(Protocol):
 
     def deliver(self, take: Callable[[str, bytes, Mapping[str, str]], int]) -> None:
         """Hand over the webhooks that wait: endpoint, body, headers; the answer is a status."""
+
+    def make_known(self, account: str) -> None:
+        """Let Stripe know who the payee behind an account is, or wait until it does."""
 
     def told(self) -> dict[tuple[str, RailAccount, str], int]:
         """What Stripe itself says that each account holds, as the books name accounts."""
@@ -96,7 +100,7 @@ class World:
         self.loop = MoneyLoop(
             self.engine,
             lambda: [self.tenant],
-            lambda _tenant: [self.backend.rail],
+            lambda tenant: [self.backend.rail, SimulatedRail(self.engine, tenant.name)],
             lease=timedelta(0),
         )
         self.scanner = Scanner(
@@ -182,6 +186,15 @@ class World:
             return int(found.scalar_one()) > 0
 
     # ---- what people do
+
+    def bring_capital(self, amount_minor: int, *currencies: str) -> None:
+        """The owner's money, out of which the platform pays what Stripe keeps of payments."""
+        for currency in currencies:
+            self.do(
+                settlement.open_capital,
+                OpenCapital(actor=OPERATOR, currency=currency, amount_minor=amount_minor),
+            )
+        self.settle()
 
     def person(self, kind: str) -> Actor:
         """A verified party."""
