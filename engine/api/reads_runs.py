@@ -153,7 +153,7 @@ def _party_schedules(connection: Connection, look: Look) -> dict[str, Any] | Non
 
 def _quote(connection: Connection, look: Look) -> dict[str, Any]:
     query = look.query
-    amount_minor = least_minor(query.amount, query.currency)
+    amount_minor = least_minor(query.amount, currency=query.currency)
     return service_instant.quote(
         connection,
         amount_minor=amount_minor,

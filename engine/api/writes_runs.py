@@ -133,7 +133,7 @@ class AllowedBody(Request):
     allowed: bool = True
 
 
-def least_minor(text: str, currency: str) -> int:
+def least_minor(text: str, *, currency: str) -> int:
     """An amount that may be nothing, in minor units."""
     return 0 if not text.strip("0.") else parse_minor(text, currency)
 
@@ -153,7 +153,7 @@ def schedule_command(given: Given[PayoutScheduleBody]) -> Command:
             day=body.day,
             second_day=body.second_day,
         ),
-        minimum_minor=least_minor(body.minimum, body.currency),
+        minimum_minor=least_minor(body.minimum, currency=body.currency),
         method_id=body.method_id,
     )
 
@@ -190,7 +190,7 @@ def _limit(given: Given[RunLimitBody]) -> Command:
         actor=given.actor,
         limit_id=new_id(),
         currency=body.currency,
-        limit_minor=least_minor(body.limit, body.currency),
+        limit_minor=least_minor(body.limit, currency=body.currency),
     )
 
 
@@ -210,7 +210,7 @@ def _instant(given: Given[InstantBody]) -> Command:
         method_id=body.method_id,
         amount_minor=body.amount.minor(),
         currency=body.amount.currency,
-        fee_minor=least_minor(body.fee, body.amount.currency),
+        fee_minor=least_minor(body.fee, currency=body.amount.currency),
     )
 
 
@@ -222,9 +222,9 @@ def _instant_fee(given: Given[InstantFeeBody]) -> Command:
         currency=body.currency,
         valid_from=body.valid_from,
         rate_bps=body.rate_bps,
-        fixed_minor=least_minor(body.fixed, body.currency),
-        smallest_minor=least_minor(body.smallest, body.currency),
-        largest_minor=None if largest is None else least_minor(largest, body.currency),
+        fixed_minor=least_minor(body.fixed, currency=body.currency),
+        smallest_minor=least_minor(body.smallest, currency=body.currency),
+        largest_minor=None if largest is None else least_minor(largest, currency=body.currency),
         is_on_top=body.is_on_top,
     )
 

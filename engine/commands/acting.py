@@ -41,10 +41,11 @@ def actor_of(opened: Database, tenant: Tenant, secret: str | None) -> Actor:
 
 
 def act(
-    tenant_name: str | None,
-    secret: str | None,
     make: Callable[[Actor], Command],
     service: Service,
+    *,
+    tenant_name: str | None,
+    secret: str | None,
 ) -> Outcome:
     """One command of whoever the key names, in a transaction of its own."""
     with database() as opened:

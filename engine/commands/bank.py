@@ -59,8 +59,6 @@ def account(*, file: Path, secret: str | None, tenant_name: str | None, as_json:
         raise CouldNotTell(f"{file} names no party_id.")
     party_id = body.party_id
     outcome = act(
-        tenant_name,
-        secret,
         lambda actor: AddAccount(
             actor=actor,
             account_id=new_id(),
@@ -70,6 +68,8 @@ def account(*, file: Path, secret: str | None, tenant_name: str | None, as_json:
             currency=body.currency,
         ),
         service_bank.add_accounts,
+        tenant_name=tenant_name,
+        secret=secret,
     )
     last4 = outcome.facts.get("last4", "")
     tell(outcome, f"Kept: {outcome.facts.get('token', '')} (..{last4}).", as_json=as_json)
@@ -170,7 +170,9 @@ def export(*, file_id: UUID, out: Path, secret: str | None, tenant_name: str | N
 @in_words
 def release(*, file_id: UUID, secret: str | None, tenant_name: str | None, as_json: bool) -> None:
     """Say that a file, which another person made, goes to the bank."""
-    outcome = act(tenant_name, secret, _decide(file_id), service_bank.release_files)
+    outcome = act(
+        _decide(file_id), service_bank.release_files, tenant_name=tenant_name, secret=secret
+    )
     tell(outcome, f"File {file_id} is released.", as_json=as_json)
 
 
@@ -182,7 +184,9 @@ def release(*, file_id: UUID, secret: str | None, tenant_name: str | None, as_js
 @in_words
 def withdraw(*, file_id: UUID, secret: str | None, tenant_name: str | None, as_json: bool) -> None:
     """Give up a file that was not released: its payments wait for another."""
-    outcome = act(tenant_name, secret, _decide(file_id), service_bank.withdraw_files)
+    outcome = act(
+        _decide(file_id), service_bank.withdraw_files, tenant_name=tenant_name, secret=secret
+    )
     tell(outcome, f"File {file_id} is withdrawn.", as_json=as_json)
 
 

@@ -76,10 +76,10 @@ def set_schedule(*, file: Path, secret: str | None, tenant_name: str | None, as_
     """Set what a JSON file says, which is as the body of POST /v1/payout_schedules."""
     body = body_of(file, PayoutScheduleBody, what="payout schedule")
     outcome = act(
-        tenant_name,
-        secret,
         lambda actor: schedule_command(Given(actor, body, {})),
         service_schedules.set_schedules,
+        tenant_name=tenant_name,
+        secret=secret,
     )
     tell(outcome, "Set.", as_json=as_json)
 
@@ -159,10 +159,10 @@ def approve(
 ) -> None:
     """Approve exactly the items that you have seen."""
     outcome = act(
-        tenant_name,
-        secret,
         lambda actor: ApproveRun(actor=actor, run_id=run_id, content=content),
         service_runs.approve,
+        tenant_name=tenant_name,
+        secret=secret,
     )
     tell(outcome, f"Run {run_id} is approved.", as_json=as_json)
 
@@ -208,10 +208,10 @@ def execute(*, run_id: UUID, secret: str | None, tenant_name: str | None, as_jso
 def stop(*, run_id: UUID, secret: str | None, tenant_name: str | None, as_json: bool) -> None:
     """Stop a run after the chunk at hand."""
     outcome = act(
-        tenant_name,
-        secret,
         lambda actor: RunCommand(actor=actor, run_id=run_id),
         service_runs.stop,
+        tenant_name=tenant_name,
+        secret=secret,
     )
     tell(outcome, f"Run {run_id} is stopped.", as_json=as_json)
 
@@ -225,10 +225,10 @@ def stop(*, run_id: UUID, secret: str | None, tenant_name: str | None, as_json: 
 def withdraw(*, run_id: UUID, secret: str | None, tenant_name: str | None, as_json: bool) -> None:
     """Give up a run that has not started."""
     outcome = act(
-        tenant_name,
-        secret,
         lambda actor: RunCommand(actor=actor, run_id=run_id),
         service_runs.withdraw,
+        tenant_name=tenant_name,
+        secret=secret,
     )
     tell(outcome, f"Run {run_id} is withdrawn.", as_json=as_json)
 
