@@ -66,6 +66,7 @@ def test_a_payer_may_try_another_card_in_the_browser(stage: Stage) -> None:
         ("pm_card_chargeDeclined", "card.declined"),
         ("pm_card_chargeDeclinedExpiredCard", "card.expired"),
         ("pm_card_chargeDeclinedProcessingError", "stripe.processing_error"),
+        ("pm_card_threeDSecure2Required", "card.authentication_required"),
     ],
 )
 def test_a_stored_card_that_is_declined_is_refused(stage: Stage, method: str, code: str) -> None:
@@ -76,6 +77,17 @@ def test_a_stored_card_that_is_declined_is_refused(stage: Stage, method: str, co
     assert result.rail_ref.startswith("pi_")
     asked = stage.ask(operation)
     assert (asked.outcome, asked.code) == (RailOutcome.REFUSED, code)
+
+
+def test_a_payment_that_stripe_exchanged_is_never_taken_for_ours(stage: Stage) -> None:
+    """The money that came stands under its own currency: the books refuse it, people look."""
+    stage.double.settle("usd", "eur", "0.9")
+    operation, result = stage.fund(10_000, "USD")
+
+    assert (result.amount_minor, result.currency) == (9_000, "EUR")
+    assert stage.ask(operation).currency == "EUR"
+    (line,) = stage.rail.transactions(after="", limit=10, at=stage.now).transactions
+    assert (line.currency, line.amount_minor, line.rate_text) == ("EUR", 9_000, "0.9")
 
 
 def test_a_bank_may_ask_the_payer(stage: Stage) -> None:
