@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +48,7 @@ ONE: Final = Actor(UUID(int=9), PrincipalKind.PERSON, is_operator=True)
 OTHER: Final = Actor(UUID(int=10), PrincipalKind.PERSON, is_operator=True)
 AMOUNT_MINOR: Final = 1_234
 PATIENCE_S: Final = 900.0
-_BATCH: Final = 1_000
+_BATCH: Final = 500
 _LOOK_S: Final = 0.01
 _ROOT: Final = Path(__file__).parents[2]
 
@@ -182,9 +182,15 @@ def _live_until(engine: Engine, url: str, chunk: int, mark: int, later_s: float)
         give_up_at = time.monotonic() + PATIENCE_S
         while _steps(engine) < mark and process.poll() is None:
             assert time.monotonic() < give_up_at, "the run stands still"
-            time.sleep(_LOOK_S)
-        time.sleep(later_s)
+            _let_work(process, _LOOK_S)
+        _let_work(process, later_s)
         process.send_signal(signal.SIGKILL)
+
+
+def _let_work(process: "subprocess.Popen[bytes]", for_s: float) -> None:
+    """Come back after a while, or at once when it has ended."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=for_s)
 
 
 def _steps(engine: Engine) -> int:

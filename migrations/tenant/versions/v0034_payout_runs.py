@@ -147,7 +147,15 @@ CREATE INDEX payout_run_item_by_state ON payout_run_item (run_id, state, payee_i
 CREATE INDEX payout_run_item_planned ON payout_run_item (payee_id) WHERE state = 'planned';
 """
 
+# A guard without a body of its own: its trigger has the name that it is refused by.
 RUN_GUARDS = """
+CREATE FUNCTION refuse_as_named() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    RAISE EXCEPTION 'a row of % may not change so', tg_table_name
+        USING ERRCODE = 'check_violation', CONSTRAINT = tg_name;
+END $$;
+
 CREATE FUNCTION payout_run_content(run payout_run) RETURNS bytea
 LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
     SELECT sha256(convert_to(
@@ -192,28 +200,16 @@ END $$;
 CREATE TRIGGER payout_run_moves_forward BEFORE UPDATE ON payout_run
     FOR EACH ROW EXECUTE FUNCTION check_payout_run_move();
 
-CREATE FUNCTION refuse_payout_run_item() RETURNS trigger
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-BEGIN
-    RAISE EXCEPTION 'the item of % in payout run % may not change so', OLD.payee_id, OLD.run_id
-        USING ERRCODE = 'check_violation', CONSTRAINT = 'payout_run_item_stands';
-END $$;
 CREATE TRIGGER payout_run_item_stands BEFORE UPDATE ON payout_run_item
 FOR EACH ROW WHEN (
     OLD.state <> 'planned' OR NEW.state NOT IN ('requested', 'dropped')
     OR (NEW.run_id, NEW.payee_id, NEW.method_id, NEW.amount_minor, NEW.fee_minor, NEW.reason)
         IS DISTINCT FROM
        (OLD.run_id, OLD.payee_id, OLD.method_id, OLD.amount_minor, OLD.fee_minor, OLD.reason)
-) EXECUTE FUNCTION refuse_payout_run_item();
+) EXECUTE FUNCTION refuse_as_named();
 
-CREATE FUNCTION refuse_payout_run_limit() RETURNS trigger
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-BEGIN
-    RAISE EXCEPTION 'limit % of payout runs was approved already', OLD.id
-        USING ERRCODE = 'check_violation', CONSTRAINT = 'payout_run_limit_stands';
-END $$;
 CREATE TRIGGER payout_run_limit_stands BEFORE UPDATE ON payout_run_limit
-FOR EACH ROW WHEN (OLD.approved_by IS NOT NULL) EXECUTE FUNCTION refuse_payout_run_limit();
+FOR EACH ROW WHEN (OLD.approved_by IS NOT NULL) EXECUTE FUNCTION refuse_as_named();
 
 CREATE FUNCTION check_payout_run_items() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -335,12 +331,6 @@ CREATE INDEX bank_order_of_file ON bank_order (file_id, order_no);
 """
 
 BANK_GUARDS = """
-CREATE FUNCTION refuse_bank_order() RETURNS trigger
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-BEGIN
-    RAISE EXCEPTION 'bank order % may not move from % to %', OLD.id, OLD.state, NEW.state
-        USING ERRCODE = 'check_violation', CONSTRAINT = 'bank_order_moves_forward';
-END $$;
 CREATE TRIGGER bank_order_moves_forward BEFORE UPDATE ON bank_order
 FOR EACH ROW WHEN (
     (OLD.state || ' ' || NEW.state) NOT IN (
@@ -350,32 +340,20 @@ FOR EACH ROW WHEN (
         IS DISTINCT FROM
        (OLD.id, OLD.source, OLD.target, OLD.account_id, OLD.currency, OLD.amount_minor)
     OR (OLD.state IN ('released', 'booked') AND NEW.file_id IS DISTINCT FROM OLD.file_id)
-) EXECUTE FUNCTION refuse_bank_order();
+) EXECUTE FUNCTION refuse_as_named();
 
-CREATE FUNCTION refuse_bank_file() RETURNS trigger
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-BEGIN
-    RAISE EXCEPTION 'bank file % may not change so', OLD.message_id
-        USING ERRCODE = 'check_violation', CONSTRAINT = 'bank_file_stands';
-END $$;
 CREATE TRIGGER bank_file_stands BEFORE UPDATE ON bank_file
 FOR EACH ROW WHEN (
     OLD.state <> 'made' OR NEW.state = 'made'
     OR (to_jsonb(NEW) - '{state,decided_by,decided_at}'::text[])
         <> (to_jsonb(OLD) - '{state,decided_by,decided_at}'::text[])
-) EXECUTE FUNCTION refuse_bank_file();
+) EXECUTE FUNCTION refuse_as_named();
 
-CREATE FUNCTION refuse_bank_account() RETURNS trigger
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-BEGIN
-    RAISE EXCEPTION 'bank account % may only end', OLD.id
-        USING ERRCODE = 'check_violation', CONSTRAINT = 'bank_account_stands';
-END $$;
 CREATE TRIGGER bank_account_stands BEFORE UPDATE ON bank_account
 FOR EACH ROW WHEN (
     OLD.ended_at IS NOT NULL
     OR (to_jsonb(NEW) - 'ended_at'::text) <> (to_jsonb(OLD) - 'ended_at'::text)
-) EXECUTE FUNCTION refuse_bank_account();
+) EXECUTE FUNCTION refuse_as_named();
 """
 
 RIGHTS = """
