@@ -157,18 +157,7 @@ class MpesaRail:
             facts["reason"],
         )
         if address.what == rules.STK:
-            outcome, code = self._push_outcome(event.object_ref, at)
-            ref = event.object_ref if outcome is RailOutcome.DONE else ""
-            return [
-                rules.notice_of(
-                    address,
-                    outcome,
-                    at=at,
-                    rail_ref=event.object_ref,
-                    code=code,
-                    transaction_ref=ref,
-                )
-            ]
+            return self._push_notices(address, event.object_ref, at)
         if address.what == rules.STATUS:
             notice = rules.status_says(address, facts, at=at)
             return [notice] if notice else []
@@ -176,6 +165,20 @@ class MpesaRail:
             reason = facts.get("code", "").replace("_", "")[:12]
             self._ask_status(replace(address, what=rules.STATUS, reason=reason))
         return []
+
+    def _push_notices(self, address: Address, checkout: str, at: datetime) -> list[Notice]:
+        outcome, code = self._push_outcome(checkout, at)
+        is_paid = outcome is RailOutcome.DONE
+        notice = rules.notice_of(
+            address,
+            outcome,
+            at=at,
+            rail_ref=checkout,
+            code=code,
+            transaction_ref=checkout if is_paid else "",
+        )
+        available = rules.available_of(address, at=at, checkout=checkout)
+        return [notice, available] if is_paid else [notice]
 
     def list_events(
         self,

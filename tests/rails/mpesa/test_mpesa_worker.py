@@ -9,7 +9,14 @@ from sqlalchemy import Connection, Engine
 from kernel.database import Tenant, transaction
 from rails import events, service
 from rails.caller import run_once
-from rails.model import OperationKind, RailOperation, RailOutcome, RailResult
+from rails.model import (
+    FUNDS_AVAILABLE,
+    Notice,
+    OperationKind,
+    RailOperation,
+    RailOutcome,
+    RailResult,
+)
 from tests.doubles.frame import Delivery, Fault, Order
 from tests.rails.mpesa.stage import PHONE, Stage
 
@@ -25,10 +32,14 @@ def test_a_failing_mpesa_moves_each_operation_once_and_the_books_agree(
 ) -> None:
     """Lost answers and busy calls on a third of all; callbacks twice and shuffled."""
     heard: list[RailResult] = []
+    available: list[int] = []
     double = stage.double
 
     def hear(_connection: Connection, results: Sequence[RailResult], _at: datetime) -> None:
         heard.extend(results)
+
+    def note(_connection: Connection, notices: Sequence[Notice], _at: datetime) -> None:
+        available.extend(each.amount_minor for each in notices)
 
     def take_in(delivery: Delivery) -> int:
         came = stage.rail.open_event(
@@ -50,7 +61,14 @@ def test_a_failing_mpesa_moves_each_operation_once_and_the_books_agree(
             double.deliveries.deliver()
             with transaction(own_engine, tenant) as connection:
                 connection.exec_driver_sql(NO_WAIT)
-            events.step(own_engine, tenant, stage.rail, {"tests": hear}, {}, stage.now)
+            events.step(
+                own_engine,
+                tenant,
+                stage.rail,
+                {"tests": hear},
+                {FUNDS_AVAILABLE: note},
+                stage.now,
+            )
             ended = {r.operation_id for r in heard if r.outcome is not RailOutcome.PENDING}
             if ended >= {each.id for each in operations}:
                 return
@@ -78,6 +96,8 @@ def test_a_failing_mpesa_moves_each_operation_once_and_the_books_agree(
     gone = sum(r.amount_minor for r in heard if r.kind is OperationKind.PAYOUT and _is_done(r))
     assert (paid, gone) == (51_100, 20_600)
     assert double.balance * 100 == paid - gone
+    assert sum(available) <= paid
+    assert len(available) == len(set(available))
 
 
 def _is_done(result: RailResult) -> bool:
