@@ -90,9 +90,12 @@ def check_method(
 def check_approver(payout: Payout, actor: Actor) -> None:
     """Refuse whoever asked for it, and whoever is no person: an approval is a person's word.
 
+    A payout of which nobody knows any more who asked (from before this was kept) is asked for anew.
+
     Source: domain/escrow.md 2.11, edge case 14.
     """
-    if actor.principal_id == payout.requested_by or actor.kind is not PrincipalKind.PERSON:
+    is_known = payout.requested_by not in (None, actor.principal_id)
+    if not is_known or actor.kind is not PrincipalKind.PERSON:
         raise SecondPerson(payout_id=str(payout.id))
 
 

@@ -1,5 +1,6 @@
 """Who may be paid, and what a rail's word means: pure."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -12,12 +13,14 @@ from payouts.machine import Trigger
 from payouts.model import (
     MethodState,
     PayeeStanding,
+    Payout,
     PayoutMethod,
     PayoutState,
     Role,
 )
-from payouts.refusals import BadMethod, NotYours
+from payouts.refusals import BadMethod, NotYours, SecondPerson
 from payouts.rules import (
+    check_approver,
     check_method,
     check_payee,
     check_token,
@@ -103,6 +106,35 @@ def test_money_goes_to_the_payees_own_usable_method() -> None:
         with pytest.raises(Refusal) as refusal:
             check_method(found, method_id=OTHER, payee_id=payee, at=NOON)
         assert refusal.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("asked_by", "actor", "is_right"),
+    [
+        (PAYEE, Actor(OTHER, PrincipalKind.PERSON, is_operator=True), True),
+        (OTHER, Actor(OTHER, PrincipalKind.PERSON, is_operator=True), False),
+        (None, Actor(OTHER, PrincipalKind.PERSON, is_operator=True), False),
+        (PAYEE, Actor(OTHER, PrincipalKind.KEY, is_operator=True), False),
+        (PAYEE, SYSTEM, False),
+    ],
+)
+def test_an_approval_is_another_persons_word(
+    asked_by: UUID | None, actor: Actor, *, is_right: bool
+) -> None:
+    """Not who asked, not a program, and not where nobody knows who asked (E14)."""
+    payout = Payout(
+        id=OTHER,
+        payee_id=PAYEE,
+        method_id=OTHER,
+        amount_minor=100,
+        fee_minor=0,
+        currency="JPY",
+        requested_at=NOON,
+        requested_by=asked_by,
+    )
+
+    with nullcontext() if is_right else pytest.raises(SecondPerson):
+        check_approver(payout, actor)
 
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "x" * 201, "né", "a\n", "\x00"])
