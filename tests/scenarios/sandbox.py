@@ -3,9 +3,9 @@
 No webhook reaches this machine, so everything is heard by listing, as after an outage.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from threading import Event
 from typing import Final
 
 from kernel.errors import RailTrouble
@@ -30,7 +30,7 @@ class Sandbox:
 
     def pass_time(self, **_by: float) -> None:
         """Wait a little: only the tenant's own clock jumps."""
-        time.sleep(_LOOK_S)
+        Event().wait(_LOOK_S)
 
     def deliver(self, take: Callable[[str, bytes, Mapping[str, str]], int]) -> None:
         """Nothing is sent here; the worker lists what there is."""
@@ -49,7 +49,7 @@ class Sandbox:
                     return
             except RailTrouble as trouble:
                 self.tell(f"     {trouble}")
-            time.sleep(_LOOK_S)
+            Event().wait(_LOOK_S)
         raise AssertionError(f"{account} may not be paid out yet")
 
     def told(self) -> dict[tuple[str, RailAccount, str], int]:
