@@ -198,11 +198,7 @@ def _doors() -> Mapping[str, Door]:
         (service_claims, ("set_claim_rules",)),
     ):
         services |= {f"escrow.{verb}": getattr(room, verb) for verb in verbs}
-    services.update(care.SERVICES)
-    services |= _payouts()
-    services |= _terms() | _plans() | _fees() | _exchange() | dict(RUN_SERVICES)
-    services |= {f"tax.{verb}": getattr(service_profile, verb) for verb in _TAX}
-    services["tax.credit"] = service_tax_credit.credit_tax
+    services |= _payouts() | _terms() | _plans() | _fees() | _exchange() | _beside()
     return {name: Door(service, subjects) for name, service in services.items()}
 
 
@@ -223,6 +219,13 @@ def _payouts() -> dict[str, Service]:
         "payouts.submit": payouts.submit,
         "payouts.cancel": payouts.cancel,
     }
+
+
+def _beside() -> dict[str, Service]:
+    """Tax, runs of payouts, and money at rest."""
+    taxes: dict[str, Service] = {f"tax.{verb}": getattr(service_profile, verb) for verb in _TAX}
+    taxes["tax.credit"] = service_tax_credit.credit_tax
+    return {**taxes, **RUN_SERVICES, **care.SERVICES}
 
 
 def _exchange() -> dict[str, Service]:

@@ -26,6 +26,7 @@ from engine.api.writes_retainers import RETAINERS
 from engine.api.writes_runs import RUNS
 from engine.api.writes_slots import SLOTS
 from engine.api.writes_tax import TAX
+from engine.api.writes_wallets import WALLETS
 from engine.api.writes_webhooks import WEBHOOKS
 
 WRITES: Final[tuple[Write[Any], ...]] = (
@@ -51,6 +52,7 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *WEBHOOKS,
     *RECONCILIATION,
     *CARE,
+    *WALLETS,
     *RUNS,
     *BANK,
 )

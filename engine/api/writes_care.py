@@ -1,4 +1,4 @@
-"""The commands of the treasury, of sanctions, of unclaimed money, and of clients' wallets."""
+"""The commands of the treasury, of sanctions, and of unclaimed money."""
 
 from typing import Annotated, Any, Final
 
@@ -8,7 +8,6 @@ from engine.api import answers_care as answers
 from engine.api.access import Scope
 from engine.api.calls import Given, Nothing, Write
 from engine.api.models import (
-    Amount,
     Currency,
     Id,
     RailName,
@@ -37,7 +36,6 @@ from payouts.model_dormant import (
 )
 from payouts.model_settlement import Mode
 from payouts.model_treasury import SetTreasury
-from payouts.model_wallet import CloseWallet, SetMinimum, TopUpWallet, Withdraw
 
 Place = Annotated[str, StringConstraints(pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
 AmountText = Annotated[
@@ -113,39 +111,7 @@ class RemittanceBody(Request):
     reason: Text = ""
 
 
-class TopUpBody(Request):
-    """A payment into a client's wallet; `client_id` may be left out by the client's own key."""
-
-    client_id: Id | None = None
-    amount: Amount
-    method: Annotated[Token, Field(min_length=1)] = "card"
-    rail: RailName | None = None
-
-
-class WithdrawalBody(Request):
-    """Wallet money out; `method_id` is needed for what no payment takes back any more."""
-
-    party_id: Id | None = None
-    amount: Amount
-    method_id: Id | None = None
-
-
-class CloseBody(Request):
-    """Where the rest goes that no payment takes back any more."""
-
-    method_id: Id | None = None
-
-
-class MinimumBody(Request):
-    """The least of top-ups and withdrawals."""
-
-    currency: Currency
-    top_up: AmountText
-    withdrawal: AmountText
-    valid_from: Time | None = None
-
-
-def _minor(text: str, currency: str) -> int:
+def minor_of(text: str, currency: str) -> int:
     """Minor units; a zero is allowed here."""
     if currency not in EXPONENTS:
         raise UnknownCurrency(currency=currency)
@@ -161,7 +127,7 @@ def _treasury(given: Given[TreasuryBody]) -> Command:
         rail_account=body.rail_account,
         currency=body.currency,
         mode=body.mode,
-        floor_minor=_minor(body.floor, body.currency) if body.floor and body.currency else 0,
+        floor_minor=minor_of(body.floor, body.currency) if body.floor and body.currency else 0,
         valid_from=body.valid_from,
     )
 
@@ -247,55 +213,7 @@ def _end_remittance(given: Given[Nothing]) -> Command:
     return EndRemittance(actor=given.actor, remittance_id=given.ids["remittance_id"])
 
 
-def _top_up(given: Given[TopUpBody]) -> Command:
-    body = given.body
-    client_id = body.client_id or given.actor.party_id
-    if client_id is None:
-        raise Invalid(errors=[{"field": "client_id", "why": "say whose wallet it is"}])
-    return TopUpWallet(
-        actor=given.actor,
-        top_up_id=new_id(),
-        client_id=client_id,
-        currency=body.amount.currency,
-        amount_minor=body.amount.minor(),
-        method=body.method,
-        rail_account=body.rail or given.rail_account,
-    )
-
-
-def _withdraw(given: Given[WithdrawalBody]) -> Command:
-    body = given.body
-    party_id = body.party_id or given.actor.party_id
-    if party_id is None:
-        raise Invalid(errors=[{"field": "party_id", "why": "say whose wallet it is"}])
-    return Withdraw(
-        actor=given.actor,
-        withdrawal_id=new_id(),
-        party_id=party_id,
-        currency=body.amount.currency,
-        amount_minor=body.amount.minor(),
-        method_id=body.method_id,
-    )
-
-
-def _close(given: Given[CloseBody]) -> Command:
-    return CloseWallet(
-        actor=given.actor, party_id=given.ids["party_id"], method_id=given.body.method_id
-    )
-
-
-def _minimum(given: Given[MinimumBody]) -> Command:
-    body = given.body
-    return SetMinimum(
-        actor=given.actor,
-        currency=body.currency,
-        top_up_minor=_minor(body.top_up, body.currency),
-        withdrawal_minor=_minor(body.withdrawal, body.currency),
-        valid_from=body.valid_from,
-    )
-
-
-def _write(
+def write(
     path: str,
     service: str,
     body: type[Any],
@@ -305,6 +223,7 @@ def _write(
     *,
     status: int = 200,
 ) -> Write[Any]:
+    """A command on money at rest in few lines."""
     return Write(
         path=path,
         service=service,
@@ -318,7 +237,7 @@ def _write(
 
 
 CARE: Final[tuple[Write[Any], ...]] = (
-    _write(
+    write(
         "/v1/treasury/rules",
         "treasury.set",
         TreasuryBody,
@@ -327,7 +246,7 @@ CARE: Final[tuple[Write[Any], ...]] = (
         "Say what becomes of free money at a rail account (operator)",
         status=201,
     ),
-    _write(
+    write(
         "/v1/sanctions/rescreen",
         "sanctions.rescreen",
         ListBody,
@@ -335,7 +254,7 @@ CARE: Final[tuple[Write[Any], ...]] = (
         answers.RescreenAnswer,
         "A list changed: block what the parties have that it names now (operator)",
     ),
-    _write(
+    write(
         "/v1/parties/{party_id}/blocked/release",
         "sanctions.prepare_release",
         BlockReleaseBody,
@@ -344,7 +263,7 @@ CARE: Final[tuple[Write[Any], ...]] = (
         "Prepare that blocked money goes back under a licence (an operator in person)",
         status=201,
     ),
-    _write(
+    write(
         "/v1/sanctions/releases/{release_id}/approve",
         "sanctions.approve_release",
         Nothing,
@@ -352,7 +271,7 @@ CARE: Final[tuple[Write[Any], ...]] = (
         answers.BlockReleaseAnswer,
         "Give blocked money back (another operator in person)",
     ),
-    _write(
+    write(
         "/v1/sanctions/blocks/{block_id}/report",
         "sanctions.record_report",
         ReportBody,
@@ -360,7 +279,7 @@ CARE: Final[tuple[Write[Any], ...]] = (
         answers.ReportedAnswer,
         "Note that a blocking was reported (operator)",
     ),
-    _write(
+    write(
         "/v1/unclaimed/rules",
         "unclaimed.set_rules",
         DormancyBody,
@@ -369,7 +288,7 @@ CARE: Final[tuple[Write[Any], ...]] = (
         "Write a rule of dormancy (operator)",
         status=201,
     ),
-    _write(
+    write(
         "/v1/parties/{party_id}/residence",
         "unclaimed.set_residence",
         ResidenceBody,
@@ -378,7 +297,7 @@ CARE: Final[tuple[Write[Any], ...]] = (
         "Write where a party lives (operator)",
         status=201,
     ),
-    _write(
+    write(
         "/v1/parties/{party_id}/contact",
         "unclaimed.note_contact",
         ContactBody,
@@ -387,7 +306,7 @@ CARE: Final[tuple[Write[Any], ...]] = (
         "Note a word of an owner that came by letter or telephone (operator)",
         status=201,
     ),
-    _write(
+    write(
         "/v1/parties/{party_id}/unclaimed/reactivate",
         "unclaimed.reactivate",
         ReasonBody,
@@ -395,7 +314,7 @@ CARE: Final[tuple[Write[Any], ...]] = (
         answers.ReactivatedAnswer,
         "Give an owner who turned up his money back",
     ),
-    _write(
+    write(
         "/v1/remittances",
         "unclaimed.prepare_remittance",
         RemittanceBody,
@@ -404,7 +323,7 @@ CARE: Final[tuple[Write[Any], ...]] = (
         "Put together what is held for a state (an operator in person)",
         status=201,
     ),
-    _write(
+    write(
         "/v1/remittances/{remittance_id}/approve",
         "unclaimed.approve_remittance",
         Nothing,
@@ -412,48 +331,13 @@ CARE: Final[tuple[Write[Any], ...]] = (
         answers.RemittanceAnswer,
         "Send a remittance (another operator in person)",
     ),
-    _write(
+    write(
         "/v1/remittances/{remittance_id}/withdraw",
         "unclaimed.withdraw_remittance",
         Nothing,
         _end_remittance,
         answers.RemittanceAnswer,
         "Take a prepared remittance back (an operator in person)",
-    ),
-    _write(
-        "/v1/wallets/top_ups",
-        "wallets.top_up",
-        TopUpBody,
-        _top_up,
-        answers.TopUpAnswer,
-        "Pay into a client's wallet",
-        status=201,
-    ),
-    _write(
-        "/v1/wallets/withdrawals",
-        "wallets.withdraw",
-        WithdrawalBody,
-        _withdraw,
-        answers.WithdrawalAnswer,
-        "Take money out of a wallet",
-        status=201,
-    ),
-    _write(
-        "/v1/wallets/{party_id}/close",
-        "wallets.close",
-        CloseBody,
-        _close,
-        answers.ClosedAnswer,
-        "Give back all that a wallet has",
-    ),
-    _write(
-        "/v1/wallets/minimums",
-        "wallets.set_minimums",
-        MinimumBody,
-        _minimum,
-        answers.MinimumAnswer,
-        "Say what the least of top-ups and withdrawals is (operator)",
-        status=201,
     ),
 )
 """Every command on money at rest."""
