@@ -62,8 +62,8 @@ from rails.bank.rules import AFTER, checked, result_of
 from rails.model import RailAccount
 from rails.telling import ResultHandler
 
-MOST_ORDERS: Final = 10_000
-"""Payments of one file; what is more waits for the next."""
+MOST_ORDERS: Final = 2_000
+"""Payments of one file (some two seconds of checking); what is more waits for the next."""
 
 _BANKS: Final = frozenset({RailAccount.CUSTODY_BANK.value, RailAccount.PLATFORM_BANK.value})
 _LONGEST_WAIT: Final = timedelta(days=366)
