@@ -39,6 +39,7 @@ from payouts.model_dormant import (
 )
 from payouts.movements_dormant import p42_reactivate, p42_reclassify, p42_remit
 from payouts.rules_dormant import by_place, rule_of
+from payouts.service_blocked import DORMANT
 from rails.model import PAYOUT_RETURNED, OperationKind, RailOutcome, RailResult
 from tests.payouts.builders import (
     NOON,
@@ -90,7 +91,7 @@ def ring(connection: Connection, at: datetime) -> None:
     due = [
         each
         for each in timers.list_due(connection, at=at, limit=100, grace=timedelta())
-        if each.kind == service_dormant.DORMANT
+        if each.kind == DORMANT
     ]
     service_dormant.ring(connection, due, at)
 
