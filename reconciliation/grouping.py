@@ -5,16 +5,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from reconciliation.model_matching import Candidate
 
+Items = Iterable[Candidate]
+"""Candidates of the books."""
+
 Group = tuple[list[Candidate], list[Candidate], int]
 """Lines and items that share a name, and what the lines sum to more than the items."""
 
 
-def equal(lines: Iterable[Candidate], items: Iterable[Candidate]) -> Iterator[Group]:
+def equal(lines: Iterable[Candidate], items: Items) -> Iterator[Group]:
     """Groups whose two sides sum to the same; small ones first, and nothing in two of them."""
     yield from _apart(_by_group(lines, items), lambda gap: gap == 0)
 
 
-def differing(lines: Iterable[Candidate], items: Iterable[Candidate]) -> Iterator[Group]:
+def differing(lines: Iterable[Candidate], items: Items) -> Iterator[Group]:
     """Those of one against one or many whose sums, of one sign, are not the same."""
     found = (
         group
@@ -45,7 +48,7 @@ def _apart(groups: Iterable[Group], wanted: Callable[[int], bool]) -> Iterator[G
             yield lines, items, difference
 
 
-def _by_group(lines: Iterable[Candidate], items: Iterable[Candidate]) -> Iterator[Group]:
+def _by_group(lines: Iterable[Candidate], items: Items) -> Iterator[Group]:
     stated, booked = _members(lines), _members(items)
     seen: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
     for name in sorted(stated.keys() & booked.keys()):

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Final
 
 from reconciliation import proposing
-from reconciliation.grouping import differing, equal
+from reconciliation.grouping import Items, differing, equal
 from reconciliation.model_matching import (
     Candidate,
     Found,
@@ -48,18 +48,14 @@ class Open:
             _forget(self.item_names, self.items.pop(key))
 
 
-def match(
-    lines: Iterable[Candidate], items: Iterable[Candidate], rules: Rules | None = None
-) -> list[Found]:
+def match(lines: Iterable[Candidate], items: Items, rules: Rules | None = None) -> list[Found]:
     """All matches and proposals; the same for any order of the two sides."""
     return list(
         match_streams(sorted(lines, key=_BY_ORDER), sorted(items, key=_BY_ORDER), rules or Rules())
     )
 
 
-def match_streams(
-    lines: Iterable[Candidate], items: Iterable[Candidate], rules: Rules
-) -> Iterator[Found]:
+def match_streams(lines: Iterable[Candidate], items: Items, rules: Rules) -> Iterator[Found]:
     """The same of two streams in order (`Candidate.order`); memory holds only what is open."""
     pool = Open()
     told_lines = ((line, True) for line in lines)

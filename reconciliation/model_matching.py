@@ -45,6 +45,12 @@ class Candidate:
         return self.on, self.key
 
 
+Items = Sequence[Candidate]
+"""Candidates of the books."""
+
+Day = date
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The arguments of matching; amounts in minor units, days are business days (no holidays).
@@ -114,7 +120,7 @@ class Found:
 def found_of(
     rule: str,
     lines: Sequence[Candidate],
-    items: Sequence[Candidate],
+    items: Items,
     *,
     score: int = 1000,
     difference_minor: int = 0,
@@ -152,7 +158,7 @@ def references(candidate: Candidate) -> set[str]:
     return {name[:PREFIX] for name in told if len(name) >= 8}
 
 
-def business_days(one: date, other: date) -> int:
+def business_days(one: date, other: Day) -> int:
     """Days from Monday to Friday between two dates, whichever is earlier."""
     first, last = min(one, other), max(one, other)
     weeks, rest = divmod((last - first).days, 7)

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from difflib import SequenceMatcher
 from typing import Final
 
-from reconciliation.grouping import differing
+from reconciliation.grouping import Items, differing
 from reconciliation.model_matching import Candidate, Found, Rules, business_days, found_of
 
 MOST_ADDENDS: Final = 20
@@ -24,9 +24,7 @@ _MOST_ALIKE: Final = 40
 _LIKE_ENOUGH: Final = 500
 
 
-def propose(
-    lines: Iterable[Candidate], items: Iterable[Candidate], rules: Rules
-) -> Iterator[Found]:
+def propose(lines: Iterable[Candidate], items: Items, rules: Rules) -> Iterator[Found]:
     """Proposals of R4, then R5, then R6."""
     open_lines = {line.key: line for line in sorted(lines, key=_order)}
     open_items = {item.key: item for item in sorted(items, key=_order)}

@@ -23,7 +23,7 @@ from kernel.errors import Refusal
 from kernel.ids import new_id
 from kernel.money import exponent
 from kernel.principals import Actor, PrincipalKind
-from rails.statements.model import Statement, StatementLine
+from rails.statements.model import Currency, Statement, StatementLine
 from rails.statements.reading import read_any
 from reconciliation import store_statements as store
 from reconciliation.bank_orders import Confirmed, confirm_orders
@@ -116,7 +116,7 @@ def take_lines(
 
 
 def account_of(
-    connection: Connection, reference: str, currency: str, *, actor: Actor, at: datetime
+    connection: Connection, reference: str, currency: Currency, *, actor: Actor, at: datetime
 ) -> Account:
     """The account of a rail by its name (`stripe`, `stripe:acct_1`), opened where it is new."""
     store.lock_statements(connection)
@@ -354,16 +354,18 @@ def _add(
     statement_id = new_id()
     store.add_statement(
         connection,
-        statement_id,
-        account.id,
         statement,
+        statement_id=statement_id,
+        account_id=account.id,
         place=file,
         counts=(len(sorted_lines.new), len(sorted_lines.known), sorted_lines.left_out),
         by=actor.principal_id,
         at=at,
     )
     if sorted_lines.new:
-        store.add_lines(connection, statement_id, account.id, sorted_lines.new)
+        store.add_lines(
+            connection, sorted_lines.new, statement_id=statement_id, account_id=account.id
+        )
     if sorted_lines.known:
         store.add_overlap(connection, statement_id, sorted_lines.known)
     return statement_id

@@ -144,8 +144,8 @@ def undo_matches(
         undo_id = new_id()
         store.undo_match(
             connection,
-            undo_id,
-            command.match_id,
+            undo_id=undo_id,
+            match_id=command.match_id,
             reason=command.reason[:2000] or "taken back",
             by=command.actor.principal_id,
             at=at,

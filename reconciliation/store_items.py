@@ -46,7 +46,7 @@ def list_items(connection: Connection, place: Place, window: Window) -> Iterator
         known = plain_names([*names, subject.partition(":")[2]])
         objects = plain_names(others)
         yield Candidate(
-            item_key(account_id, seq, event_id),
+            item_key(account_id=account_id, account_seq=seq, event_id=event_id),
             amount,
             on,
             known,
@@ -71,7 +71,7 @@ def list_lines(connection: Connection, place: Place, window: Window) -> Iterator
         )
 
 
-def item_key(account_id: int, account_seq: int, event_id: int) -> str:
+def item_key(*, account_id: int, account_seq: int, event_id: int) -> str:
     """An item's key; it sorts as its line does."""
     return f"{account_id:019d}:{account_seq:019d}:{event_id}"
 

@@ -1,7 +1,7 @@
 """The SQL of matches: runs, matches with their lines, proposals, and undoing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -43,15 +43,13 @@ ON CONFLICT (members_hash) DO NOTHING
 
 _ADD_MEMBER: Final = """
 INSERT INTO proposal_member (proposal_id, member_no, line_id, ledger_account_id,
-    ledger_account_seq, event_id, amount_minor)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+    ledger_account_seq, event_id, amount_minor) VALUES (%s, %s, %s, %s, %s, %s, %s)
 """
 
 _FIND_PROPOSAL: Final = """
 SELECT p.id, p.rule, p.score, p.place, p.rail_account, p.currency, p.difference_minor,
     d.is_accepted
-FROM match_proposal p LEFT JOIN proposal_decision d ON d.proposal_id = p.id
-WHERE p.id = %s
+FROM match_proposal p LEFT JOIN proposal_decision d ON d.proposal_id = p.id WHERE p.id = %s
 """
 
 _MEMBERS: Final = """
@@ -332,7 +330,7 @@ def find_match(connection: Connection, match_id: UUID) -> tuple[str, bool] | Non
 
 
 def undo_match(
-    connection: Connection, undo_id: UUID, match_id: UUID, *, reason: str, by: UUID, at: datetime
+    connection: Connection, *, undo_id: UUID, match_id: UUID, reason: str, by: UUID, at: datetime
 ) -> None:
     """Write down that a match is undone, and let its lines and items go."""
     driver(connection).execute(_ADD_UNDO, (undo_id, match_id, reason, by, at))
@@ -343,7 +341,7 @@ def list_barred(connection: Connection, place: Place) -> frozenset[tuple[str, st
     """Pairs of line and item that a person took apart."""
     rows = driver(connection).execute(
         _BARRED,
-        {"place": place.place, "rail_account": place.rail_account, "currency": place.currency},
+        asdict(place),
     )
     return frozenset(
         (str(line_id), f"{account:019d}:{seq:019d}:{event}")
@@ -357,12 +355,7 @@ def get_item(connection: Connection, place: Place, event_id: int) -> tuple[str, 
         driver(connection)
         .execute(
             _FIND_ITEM,
-            {
-                "event": event_id,
-                "place": place.place,
-                "rail_account": place.rail_account,
-                "currency": place.currency,
-            },
+            {**asdict(place), "event": event_id},
         )
         .fetchone()
     )

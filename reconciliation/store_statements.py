@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
 
 from kernel.database import driver
-from rails.statements.model import Statement, StatementLine
+from rails.statements.model import Currency, Statement, StatementLine
 
 _LOCK: Final = """
 SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.statements', 0))
@@ -139,7 +139,7 @@ def lock_statements(connection: Connection) -> None:
     driver(connection).execute(_LOCK)
 
 
-def find_account(connection: Connection, reference: str, currency: str) -> Account | None:
+def find_account(connection: Connection, reference: str, currency: Currency) -> Account | None:
     """The account of a name on statements."""
     hashed = sha256(reference.encode()).digest()
     row = driver(connection).execute(_FIND_ACCOUNTS, (hashed, currency)).fetchone()
@@ -246,10 +246,10 @@ def goes_on(connection: Connection, account_id: UUID, statement: Statement) -> b
 
 def add_statement(
     connection: Connection,
-    statement_id: UUID,
-    account_id: UUID,
     statement: Statement,
     *,
+    statement_id: UUID,
+    account_id: UUID,
     place: tuple[bytes | None, int],
     counts: tuple[int, int, int],
     by: UUID,
@@ -277,7 +277,7 @@ def add_statement(
 
 
 def add_lines(
-    connection: Connection, statement_id: UUID, account_id: UUID, lines: Sequence[NewLine]
+    connection: Connection, lines: Sequence[NewLine], *, statement_id: UUID, account_id: UUID
 ) -> None:
     """Write new lines down, in one COPY."""
     with driver(connection).cursor() as cursor, cursor.copy(_COPY_LINES) as copy:

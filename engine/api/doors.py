@@ -165,9 +165,6 @@ def _doors() -> Mapping[str, Door]:
         "webhooks.test": webhooks.ping,
         "webhooks.replay": webhooks.replay,
         "webhooks.redeliver": webhooks.redeliver,
-        "reconciliation.open_account": statements.open_accounts,
-        "reconciliation.decide": service_matching.decide_proposals,
-        "reconciliation.undo": service_matching.undo_matches,
         **{f"journals.{verb}": getattr(journals, verb) for verb in _JOURNALS},
     }
     for verb in (
@@ -225,7 +222,16 @@ def _beside() -> dict[str, Service]:
     """Tax, runs of payouts, and money at rest."""
     taxes: dict[str, Service] = {f"tax.{verb}": getattr(service_profile, verb) for verb in _TAX}
     taxes["tax.credit"] = service_tax_credit.credit_tax
-    return {**taxes, **RUN_SERVICES, **care.SERVICES}
+    return {**taxes, **RUN_SERVICES, **care.SERVICES, **_reconciliation()}
+
+
+def _reconciliation() -> dict[str, Service]:
+    """Accounts on statements, proposals, and matches taken back."""
+    return {
+        "reconciliation.open_account": statements.open_accounts,
+        "reconciliation.decide": service_matching.decide_proposals,
+        "reconciliation.undo": service_matching.undo_matches,
+    }
 
 
 def _exchange() -> dict[str, Service]:

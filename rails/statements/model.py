@@ -13,6 +13,9 @@ from typing import Final
 from kernel.errors import Refusal
 from kernel.money import NotPositive, exponent, parse_minor
 
+Currency = str
+"""A code of ISO 4217."""
+
 LARGEST_BYTES: Final = 64 * 1024 * 1024
 """No statement file may be larger; a year of a busy account is far below."""
 
@@ -85,7 +88,7 @@ class Statement:
     file_line: int = 0
 
 
-def read_minor(text: str, currency: str, line: int) -> int:
+def read_minor(text: str, currency: Currency, line: int) -> int:
     """A decimal amount of major units, signed or not, as minor units; exact or refused."""
     match = _AMOUNT.fullmatch(text.strip())
     if match is None:
@@ -100,7 +103,7 @@ def read_minor(text: str, currency: str, line: int) -> int:
     return -minor if sign == "-" else minor
 
 
-def read_whole(text: str, currency: str, line: int) -> int:
+def read_whole(text: str, currency: Currency, line: int) -> int:
     """An amount that is written in minor units already, signed or not."""
     if re.fullmatch(r"[+-]?[0-9]{1,18}", text, re.ASCII) is None:
         raise Unreadable(line, f"{text[:30]!r} is no whole amount of minor units")
