@@ -27,78 +27,86 @@ NO_WAIT = "UPDATE rail_event SET leased_until = NULL WHERE state = 'new'"
 LOSSES = (Fault.LOST_REPLY, Fault.ERROR_AFTER, Fault.RATE_LIMIT)
 
 
-def test_a_failing_mpesa_moves_each_operation_once_and_the_books_agree(
-    stage: Stage, own_engine: Engine, tenant: Tenant
-) -> None:
-    """Lost answers and busy calls on a third of all; callbacks twice and shuffled."""
-    heard: list[RailResult] = []
-    available: list[int] = []
-    double = stage.double
+class Books:
+    """What handlers heard, as they would book it."""
 
-    def hear(_connection: Connection, results: Sequence[RailResult], _at: datetime) -> None:
-        heard.extend(results)
+    def __init__(self, stage: Stage, engine: Engine, tenant: Tenant) -> None:
+        self.stage, self.engine, self.tenant = stage, engine, tenant
+        self.heard: list[RailResult] = []
+        self.available: list[int] = []
+        stage.double.deliveries.send_to(self.take_in)
 
-    def note(_connection: Connection, notices: Sequence[Notice], _at: datetime) -> None:
-        available.extend(each.amount_minor for each in notices)
+    def hear(self, _connection: Connection, results: Sequence[RailResult], _at: datetime) -> None:
+        self.heard += results
 
-    def take_in(delivery: Delivery) -> int:
-        came = stage.rail.open_event(
-            delivery.body, delivery.headers, endpoint=delivery.endpoint, at=stage.now
+    def note(self, _connection: Connection, notices: Sequence[Notice], _at: datetime) -> None:
+        self.available += [each.amount_minor for each in notices]
+
+    def take_in(self, delivery: Delivery) -> int:
+        at = self.stage.now
+        came = self.stage.rail.open_event(
+            delivery.body, delivery.headers, endpoint=delivery.endpoint, at=at
         )
-        with transaction(own_engine, tenant) as connection:
-            events.take_in(connection, came, stage.now)
+        with transaction(self.engine, self.tenant) as connection:
+            events.take_in(connection, came, at)
         return 200
 
-    def work(operations: Sequence[RailOperation]) -> None:
-        with transaction(own_engine, tenant) as connection:
-            service.intend(connection, operations, at=stage.now)
+    @property
+    def ends(self) -> list[RailResult]:
+        return [each for each in self.heard if each.outcome is not RailOutcome.PENDING]
+
+    def work(self, operations: Sequence[RailOperation]) -> None:
+        """Rounds of the worker until all have ended; customers answer what they are asked."""
+        rail, double, handlers = self.stage.rail, self.stage.double, {"tests": self.hear}
+        with transaction(self.engine, self.tenant) as connection:
+            service.intend(connection, operations, at=self.stage.now)
         for _ in range(ROUNDS):
-            stage.double.clock.advance(timedelta(minutes=1))
-            run_once(own_engine, tenant, stage.rail, {"tests": hear}, stage.now, lease=timedelta(0))
+            double.clock.advance(timedelta(minutes=1))
+            at = self.stage.now
+            run_once(self.engine, self.tenant, rail, handlers, at, lease=timedelta(0))
             for name, push in list(double.pushes.items()):
                 if push["code"] is None:
                     double.answer_push(name, code=1032 if push["amount"] == "104" else 0)
             double.deliveries.deliver()
-            with transaction(own_engine, tenant) as connection:
+            with transaction(self.engine, self.tenant) as connection:
                 connection.exec_driver_sql(NO_WAIT)
-            events.step(
-                own_engine,
-                tenant,
-                stage.rail,
-                {"tests": hear},
-                {FUNDS_AVAILABLE: note},
-                stage.now,
-            )
-            ended = {r.operation_id for r in heard if r.outcome is not RailOutcome.PENDING}
-            if ended >= {each.id for each in operations}:
+            notes = {FUNDS_AVAILABLE: self.note}
+            events.step(self.engine, self.tenant, rail, handlers, notes, at)
+            if {each.operation_id for each in self.ends} >= {each.id for each in operations}:
                 return
 
-    double.deliveries.send_to(take_in)
+    def done(self, kind: OperationKind) -> int:
+        return sum(
+            each.amount_minor
+            for each in self.ends
+            if each.kind is kind and each.outcome is RailOutcome.DONE
+        )
+
+
+def test_a_failing_mpesa_moves_each_operation_once_and_the_books_agree(
+    stage: Stage, own_engine: Engine, tenant: Tenant
+) -> None:
+    """Lost answers and busy calls on a third of all; callbacks twice and shuffled."""
+    books, double = Books(stage, own_engine, tenant), stage.double
     double.deliveries.duplicate = 0.3
     double.deliveries.order = Order.SHUFFLE
     double.faults.plan(rate=0.33, kinds=LOSSES, seed=3)
     fundings = [stage.operation(OperationKind.FUND, 10_000 + 100 * i) for i in range(6)]
     payouts = [stage.operation(OperationKind.PAYOUT, 5_000 + 100 * i) for i in range(4)]
-    work(fundings)
-    work(payouts)
+
+    books.work(fundings)
+    books.work(payouts)
     double.faults.plan(rate=0)
 
-    ends = Counter(
-        (r.operation_id, r.outcome) for r in heard if r.outcome is not RailOutcome.PENDING
-    )
     expected = {(each.id, RailOutcome.DONE): 1 for each in (*fundings, *payouts)}
     del expected[fundings[4].id, RailOutcome.DONE]
-    assert ends == expected | {(fundings[4].id, RailOutcome.REFUSED): 1}
+    expected[fundings[4].id, RailOutcome.REFUSED] = 1
+    assert Counter((each.operation_id, each.outcome) for each in books.ends) == expected
     assert len(double.faults.laid) > 10
     assert [push["said"]["PartyA"] for push in double.pushes.values()] == [PHONE] * 6
     assert sorted(double.payments) == sorted(str(each.id) for each in payouts)
-    paid = sum(r.amount_minor for r in heard if r.kind is OperationKind.FUND and _is_done(r))
-    gone = sum(r.amount_minor for r in heard if r.kind is OperationKind.PAYOUT and _is_done(r))
+    paid, gone = books.done(OperationKind.FUND), books.done(OperationKind.PAYOUT)
     assert (paid, gone) == (51_100, 20_600)
     assert double.balance * 100 == paid - gone
-    assert sum(available) <= paid
-    assert len(available) == len(set(available))
-
-
-def _is_done(result: RailResult) -> bool:
-    return result.outcome is RailOutcome.DONE
+    assert sum(books.available) <= paid
+    assert len(books.available) == len(set(books.available))
