@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
+from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -18,6 +19,7 @@ from kernel.database import Tenant, transaction
 from kernel.errors import RailTrouble
 from rails import service
 from rails.model import (
+    KEY_SPENT,
     NOT_FOUND,
     NOT_NOW,
     Notice,
@@ -39,6 +41,9 @@ from rails.telling import (
 
 LEASE: Final = timedelta(minutes=1)
 """Real time after which an operation that was sent, and is silent, is read from the rail."""
+
+_KEY_RESTS: Final = timedelta(minutes=2)
+"""A fresh key follows a spent one after more than a call may take."""
 
 _NO_NOTICE_HANDLERS: Final[Mapping[str, NoticeHandler]] = MappingProxyType({})
 
@@ -77,7 +82,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Desk:
-    """Where one run works: whose money, at which rail, who hears of it, at what time."""
+    """Where one run works: whose money, at which rail, who hears of it, at what time.
+
+    `spent` are operations whose key only brings back an old answer.
+    """
 
     engine: Engine
     tenant: Tenant
@@ -87,6 +95,7 @@ class _Desk:
     at: datetime
     limit: int
     counts: Counts
+    spent: set[UUID] = field(default_factory=set)
 
 
 def run_once(
@@ -174,10 +183,10 @@ def _resolve(desk: _Desk, unresolved: Sequence[Unresolved]) -> None:
         return
     absent_ids = {r.operation_id for r in results if r.code == NOT_FOUND}
     absent = [
-        Unsent(row.operation.id, row.attempts, key_is_spent=is_old)
+        _unsent(desk, row)
         for row in unresolved
         if row.operation.id in absent_ids
-        if not (is_old := _is_forgotten(desk, row)) or _is_proof(desk)
+        if not _is_forgotten(desk, row.key_at) or _is_proof(desk)
     ]
     with transaction(desk.engine, desk.tenant) as connection:
         desk.counts.sent_again += service.send_again(connection, absent)
@@ -193,10 +202,25 @@ def _ask(rail: Rail, operations: Sequence[RailOperation], at: datetime) -> list[
     return rail.resolve(operations, at=at)
 
 
-def _is_forgotten(desk: _Desk, row: Unresolved) -> bool:
-    """Whether the rail may not know the key any more, so that it would do the same once more."""
+def _unsent(desk: _Desk, row: Unresolved) -> Unsent:
+    """What is not there by a list: sent again with its key, or with a fresh one.
+
+    What was sent last may still be at work, and in no list yet: only its own key keeps the rail
+    from doing it twice. A key is fresh once the last sending, too, is long forgotten.
+    """
+    is_spent = row.operation.id in desk.spent
+    return Unsent(
+        row.operation.id,
+        row.attempts,
+        key_is_spent=_is_proof(desk) and (is_spent or _is_forgotten(desk, row.sent_at)),
+        retry_at=desk.at + _KEY_RESTS if is_spent else None,
+    )
+
+
+def _is_forgotten(desk: _Desk, when: datetime) -> bool:
+    """Whether the rail may not know a key of then, so that it would do the same once more."""
     remembered = timedelta(hours=desk.rail.capabilities.idempotency_ttl_hours)
-    return row.key_at < desk.at - remembered
+    return when < desk.at - remembered
 
 
 def _is_proof(desk: _Desk) -> bool:
@@ -220,6 +244,7 @@ def _send(desk: _Desk) -> None:
         word = result.outcome.value
         desk.counts.outcomes[word] = desk.counts.outcomes.get(word, 0) + 1
     answered = {r.operation_id for r in results if r.outcome is not RailOutcome.UNKNOWN}
+    desk.spent.update(result.operation_id for result in results if result.code == KEY_SPENT)
     _store_by_handler(desk, operations, [r for r in results if r.operation_id in answered])
     later = [result for result in results if result.code == NOT_NOW]
     if later:

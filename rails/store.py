@@ -96,7 +96,7 @@ WHERE id = ANY (%(ids)s::uuid[]) AND state IN ('sent', 'unknown', 'pending')
 _FIND_ATTEMPTS: Final = "SELECT id, attempts FROM rail_operation WHERE id = ANY (%(ids)s::uuid[])"
 
 _LIST_UNRESOLVED: Final = f"""
-SELECT {_OPERATION}, attempts, key_at FROM rail_operation
+SELECT {_OPERATION}, attempts, key_at, sent_at FROM rail_operation
 WHERE state IN ('sent', 'unknown', 'pending') AND rail = %(rail)s
   AND (state = 'unknown' OR leased_at < %(older_than)s)
 ORDER BY leased_at, intent_no LIMIT %(limit)s
@@ -141,12 +141,13 @@ class Locked:
 class Unresolved:
     """An operation whose outcome is open; `attempts` tells this sending from a later one.
 
-    `key_at` is when its key was first given to the rail.
+    `key_at` is when its key was first taken to be given to the rail, `sent_at` when last.
     """
 
     operation: RailOperation
     attempts: int
     key_at: datetime
+    sent_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,9 @@ def list_unresolved(
     rows = connection.exec_driver_sql(
         _LIST_UNRESOLVED, {"older_than": older_than, "limit": limit, "rail": rail}
     ).mappings()
-    return [Unresolved(_operation(row), row["attempts"], row["key_at"]) for row in rows]
+    return [
+        Unresolved(_operation(row), row["attempts"], row["key_at"], row["sent_at"]) for row in rows
+    ]
 
 
 def list_operations(connection: Connection, ids: Sequence[UUID]) -> list[RailOperation]:
