@@ -292,6 +292,49 @@ def after_close(visit: Visit) -> None:
     assert {each["debits"] + each["credits"] for each in then} == {Decimal("50.01")}
 
 
+def way_of_a_payout(visit: Visit) -> None:
+    # The replayed month pays nobody out: test_audit_of_money asks of payouts and their proof.
+    assert visit.ask(23) == []
+
+
+def came_back(visit: Visit) -> None:
+    assert visit.ask(24) == []
+
+
+def what_lies_where(visit: Visit) -> None:
+    rows = visit.ask(25)
+    assert {row["rail_account"] for row in rows} <= {"", "simulated"}
+    balances = {
+        row["account_kind"]: row["closing"] for row in visit.ask(2) if row["currency"] == "USD"
+    }
+    for row in rows:
+        assert (row["balance"], row["unknown_lines"]) == (balances[row["account_kind"]], 0)
+
+
+def proof_by_statement(visit: Visit) -> None:
+    assert visit.ask(26) == []
+
+
+def written_off(visit: Visit) -> None:
+    rows = visit.ask(27)
+    assert {row["what"] for row in rows} <= {"written off"}
+    closings = {
+        row["account_name"]: row["closing"]
+        for row in visit.ask(2)
+        if row["account_name"] in {each["name"] for each in rows}
+    }
+    for name, closing in closings.items():
+        assert total([row for row in rows if row["name"] == name], "amount") == closing
+
+
+def never_worked(visit: Visit) -> None:
+    assert visit.ask(28) == []
+
+
+def never_one_person(visit: Visit) -> None:
+    assert visit.ask(29) == []
+
+
 ANSWERS: Final[dict[int, Callable[[Visit], None]]] = {
     1: held,
     2: trial_balance,
@@ -315,6 +358,13 @@ ANSWERS: Final[dict[int, Callable[[Visit], None]]] = {
     20: changes,
     21: four_eyes,
     22: after_close,
+    23: way_of_a_payout,
+    24: came_back,
+    25: what_lies_where,
+    26: proof_by_statement,
+    27: written_off,
+    28: never_worked,
+    29: never_one_person,
 }
 
 
