@@ -19,6 +19,7 @@ from escrow import timers as escrow_timers
 from escrow.service_batch import CANCEL_HANDLER, FUNDING_HANDLER, REFUND_HANDLER
 from escrow.service_chargeback import EVIDENCE_HANDLER, evidence_results
 from escrow.service_plans_clocks import HANDLERS as PLANS
+from escrow.store import find_fundings
 from ledger import holds, journals, reservations
 from payouts import service as payouts
 from payouts import (
@@ -30,6 +31,7 @@ from payouts import (
     settlement,
 )
 from payouts.operations import TRANSFERS
+from rails.capabilities import capabilities_of
 from rails.model import (
     CHARGEBACK_CHANGED,
     CHARGEBACK_FUNDS,
@@ -37,6 +39,7 @@ from rails.model import (
     PAYEE_CHANGED,
     TRANSACTIONS_BOOKED,
     Notice,
+    RailOutcome,
     RailResult,
 )
 from rails.telling import NoticeHandler, ResultHandler
@@ -65,7 +68,29 @@ TIMERS: Final[Mapping[str, TimerHandler]] = MappingProxyType(
 def hear_fundings(connection: Connection, results: Sequence[RailResult], at: datetime) -> None:
     """What rails say of payments; money of a rail that limits how long it keeps it has a clock."""
     escrow.funding_results(connection, results, at=at)
+    settlement.hear_available(connection, _at_once(connection, results), at)
     service_reserve.watch_limits(connection, results, at)
+
+
+def _at_once(connection: Connection, results: Sequence[RailResult]) -> list[Notice]:
+    """Payments that can be paid out as soon as they are made, at rails that say nothing of it."""
+    made = {each.operation_id: each for each in results if each.outcome is RailOutcome.DONE}
+    paid = [
+        (each.rail_account, made[each.id])
+        for each in find_fundings(connection, list(made))
+        if each.rail_account and capabilities_of(each.rail_account).available_at_once
+    ]
+    return [
+        Notice(
+            rail=rail_account,
+            notice_id=f"{result.operation_id}:available",
+            kind=FUNDS_AVAILABLE,
+            amount_minor=result.amount_minor - result.fee_minor,
+            currency=result.currency,
+            occurred_at=result.occurred_at,
+        )
+        for rail_account, result in paid
+    ]
 
 
 def hear_payees(connection: Connection, notices: Sequence[Notice], at: datetime) -> None:

@@ -77,8 +77,7 @@ PAYOUTS: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         "payouts.bad_policy": (
             422,
             "Policy not taken",
-            "A policy is of methods (days 0 to 365, verification), or of a currency (limit,"
-            " minimum).",
+            "A policy is of methods (days 0 to 365) or of a currency (limit, minimum).",
         ),
         "payouts.unknown_policy": (
             404,

@@ -11,11 +11,11 @@ _PLATFORM_BANK: Final = RailAccount.PLATFORM_BANK.value
 
 
 def default_mode(able: Capabilities) -> Mode:
-    """Whether money lands where no row says so: it stays where payees' accounts are paid from it.
+    """Whether money lands where no row says so: it stays where payees are paid from it.
 
     Source: decision 0013, Treasury.
     """
-    return Mode.STAY if able.payee_accounts else Mode.LAND
+    return Mode.LAND if able.separate_payout else Mode.STAY
 
 
 def settle_currency(position: Position, *, must_land: frozenset[str] = frozenset()) -> Settlement:

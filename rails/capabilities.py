@@ -89,6 +89,7 @@ MPESA: Final = Capabilities(
     amount_steps=MappingProxyType({"KES": 100}),
     smallest_minor=MappingProxyType({"KES": 100}),
     largest_minor=MappingProxyType({"KES": 25_000_000}),
+    available_at_once=True,
     poll_every_s=60,
 )
 

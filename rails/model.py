@@ -274,6 +274,7 @@ class Capabilities:
         amount_steps: by currency, the step in minor units that its amounts keep; 1 if not named.
         smallest_minor, largest_minor: what one operation may move, by currency.
         instant_payouts: whether it can pay out within minutes, for a method that takes it.
+        available_at_once: whether a payment can be paid out as soon as it is made.
         poll_every_s: how often it is asked for what it has to say by itself, in seconds of real
             time; 0: whenever we look.
 
@@ -308,3 +309,4 @@ class Capabilities:
     largest_minor: Mapping[str, int] = field(default_factory=dict)
     instant_payouts: bool = False
     poll_every_s: int = 0
+    available_at_once: bool = False

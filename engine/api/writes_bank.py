@@ -57,7 +57,7 @@ def _add(given: Given[BankAccountBody]) -> Command:
 
 
 def _end(given: Given[Nothing]) -> Command:
-    return EndAccount(actor=given.actor, account_id=given.ids["account_id"])
+    return EndAccount(actor=given.actor, account_id=given.ids["bank_account_id"])
 
 
 def _make(given: Given[BankFileBody]) -> Command:
@@ -100,7 +100,7 @@ BANK: Final[tuple[Write[Any], ...]] = (
         status=201,
     ),
     Write(
-        path="/v1/bank_accounts/{account_id}/end",
+        path="/v1/bank_accounts/{bank_account_id}/end",
         service="bank.end_account",
         scope=Scope.PAYOUTS_WRITE,
         body=Nothing,

@@ -111,7 +111,7 @@ class RemittanceBody(Request):
     reason: Text = ""
 
 
-def minor_of(text: str, currency: str) -> int:
+def minor_of(text: str, *, currency: str) -> int:
     """Minor units; a zero is allowed here."""
     if currency not in EXPONENTS:
         raise UnknownCurrency(currency=currency)
@@ -127,7 +127,9 @@ def _treasury(given: Given[TreasuryBody]) -> Command:
         rail_account=body.rail_account,
         currency=body.currency,
         mode=body.mode,
-        floor_minor=minor_of(body.floor, body.currency) if body.floor and body.currency else 0,
+        floor_minor=minor_of(body.floor, currency=body.currency)
+        if body.floor and body.currency
+        else 0,
         valid_from=body.valid_from,
     )
 
@@ -215,12 +217,12 @@ def _end_remittance(given: Given[Nothing]) -> Command:
 
 def write(
     path: str,
-    service: str,
     body: type[Any],
     command: Any,  # noqa: ANN401  from a body of its own to a command
-    answer: type[Any],
-    summary: str,
     *,
+    answer: type[Any],
+    service: str,
+    summary: str,
     status: int = 200,
 ) -> Write[Any]:
     """A command on money at rest in few lines."""
@@ -239,105 +241,105 @@ def write(
 CARE: Final[tuple[Write[Any], ...]] = (
     write(
         "/v1/treasury/rules",
-        "treasury.set",
         TreasuryBody,
         _treasury,
-        answers.TreasuryRuleAnswer,
-        "Say what becomes of free money at a rail account (operator)",
+        answer=answers.TreasuryRuleAnswer,
+        service="treasury.set",
+        summary="Say what becomes of free money at a rail account (operator)",
         status=201,
     ),
     write(
         "/v1/sanctions/rescreen",
-        "sanctions.rescreen",
         ListBody,
         _rescreen,
-        answers.RescreenAnswer,
-        "A list changed: block what the parties have that it names now (operator)",
+        answer=answers.RescreenAnswer,
+        service="sanctions.rescreen",
+        summary="A list changed: block what the parties have that it names now (operator)",
     ),
     write(
         "/v1/parties/{party_id}/blocked/release",
-        "sanctions.prepare_release",
         BlockReleaseBody,
         _prepare_release,
-        answers.BlockReleaseAnswer,
-        "Prepare that blocked money goes back under a licence (an operator in person)",
+        answer=answers.BlockReleaseAnswer,
+        service="sanctions.prepare_release",
+        summary="Prepare that blocked money goes back under a licence (an operator in person)",
         status=201,
     ),
     write(
         "/v1/sanctions/releases/{release_id}/approve",
-        "sanctions.approve_release",
         Nothing,
         _approve_release,
-        answers.BlockReleaseAnswer,
-        "Give blocked money back (another operator in person)",
+        answer=answers.BlockReleaseAnswer,
+        service="sanctions.approve_release",
+        summary="Give blocked money back (another operator in person)",
     ),
     write(
         "/v1/sanctions/blocks/{block_id}/report",
-        "sanctions.record_report",
         ReportBody,
         _report,
-        answers.ReportedAnswer,
-        "Note that a blocking was reported (operator)",
+        answer=answers.ReportedAnswer,
+        service="sanctions.record_report",
+        summary="Note that a blocking was reported (operator)",
     ),
     write(
         "/v1/unclaimed/rules",
-        "unclaimed.set_rules",
         DormancyBody,
         _rule,
-        answers.DormancyRuleAnswer,
-        "Write a rule of dormancy (operator)",
+        answer=answers.DormancyRuleAnswer,
+        service="unclaimed.set_rules",
+        summary="Write a rule of dormancy (operator)",
         status=201,
     ),
     write(
         "/v1/parties/{party_id}/residence",
-        "unclaimed.set_residence",
         ResidenceBody,
         _residence,
-        answers.ResidenceAnswer,
-        "Write where a party lives (operator)",
+        answer=answers.ResidenceAnswer,
+        service="unclaimed.set_residence",
+        summary="Write where a party lives (operator)",
         status=201,
     ),
     write(
         "/v1/parties/{party_id}/contact",
-        "unclaimed.note_contact",
         ContactBody,
         _contact,
-        answers.ContactAnswer,
-        "Note a word of an owner that came by letter or telephone (operator)",
+        answer=answers.ContactAnswer,
+        service="unclaimed.note_contact",
+        summary="Note a word of an owner that came by letter or telephone (operator)",
         status=201,
     ),
     write(
         "/v1/parties/{party_id}/unclaimed/reactivate",
-        "unclaimed.reactivate",
         ReasonBody,
         _reactivate,
-        answers.ReactivatedAnswer,
-        "Give an owner who turned up his money back",
+        answer=answers.ReactivatedAnswer,
+        service="unclaimed.reactivate",
+        summary="Give an owner who turned up his money back",
     ),
     write(
         "/v1/remittances",
-        "unclaimed.prepare_remittance",
         RemittanceBody,
         _remit,
-        answers.RemittanceAnswer,
-        "Put together what is held for a state (an operator in person)",
+        answer=answers.RemittanceAnswer,
+        service="unclaimed.prepare_remittance",
+        summary="Put together what is held for a state (an operator in person)",
         status=201,
     ),
     write(
         "/v1/remittances/{remittance_id}/approve",
-        "unclaimed.approve_remittance",
         Nothing,
         _end_remittance,
-        answers.RemittanceAnswer,
-        "Send a remittance (another operator in person)",
+        answer=answers.RemittanceAnswer,
+        service="unclaimed.approve_remittance",
+        summary="Send a remittance (another operator in person)",
     ),
     write(
         "/v1/remittances/{remittance_id}/withdraw",
-        "unclaimed.withdraw_remittance",
         Nothing,
         _end_remittance,
-        answers.RemittanceAnswer,
-        "Take a prepared remittance back (an operator in person)",
+        answer=answers.RemittanceAnswer,
+        service="unclaimed.withdraw_remittance",
+        summary="Take a prepared remittance back (an operator in person)",
     ),
 )
 """Every command on money at rest."""

@@ -21,7 +21,6 @@ from uuid import UUID
 
 from kernel.errors import Broken
 from rails.model import (
-    FUNDS_AVAILABLE,
     INSUFFICIENT_FUNDS,
     OPERATION_CHANGED,
     Notice,
@@ -198,19 +197,6 @@ def notice_of(
         code=code,
         occurred_at=at,
         transaction_ref=transaction_ref,
-    )
-
-
-def available_of(address: Address, *, at: datetime, checkout: str) -> Notice:
-    """What a customer paid is there to be paid out at once; said once for each push."""
-    return Notice(
-        rail=NAME,
-        notice_id=f"{checkout}:available",
-        kind=FUNDS_AVAILABLE,
-        rail_ref=checkout,
-        amount_minor=address.amount_minor,
-        currency=CURRENCY,
-        occurred_at=at,
     )
 
 

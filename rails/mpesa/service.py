@@ -168,17 +168,15 @@ class MpesaRail:
 
     def _push_notices(self, address: Address, checkout: str, at: datetime) -> list[Notice]:
         outcome, code = self._push_outcome(checkout, at)
-        is_paid = outcome is RailOutcome.DONE
         notice = rules.notice_of(
             address,
             outcome,
             at=at,
             rail_ref=checkout,
             code=code,
-            transaction_ref=checkout if is_paid else "",
+            transaction_ref=checkout if outcome is RailOutcome.DONE else "",
         )
-        available = rules.available_of(address, at=at, checkout=checkout)
-        return [notice, available] if is_paid else [notice]
+        return [notice]
 
     def list_events(
         self,

@@ -137,6 +137,48 @@ OUTSIDE: Final = MappingProxyType(
             for verb in verbs
         },
         **{
+            f"{room}.{verb}": told
+            for room, told, verbs in (
+                ("engine.rail_desk", "of events: tests/rails/test_events*.py", ("retry_events",)),
+                (
+                    "engine.webhooks.service",
+                    "of what we send: tests/engine/webhooks",
+                    ("change", "ping", "redeliver", "replay"),
+                ),
+                (
+                    "payouts.service_bank",
+                    "of bank files: tests/payouts/test_bank*.py",
+                    ("add_accounts", "end_accounts", "make_files", "release_files"),
+                ),
+                (
+                    "payouts.service_instant",
+                    "of instant payouts: tests/payouts/test_instant.py",
+                    ("allow", "request"),
+                ),
+                (
+                    "payouts.service_runs",
+                    "of payout runs: tests/payouts/test_runs.py",
+                    ("prepare", "start", "stop", "withdraw"),
+                ),
+                (
+                    "payouts.service_schedules",
+                    "of schedules: tests/payouts/test_schedules.py",
+                    ("approve_limits", "prepare_limits", "set_schedules"),
+                ),
+                (
+                    "reconciliation",
+                    "moves no money: tests/reconciliation",
+                    (
+                        "service.open_accounts",
+                        "service_matching.decide_proposals",
+                        "service_matching.undo_matches",
+                    ),
+                ),
+            )
+            for verb in verbs
+        },
+        "payouts.service_bank.withdraw_files": "of bank files: tests/payouts/test_bank*.py",
+        **{
             f"engine.care.{verb}": "of sanctions: tests/engine/api/test_care_over_http.py"
             for verb in ("change_parties", "rescreen", "approve_release")
         },

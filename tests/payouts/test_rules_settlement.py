@@ -243,12 +243,11 @@ def at(name: str, minor: int, *, mode: Mode = Mode.STAY, **named: int) -> Proces
     return ProcessorPosition(rail_account=name, available_minor=minor, mode=mode, **named)
 
 
-def test_money_stays_where_payees_accounts_are_paid_from_it() -> None:
-    """Decision 0013, Treasury: `stay` for rails with payees' accounts, `land` for all others."""
-    modes = {name: default_mode(able) for name, able in CAPABILITIES.items()}
+def test_money_stays_where_payees_are_paid_from_it() -> None:
+    """Decision 0013, Treasury: `land` where payouts are made from our bank, else `stay`."""
+    landing = {name for name, able in CAPABILITIES.items() if default_mode(able) is Mode.LAND}
 
-    assert modes.pop("stripe") is Mode.STAY
-    assert set(modes.values()) == {Mode.LAND}
+    assert landing == {"simulated", "bank"}
 
 
 def test_each_account_is_settled_by_itself() -> None:

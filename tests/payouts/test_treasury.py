@@ -53,17 +53,17 @@ def moves(connection: Connection) -> list[str]:
 @CURRENCIES
 def test_each_rail_moves_its_own_money(connection: Connection, currency: str) -> None:
     """PayPal's lands by PayPal, Stripe's stays, a payee's account is never settled."""
-    lies(connection, "paypal", 5_000, currency)
+    lies(connection, "bank", 5_000, currency)
     lies(connection, "stripe", 7_000, currency)
     lies(connection, "stripe:acct_1", 900, currency)
 
-    assert moves(connection) == ["paypal: processor_available > custody_bank 5000 paypal"]
+    assert moves(connection) == ["bank: processor_available > custody_bank 5000 bank"]
     assert settlement.settle(connection, at=NOON) == []
 
 
 def test_a_refund_by_a_rail_keeps_that_rails_money(connection: Connection) -> None:
     """40.00 are promised back by PayPal: 10.00 of 50.00 land."""
-    lies(connection, "paypal", 5_000)
+    lies(connection, "bank", 5_000)
     wish = RailOperation(
         id=new_payee(connection),
         kind=OperationKind.REFUND,
@@ -72,11 +72,11 @@ def test_a_refund_by_a_rail_keeps_that_rails_money(connection: Connection) -> No
         amount_minor=4_000,
         currency="EUR",
         method="m",
-        rail="paypal",
+        rail="bank",
     )
     rails.intend(connection, [wish], at=NOON)
 
-    assert moves(connection) == ["paypal: processor_available > custody_bank 1000 paypal"]
+    assert moves(connection) == ["bank: processor_available > custody_bank 1000 bank"]
 
 
 def test_at_the_end_of_the_rails_limit_its_money_lands(connection: Connection) -> None:
@@ -109,13 +109,13 @@ def test_fees_are_swept_by_the_bank_rail(connection: Connection) -> None:
 
 
 def setting(**change: Any) -> SetTreasury:
-    given: dict[str, Any] = {"rail_account": "paypal", "currency": "EUR", "mode": Mode.STAY}
+    given: dict[str, Any] = {"rail_account": "bank", "currency": "EUR", "mode": Mode.STAY}
     return SetTreasury(**{"actor": OPERATOR, "valid_from": NOON, **given, **change})
 
 
 def test_a_row_counts_from_its_time_and_never_changes(connection: Connection) -> None:
     """`stay` from tomorrow: today it lands; a floor of one currency before a row of all others."""
-    lies(connection, "paypal", 5_000)
+    lies(connection, "bank", 5_000)
     tomorrow = setting(valid_from=NOON + timedelta(days=1))
     general = setting(currency=None)
     special = setting(mode=Mode.LAND, floor_minor=4_200)
@@ -123,7 +123,7 @@ def test_a_row_counts_from_its_time_and_never_changes(connection: Connection) ->
     outcomes = treasury.set_treasury(connection, [tomorrow, general, special, special], at=NOON)
 
     assert [each.code for each in outcomes] == ["done", "done", "done", "treasury.rule_stands"]
-    assert moves(connection) == ["paypal: processor_available > custody_bank 800 paypal"]
+    assert moves(connection) == ["bank: processor_available > custody_bank 800 bank"]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_e45_below_zero_stops_payouts_until_it_is_covered(
 
 def test_what_the_page_says_is_what_is_done(connection: Connection) -> None:
     """The dry run names the very transfers that the settlement asks for."""
-    lies(connection, "paypal", 5_000)
+    lies(connection, "bank", 5_000)
     lies(connection, "stripe", 7_000)
     (row,) = page(connection, at=NOON)
 

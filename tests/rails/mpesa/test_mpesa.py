@@ -9,7 +9,6 @@ import pytest
 from kernel.errors import Broken
 from rails.capabilities import MPESA, check_amount
 from rails.model import (
-    FUNDS_AVAILABLE,
     INSUFFICIENT_FUNDS,
     KEY_SPENT,
     NOT_NOW,
@@ -56,8 +55,6 @@ def test_a_push_is_done_once_its_payer_has_paid(stage: Stage) -> None:
     (notice,) = stage.told_of(push.id).values()
     assert (notice.outcome, notice.amount_minor, notice.currency) == (DONE, 150_000, "KES")
     assert notice.transaction_ref == after.transaction_ref
-    available = {n.notice_id: n.amount_minor for n in stage.heard if n.kind == FUNDS_AVAILABLE}
-    assert available == {f"{push.rail_ref}:available": 150_000}
     assert stage.double.balance == 1_500
 
 

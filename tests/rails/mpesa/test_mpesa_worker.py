@@ -10,8 +10,6 @@ from kernel.database import Tenant, transaction
 from rails import events, service
 from rails.caller import run_once
 from rails.model import (
-    FUNDS_AVAILABLE,
-    Notice,
     OperationKind,
     RailOperation,
     RailOutcome,
@@ -33,14 +31,10 @@ class Books:
     def __init__(self, stage: Stage, engine: Engine, tenant: Tenant) -> None:
         self.stage, self.engine, self.tenant = stage, engine, tenant
         self.heard: list[RailResult] = []
-        self.available: list[int] = []
         stage.double.deliveries.send_to(self.take_in)
 
     def hear(self, _connection: Connection, results: Sequence[RailResult], _at: datetime) -> None:
         self.heard += results
-
-    def note(self, _connection: Connection, notices: Sequence[Notice], _at: datetime) -> None:
-        self.available += [each.amount_minor for each in notices]
 
     def take_in(self, delivery: Delivery) -> int:
         at = self.stage.now
@@ -70,8 +64,7 @@ class Books:
             double.deliveries.deliver()
             with transaction(self.engine, self.tenant) as connection:
                 connection.exec_driver_sql(NO_WAIT)
-            notes = {FUNDS_AVAILABLE: self.note}
-            events.step(self.engine, self.tenant, rail, handlers, notes, at)
+            events.step(self.engine, self.tenant, rail, handlers, {}, at)
             if {each.operation_id for each in self.ends} >= {each.id for each in operations}:
                 return
 
@@ -108,5 +101,3 @@ def test_a_failing_mpesa_moves_each_operation_once_and_the_books_agree(
     paid, gone = books.done(OperationKind.FUND), books.done(OperationKind.PAYOUT)
     assert (paid, gone) == (51_100, 20_600)
     assert double.balance * 100 == paid - gone
-    assert sum(books.available) <= paid
-    assert len(books.available) == len(set(books.available))
