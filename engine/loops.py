@@ -1,10 +1,11 @@
 """What a worker does beside jobs and timers: it calls the rails and settles the books each day."""
 
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 import psycopg
 import structlog
@@ -26,6 +27,10 @@ from rails import events
 from rails.caller import LEASE, run_once
 from rails.port import Rail
 from rails.simulated.service import SimulatedRail
+from rails.telling import POISON, is_outage
+
+_NONSENSE: Final = (AttributeError, *POISON)
+"""What a rail's answer may make of us that no rail should: people look, and all else goes on."""
 
 _log = structlog.get_logger(__name__)
 
@@ -64,7 +69,7 @@ class MoneyLoop:
             except (SQLAlchemyError, psycopg.Error) as trouble:
                 name = type(trouble).__name__
                 _log.warning("money.round_failed", tenant=tenant.name, trouble=name)
-            except Broken:
+            except _NONSENSE:
                 # Somebody must look; the tenants after this one are served all the same.
                 _log.exception("money.round_broken", tenant=tenant.name)
         return had_work
@@ -81,7 +86,7 @@ class MoneyLoop:
             service_screening.screen_due(connection, at=at)
         with transaction(self.engine, tenant) as connection:
             payouts.submit_due(connection, at=at)
-        return sum(self._call(tenant, rail, at) for rail in rails) > 0
+        return sum(self._call_alone(tenant, rail, at) for rail in rails) > 0
 
     def _begin_day(self, tenant: Tenant, bank_rail: str, at: datetime) -> None:
         """Settle the books with each other and with the rails; ask for what lies at payees'."""
@@ -93,6 +98,23 @@ class MoneyLoop:
         for look in care.DAILY:
             with transaction(self.engine, tenant) as connection:
                 look(connection, at=at)
+
+    def _call_alone(self, tenant: Tenant, rail: Rail, at: datetime) -> bool:
+        """A rail whose words break us stops no other; what it said is not logged, only where."""
+        try:
+            return self._call(tenant, rail, at)
+        except _NONSENSE as error:
+            if is_outage(error):
+                raise
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            _log.error(
+                "money.rail_broken",
+                tenant=tenant.name,
+                rail=rail.name,
+                error=str(error) if isinstance(error, Broken) else type(error).__name__,
+                where=f"{frame.name}:{frame.lineno}",
+            )
+            return False
 
     def _call(self, tenant: Tenant, rail: Rail, at: datetime) -> bool:
         """Send to one rail and hear it; whether there was anything to do."""

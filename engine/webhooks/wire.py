@@ -82,7 +82,7 @@ class Wire:
             return Answer(None, f"not sent: {refusal.facts.get('why')}")
         except TimeoutError:
             return Answer(None, "too slow")
-        except (OSError, httpx.HTTPError, httpx.InvalidURL) as trouble:
+        except (OSError, ValueError, httpx.HTTPError, httpx.InvalidURL) as trouble:
             return Answer(None, type(trouble).__name__)
 
     async def _post(self, parcel: Parcel, place: Place, address: str) -> Answer:
@@ -136,7 +136,8 @@ def signed(parcel: Parcel, body: bytes, *, at: datetime) -> dict[str, str]:
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
     text = headers.get("retry-after", "")
-    return timedelta(seconds=int(text)) if text.isdigit() and len(text) < 7 else None
+    is_number = text.isascii() and text.isdigit() and len(text) < 7
+    return timedelta(seconds=int(text)) if is_number else None
 
 
 def _is_literal(host: str) -> bool:

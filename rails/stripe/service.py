@@ -54,6 +54,8 @@ AT_PAYEES: Final = [
 ]
 """What of a payee's line says which transfer of ours it is."""
 
+_API: Final = Authentic.API
+
 _log = structlog.get_logger(__name__)
 
 
@@ -216,24 +218,29 @@ class StripeRail:
                 if walked.is_last
                 else ([], walked.position)
             )
+            found = [
+                events.snapshot({**event, "account": event.get("account") or account}, _API)
+                for account, event in walked.found
+            ]
+            found += map(events.listed_thin, thin)
         except stripe.StripeError as error:
             as_trouble(error)
-        found = [
-            events.snapshot({**event, "account": event.get("account") or account}, Authentic.API)
-            for account, event in walked.found
-        ]
-        return [*found, *map(events.listed_thin, thin)], position
+        except (Refusal, *_NONSENSE) as error:
+            raise RailTrouble("stripe's list of events cannot be read") from error
+        return found, position
 
     def transactions(self, *, after: str, limit: int, at: datetime) -> TransactionPage:  # noqa: ARG002
         """Balance transactions of our account and of each payee's, account by account."""
         try:
             walked = walk(after, limit=limit, accounts=self.wire.accounts, lister=self._moves)
+            lines = tuple(
+                statement.line_of(move, account=account, tenant=self.settings.tenant)
+                for account, move in walked.found
+            )
         except stripe.StripeError as error:
             as_trouble(error)
-        lines = tuple(
-            statement.line_of(move, account=account, tenant=self.settings.tenant)
-            for account, move in walked.found
-        )
+        except (Refusal, *_NONSENSE) as error:
+            raise RailTrouble("stripe's statement cannot be read") from error
         return TransactionPage(lines, walked.position, walked.is_last)
 
     def payment_page(self, operation: RailOperation) -> PaymentPage:
