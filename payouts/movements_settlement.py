@@ -5,6 +5,7 @@ from typing import Final
 from ledger.chart import account
 from ledger.entries import Entries, custody, platform
 
+BANK: Final = "custody.bank"
 MOST_MINOR: Final = 10
 """More than this is no rounding: somebody must look at it."""
 
@@ -20,12 +21,14 @@ def p46_rounding(
     """The processor credited `short_minor` less than booked (below zero: more); never a client's.
 
     Where the money is short the platform puts it into client money the same day, at the cost of
-    rounding; where it is over, the platform has it. ValueError beyond `most_minor`, and for zero.
+    rounding; where it is over, the platform has it. Without a rail account it is the custody
+    bank. ValueError beyond `most_minor`, and for zero.
     """
     if not 0 < abs(short_minor) <= most_minor:
         raise ValueError(f"{short_minor} minor units are no rounding")
     kind = f"custody.processor_{'available' if is_available else 'pending'}"
-    there = (account(kind, currency, rail_account), -short_minor)
+    place = account(kind, currency, rail_account) if rail_account else account(BANK, currency)
+    there = (place, -short_minor)
     cost = (account("platform.expense.rounding", currency), short_minor)
     if short_minor < 0:
         return (

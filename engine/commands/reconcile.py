@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from engine.commands.acting import actor_of, key_option
 from engine.commands.frame import (
@@ -24,20 +24,16 @@ from engine.commands.frame import (
 )
 from engine.commands.progress import count_bar
 from engine.rails import RailHouse
+from engine.reconciling import list_logs, match_places, take_rails
 from engine.refusals import sentence
 from kernel import clock
 from kernel.commands import Outcome
-from kernel.database import Tenant, transaction
+from kernel.database import transaction
 from kernel.principals import SYSTEM, Actor
-from rails.model import LogLine
-from rails.simulated.service import SimulatedRail
 from rails.statements.model import LARGEST_BYTES
-from reconciliation import service, service_matching, store_matches
-from reconciliation.commands import OpenAccount, RunMatching, TakeFile
-from reconciliation.rail_lines import take_log, take_transactions
+from reconciliation import service
+from reconciliation.commands import OpenAccount, TakeFile
 from reconciliation.service import PLACES
-
-_LOG_PAGE: Final = 5_000
 
 Bar = Callable[[str, int, int], None]
 
@@ -75,11 +71,12 @@ def command(
     with database() as opened, count_bar() as bar:
         tenant = tenant_of(opened, tenant_name)
         actor = actor_of(opened, tenant, secret) if secret else SYSTEM
-        logs = _logs(opened.engine, tenant) if of_rails else {}
+        rails = RailHouse(opened.engine).every(tenant) if of_rails else []
+        logs = list_logs(opened.engine, tenant, rails)
         with transaction(opened.engine, tenant) as connection:
             at = clock.now(connection)
             told = [_take(connection, file, place, actor, at) for file in files]
-            listed = _take_rails(connection, opened.engine, tenant, logs, at) if of_rails else 0
+            listed = take_rails(connection, rails, logs, at)
             places = _match(connection, actor, at, bar)
             if dry_run:
                 connection.rollback()
@@ -159,54 +156,15 @@ def _refused(file: Path, code: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {"file": str(file), "refused": code, "facts": dict(facts)}
 
 
-def _logs(engine: Engine, tenant: Tenant) -> dict[str, list[LogLine]]:
-    """The logs of rails that live here; read before our own transaction."""
-    with transaction(engine, tenant) as connection:
-        at = clock.now(connection)
-    found: dict[str, list[LogLine]] = {}
-    for rail in RailHouse(engine).every(tenant):
-        if isinstance(rail, SimulatedRail):
-            found[rail.name] = []
-            while page := rail.log(
-                after=found[rail.name][-1].line_no if found[rail.name] else 0,
-                limit=_LOG_PAGE,
-                at=at,
-            ):
-                found[rail.name] += page
-    return found
-
-
-def _take_rails(
-    connection: Connection,
-    engine: Engine,
-    tenant: Tenant,
-    logs: Mapping[str, Sequence[LogLine]],
-    at: datetime,
-) -> int:
-    taken = sum(
-        take_log(connection, lines, rail=name, at=at) for name, lines in sorted(logs.items())
-    )
-    for rail in RailHouse(engine).every(tenant):
-        while page := take_transactions(connection, rail.name, at=at):
-            taken += page
-    return taken
-
-
 def _match(connection: Connection, actor: Actor, at: datetime, bar: Bar) -> list[dict[str, Any]]:
-    places = []
-    for place in store_matches.list_places(connection):
-        wish = RunMatching(
-            actor=actor,
-            place=place.place,
-            rail_account=place.rail_account,
-            currency=place.currency,
-        )
-        name = f"{place.rail_account or place.place} {place.currency}"
-        (outcome,) = service_matching.run_matching(
-            connection, [wish], at=at, progress=partial(_count, bar, name)
-        )
-        places.append({"code": outcome.code, **outcome.facts})
-    return places
+    return match_places(
+        connection,
+        actor,
+        at,
+        progress=lambda place: partial(
+            _count, bar, f"{place.rail_account or place.place} {place.currency}"
+        ),
+    )
 
 
 def _count(bar: Bar, name: str, done: int) -> None:
