@@ -135,5 +135,5 @@ def comes_too_late(payout: Payout, at: datetime) -> bool:
 
 
 def is_methods_fault(result: RailResult) -> bool:
-    """Whether a refusal speaks against the method: not if it was our bank that was short."""
-    return result.code != INSUFFICIENT_FUNDS
+    """Whether a refusal speaks against the method: not if our bank was short, or by a list."""
+    return result.code not in (INSUFFICIENT_FUNDS, SanctionsHit.code)

@@ -17,14 +17,15 @@ from sqlalchemy import Connection
 from kernel.commands import Outcome, done, refused
 from kernel.errors import Broken, Refusal
 from kernel.money import exponent
-from kernel.principals import Actor, PrincipalKind
+from kernel.principals import Actor
 from ledger import parties, personal
 from ledger.model import Draft
 from ledger.model_parties import PartyKind
 from payouts import service, settlement
+from payouts.checks_bank import check_maker, of_listed, why_lost
 from payouts.commands_bank import AddAccount, EndAccount, FileCommand, MakeFile
 from payouts.desk import post_facts, twice_in
-from payouts.refusals import OperatorOnly, SubjectTwice, UnknownPayee
+from payouts.refusals import OperatorOnly, SanctionsHit, SubjectTwice, UnknownPayee
 from payouts.rules import role_of
 from rails import service as rails
 from rails.bank import store
@@ -48,7 +49,6 @@ from rails.bank.refusals import (
     BadAccount,
     BadDay,
     DetailsErased,
-    FileInPerson,
     FileTakesTwo,
     FileWrongState,
     NoOwnAccount,
@@ -148,14 +148,15 @@ def make_files(
 ) -> list[Outcome]:
     """Put the orders that wait into files, which another person releases.
 
-    An order whose account was erased meanwhile is refused by itself. Refuses with
+    An order whose account was erased meanwhile, or whose payee was found on a sanctions list, is
+    refused by itself. Refuses with
     `bank.file_in_person`, `nothing_to_file`, `no_own_account`, `bad_day`, `cannot_write`,
     `payouts.operator_only`, `money.unknown_currency`.
     """
     outcomes: list[Outcome] = []
     for command in commands:
         try:
-            _check_maker(command.actor)
+            check_maker(command.actor)
             exponent(command.currency)
             if not at.date() <= command.execute_on <= at.date() + _LONGEST_WAIT:
                 raise BadDay(execute_on=command.execute_on.isoformat())
@@ -179,7 +180,8 @@ def release_files(
 ) -> list[Outcome]:
     """Say that a file goes to the bank; who made it cannot.
 
-    Refuses with `bank.file_in_person`, `unknown_file`, `file_wrong_state`, `file_takes_two`.
+    Refuses with `bank.file_in_person`, `unknown_file`, `file_wrong_state`, `file_takes_two`, and
+    with `payouts.sanctions_hit` where a payee was found on a list since: it is withdrawn then.
     """
     return [_decide(connection, command, FileState.RELEASED, at) for command in commands]
 
@@ -278,11 +280,17 @@ def _put_together(
         raise NoOwnAccount(source=command.source, currency=command.currency)
     payer = own[command.source]
     opened = _open_all(connection, waiting, command.currency)
-    pairs = [(order, to) for order, to in zip(waiting, opened, strict=True) if to is not None]
-    lost = [
-        replace(order, state=OrderState.REFUSED, code=DetailsErased.code, heard_at=at)
+    listed = of_listed(connection, waiting)
+    pairs = [
+        (order, to)
         for order, to in zip(waiting, opened, strict=True)
-        if to is None
+        if to is not None and order.id not in listed
+    ]
+    paid = {order.id for order, _ in pairs}
+    lost = [
+        replace(order, state=OrderState.REFUSED, code=why_lost(order, listed), heard_at=at)
+        for order in waiting
+        if order.id not in paid
     ]
     details = _opened(connection, [payer])[0]
     if not pairs or details is None:
@@ -311,7 +319,7 @@ def _put_together(
 
 def _decide(connection: Connection, command: FileCommand, to: FileState, at: datetime) -> Outcome:
     try:
-        _check_maker(command.actor)
+        check_maker(command.actor)
         file = store.lock_file(connection, command.file_id)
         if file is None:
             raise UnknownFile(file_id=str(command.file_id))
@@ -322,6 +330,9 @@ def _decide(connection: Connection, command: FileCommand, to: FileState, at: dat
             raise FileTakesTwo(file_id=str(file.id))
         if to is FileState.RELEASED:
             export_file(connection, file)
+            listed = of_listed(connection, store.list_of_file(connection, file.id))
+            if listed:
+                raise SanctionsHit(payee_id=str(min(listed.values())))
     except Refusal as refusal:
         return refused(refusal)
     decided = replace(file, state=to, decided_by=by, decided_at=at)
@@ -377,13 +388,6 @@ def _check_account(connection: Connection, command: AddAccount, *, is_ours: bool
     exponent(command.currency)
     if store.find_serving(connection, [command.serves], currency=command.currency):
         raise AccountServes(serves=command.serves, currency=command.currency)
-
-
-def _check_maker(actor: Actor) -> None:
-    if not actor.is_operator:
-        raise OperatorOnly
-    if actor.kind is not PrincipalKind.PERSON:
-        raise FileInPerson
 
 
 def _draft(file: BankFile, kind: str, actor: Actor, at: datetime, *, reason: str = "") -> Draft:

@@ -7,24 +7,30 @@ whatever does not leave it comes back (decision 0013).
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from kernel.errors import Broken
 from kernel.money import to_json
-from kernel.principals import RAIL
+from kernel.principals import RAIL, SYSTEM
+from ledger import parties
 from ledger.entries import Entries
 from ledger.model import Draft
-from payouts import movements, operations, store
+from ledger.model_parties import SanctionState
+from payouts import movements, operations, service_blocked, store
 from payouts.desk import Move, post_facts, save
 from payouts.hearing import ask_home, stop
 from payouts.machine import Trigger
 from payouts.model import Payout, PayoutState
+from payouts.refusals import SanctionsHit
 from payouts.rules import is_methods_fault
 from payouts.steps import heard, told_by
 from rails import service as rails
 from rails.model import OperationKind, RailOutcome, RailResult
+
+_MEANWHILE: Final = "a match while a payout was under way"
 
 
 def hear_transfers(connection: Connection, results: Sequence[RailResult], at: datetime) -> None:
@@ -32,6 +38,7 @@ def hear_transfers(connection: Connection, results: Sequence[RailResult], at: da
 
     A transfer that was made is followed by the payout itself; one that was refused is a payout
     that failed before it left (P39). What was not called home stays to be asked for once more.
+    Where the payee was found on a sanctions list meanwhile nothing is paid: P39, then P43.
     """
     answers = [each for each in results if each.outcome in (RailOutcome.DONE, RailOutcome.REFUSED)]
     there = [each for each in answers if each.kind is OperationKind.TRANSFER]
@@ -52,7 +59,10 @@ def call_home(connection: Connection, *, at: datetime, limit: int = 1_000) -> in
 
 
 def _hear_there(connection: Connection, results: Sequence[RailResult], at: datetime) -> None:
-    payouts = store.lock_payouts(connection, [_payout_id(result) for result in results])
+    ids = [_payout_id(result) for result in results]
+    payees = {payout.payee_id for payout in store.find_payouts(connection, ids).values()}
+    known = parties.lock_share(connection, payees)
+    payouts = store.lock_payouts(connection, ids)
     moves: list[Move] = []
     at_fault: dict[UUID, tuple[Payout, str]] = {}
     for result in results:
@@ -69,10 +79,29 @@ def _hear_there(connection: Connection, results: Sequence[RailResult], at: datet
     post_facts(connection, [move.draft for move in moves])
     save(connection, moves)
     stop(connection, at_fault, at)
-    arrived = [move.payout for move in moves if move.payout.state is PayoutState.SUBMITTED]
+    there = [move.payout for move in moves if move.payout.state is PayoutState.SUBMITTED]
+    clear = {id_ for id_, each in known.items() if each.sanction_state is SanctionState.CLEAR}
+    matched = [payout for payout in there if payout.payee_id not in clear]
+    _turn_back(connection, matched, results, at)
+    arrived = [payout for payout in there if payout.payee_id in clear]
     methods = store.find_methods(connection, {payout.method_id for payout in arrived})
     intents = [operations.pay(each, token=methods[each.method_id].token) for each in arrived]
     rails.intend(connection, intents, at=at)
+
+
+def _turn_back(
+    connection: Connection, payouts: Sequence[Payout], results: Sequence[RailResult], at: datetime
+) -> None:
+    """End payouts of payees who were found on a list while their money was moved; block it."""
+    if not payouts:
+        return
+    words = {_payout_id(result): replace(result, code=SanctionsHit.code) for result in results}
+    moves = [heard(payout, Trigger.FAIL, words[payout.id], at) for payout in payouts]
+    post_facts(connection, [move.draft for move in moves])
+    save(connection, moves)
+    ask_home(connection, [move.payout for move in moves], at)
+    payees = {payout.payee_id for payout in payouts}
+    service_blocked.block(connection, payees, actor=SYSTEM, list_name=_MEANWHILE, at=at)
 
 
 def _hear_home(connection: Connection, results: Sequence[RailResult], at: datetime) -> None:
