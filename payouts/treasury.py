@@ -20,7 +20,7 @@ from kernel.money import MAX_MINOR, exponent, to_json
 from kernel.principals import SYSTEM, PrincipalKind
 from ledger.model import Draft
 from ledger.service import kind_balances
-from payouts import store_treasury
+from payouts import store, store_treasury
 from payouts.desk import post_facts
 from payouts.model_settlement import Mode, Position, ProcessorPosition, Settlement, Way
 from payouts.model_treasury import PayoutStop, SetTreasury, TreasuryRule
@@ -62,7 +62,8 @@ class Read:
 def read(connection: Connection, at: datetime) -> Read:
     """Read what settlements look at, promises first."""
     refunds = store_treasury.sum_promised(connection, [OperationKind.REFUND.value])
-    payouts = store_treasury.sum_promised(connection, [OperationKind.PAYOUT.value])
+    # Also those that wait for it: where its money has landed, none could be sent otherwise.
+    payouts = store.sum_promised(connection)
     sums = {kind: kind_balances(connection, kind) for kind in _READ[:2]}
     available = store_treasury.list_there(connection, [AVAILABLE])[AVAILABLE]
     sums |= {kind: kind_balances(connection, kind) for kind in _READ[2:]}
@@ -71,7 +72,7 @@ def read(connection: Connection, at: datetime) -> Read:
         sums=sums,
         available=available,
         refunds=refunds,
-        payouts=payouts,
+        payouts={(currency, rail): minor for (rail, currency), minor in payouts.items()},
         rules={(rule.rail_account, rule.currency): rule for rule in rules},
     )
 

@@ -9,7 +9,7 @@ from kernel.errors import Broken
 from ledger.chart import account
 from ledger.model import Book, Entry, Line
 from ledger.proof import prove
-from payouts import service, service_chain, store
+from payouts import service, service_chain, settlement, store
 from payouts.model import MethodState, PayoutState
 from rails import service as rails
 from rails.model import INSUFFICIENT_FUNDS, PAYOUT_RETURNED, OperationKind, RailOutcome
@@ -259,3 +259,22 @@ def _is_stopped(chain: Chain, why: str) -> None:
     method = store.find_methods(chain.connection, [chain.method_id])[chain.method_id]
     assert method.state is MethodState.DISABLED
     assert store.list_pauses(chain.connection, [chain.payee_id]) == {chain.payee_id: why}
+
+
+def test_a_payout_calls_for_money_that_has_landed(connection: Connection) -> None:
+    """What the rail had to let go lies in the bank: the settlement brings it back, before it can
+    be sent."""
+    chain = chain_of(connection, "EUR")
+    landed = (
+        Line(account("custody.bank", "EUR"), 50_000),
+        Line(account("custody.processor_available", "EUR", STRIPE), -50_000),
+    )
+    post_entries(connection, Entry(Book.CUSTODY, "EUR", landed))
+    assert submit(chain) == "payouts.processor_short"
+
+    (settled,) = settlement.settle(connection, at=NOON)
+
+    assert [
+        (each.source, each.target, each.amount_minor, each.rail_account)
+        for each in settled.transfers
+    ] == [("custody_bank", "processor_available", 50_000, STRIPE)]
