@@ -44,6 +44,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "invariants": ("invariants", "Prove the books and the client money of every tenant."),
         "rails": ("rails", "Rails in use, the events that they sent, and what needs people."),
         "reconcile": ("reconcile", "Take bank and processor statements in, and match them."),
+        "breaks": ("breaks", "What statements and books do not share, and how it ends."),
         "certificate": ("certificate", "Certify ledger, processors and bank against one another."),
         "open-items": ("open_items", "What should be over by now and is not."),
         "treasury": ("treasury", "What is where, why it stays, and what settles next."),

@@ -7,6 +7,7 @@ from typing import Final
 from engine.refusals_auditor import AUDITOR
 from engine.refusals_axes import AXES
 from engine.refusals_bank import BANK
+from engine.refusals_breaks import BREAKS
 from engine.refusals_chargebacks import CHARGEBACKS
 from engine.refusals_claims import CLAIMS
 from engine.refusals_clocks import CLOCKS
@@ -29,6 +30,7 @@ TOLD: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         **AUDITOR,
         **AXES,
         **BANK,
+        **BREAKS,
         **CHARGEBACKS,
         **CLAIMS,
         **CLOCKS,

@@ -51,6 +51,7 @@ SORTS: Final = MappingProxyType(
         "payee.left_reserved": "More or less is reserved of the payee's money than anything asks.",
         "payout.not_zero": "The payout is over, and money is still on its way.",
         "payout.unconfirmed": "The rail has not said for days what became of the payout.",
+        "payouts.stopped": "No payout leaves: our account there is short of what it owes.",
         "period.not_zero": "The retainer's period is over, and its slot holds money.",
         "purchase.not_earned": "The days of a plan or a product are over, and not all is earned.",
         "rail.transaction_open": "The rail's statement has it, and nothing of ours explains it.",

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from kernel.commands import Command, Outcome, done, refused
 from kernel.errors import Refusal
 from kernel.ids import new_id
-from kernel.money import to_json
+from kernel.money import format_minor
 from kernel.principals import Actor, PrincipalKind
 from payouts.service_rounding import Rounding, book_roundings
 from reconciliation import store_breaks as store
@@ -121,7 +121,9 @@ def propose_write_off(
         told = _words(command.told)
         limit = write_off_limit_minor(found.place.currency)
         if abs(found.amount_minor) > limit or found.place.place == "platform_bank":
-            raise AboveLimit(limit=to_json(limit, found.place.currency))
+            raise AboveLimit(
+                limit=f"{format_minor(limit, found.place.currency)} {found.place.currency}"
+            )
         write_off_id = new_id()
         is_new = store.add_write_off(
             connection,

@@ -99,7 +99,7 @@ INSERT INTO safeguarding_run (on_day, is_safe, report, ran_at) VALUES (%s, %s, %
 ON CONFLICT (on_day) DO NOTHING
 """
 
-_HAS_RUN: Final = "SELECT EXISTS (SELECT FROM safeguarding_run WHERE on_day = %s)"
+_NEWEST_RUN: Final = "SELECT max(on_day) FROM safeguarding_run"
 
 DEFAULT_HOUR: Final = 2
 """Two in the morning, UTC, where nobody set another hour."""
@@ -305,7 +305,7 @@ def add_daily_run(
     return driver(connection).execute(_ADD_RUN, (on, is_safe, report, at)).rowcount > 0
 
 
-def has_daily_run(connection: Connection, on: date) -> bool:
-    """Whether the run of a day is through."""
-    row = driver(connection).execute(_HAS_RUN, (on,)).fetchone()
-    return row is not None and bool(row[0])
+def newest_daily_run(connection: Connection) -> date | None:
+    """The newest day whose run is through."""
+    row = driver(connection).execute(_NEWEST_RUN).fetchone()
+    return None if row is None else row[0]

@@ -53,6 +53,7 @@ from engine.api.notices import RailFinder
 from engine.api.problems import add_handlers
 from engine.api.reads_actions import ACTION_READS
 from engine.api.reads_books import BOOK_READS
+from engine.api.reads_breaks import BREAK_READS
 from engine.api.reads_care import CARE_READS
 from engine.api.reads_chargebacks import CHARGEBACK_READS
 from engine.api.reads_claims import CLAIM_READS
@@ -109,6 +110,7 @@ READS: Final = (
     *RAIL_READS,
     *WEBHOOK_READS,
     *RECONCILIATION_READS,
+    *BREAK_READS,
     *EXTRACT_READS,
     *TAX_READS,
     *RUN_READS,

@@ -55,7 +55,7 @@ from payouts import (
 from payouts import service as payouts
 from payouts.commands import VerifyMethod
 from reconciliation import service as statements
-from reconciliation import service_matching
+from reconciliation import service_breaks, service_certificates, service_matching
 from tax import service_profile
 
 _NAMES: Final = (
@@ -226,11 +226,18 @@ def _beside() -> dict[str, Service]:
 
 
 def _reconciliation() -> dict[str, Service]:
-    """Accounts on statements, proposals, and matches taken back."""
+    """Accounts on statements, proposals, matches taken back; breaks and certificates."""
     return {
         "reconciliation.open_account": statements.open_accounts,
         "reconciliation.decide": service_matching.decide_proposals,
         "reconciliation.undo": service_matching.undo_matches,
+        "reconciliation.comment": service_breaks.comment,
+        "reconciliation.explain": service_breaks.explain,
+        "reconciliation.assign": service_breaks.assign,
+        "reconciliation.propose_write_off": service_breaks.propose_write_off,
+        "reconciliation.decide_write_off": service_breaks.decide_write_offs,
+        "reconciliation.set_hour": service_breaks.set_hours,
+        "reconciliation.sign": service_certificates.sign,
     }
 
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from engine.api import gate
 from engine.api.access import Caller, Scope
+from engine.api.answers_breaks import CertificateMade
 from engine.api.answers_reconciliation import MatchingDone, TakenFileAnswer
 from engine.api.document import Operation
 from engine.api.edge import Edge, json_body, outcome_response, validated
@@ -25,11 +26,14 @@ from kernel import clock
 from kernel.commands import Outcome
 from kernel.database import transaction
 from rails.statements.model import LARGEST_BYTES
-from reconciliation import service, service_matching
+from reconciliation import service, service_breaks, service_certificates, service_matching
 from reconciliation.commands import RunMatching, TakeFile
+from reconciliation.commands_breaks import MakeCertificate
+from reconciliation.store_matches import list_places
 
 STATEMENTS: Final = "/v1/reconciliation/statements"
 RUNS: Final = "/v1/reconciliation/runs"
+CERTIFICATES: Final = "/v1/certificates"
 
 _LONGEST_NAME: Final = 200
 
@@ -45,6 +49,13 @@ def _day(told: object) -> date | None:
     except ValueError:
         pass
     raise PydanticCustomError("day", "a day as YYYY-MM-DD")
+
+
+def _needed_day(told: object) -> date:
+    found = _day(told)
+    if found is None:
+        raise PydanticCustomError("day", "a day as YYYY-MM-DD")
+    return found
 
 
 _Day = Annotated[
@@ -64,11 +75,19 @@ class MatchingRunBody(Request):
     dry_run: bool = False
 
 
+class CertificateBody(Request):
+    """Which day is certified, in which currency."""
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    on: Annotated[date, BeforeValidator(_needed_day, json_schema_input_type=str)]
+
+
 def routes(edge: Edge) -> dict[tuple[str, str], Endpoint]:
-    """The two routes."""
+    """The three routes."""
     return {
         ("POST", STATEMENTS): partial(take, edge),
         ("POST", RUNS): partial(run, edge),
+        ("POST", CERTIFICATES): partial(certify, edge),
     }
 
 
@@ -90,6 +109,15 @@ def operations() -> tuple[Operation, ...]:
             scope=Scope.RAILS_WRITE,
             body=MatchingRunBody,
             answer=MatchingDone,
+            needs_key=False,
+        ),
+        Operation(
+            method="POST",
+            path=CERTIFICATES,
+            summary="Find the breaks, and certify a day: ledger, processors and bank",
+            scope=Scope.RAILS_WRITE,
+            body=CertificateBody,
+            answer=CertificateMade,
             needs_key=False,
         ),
     )
@@ -123,6 +151,15 @@ async def run(edge: Edge, request: HttpRequest) -> Response:
     return outcome_response(await edge.call(lambda: _run(edge, caller, wish)), 200)
 
 
+async def certify(edge: Edge, request: HttpRequest) -> Response:
+    """Make breaks of what is left over, then the certificate."""
+    caller = await _platform(edge, request)
+    raw, _ = await json_body(edge, request)
+    body = validated(CertificateBody, raw)
+    wish = MakeCertificate(actor=caller.actor, currency=body.currency, on=body.on)
+    return outcome_response(await edge.call(lambda: _certify(edge, caller, wish)), 200)
+
+
 async def _platform(edge: Edge, request: HttpRequest) -> Caller:
     caller = await edge.admit(request, Scope.RAILS_WRITE)
     if caller.sees_only is not None:
@@ -139,4 +176,13 @@ def _take(edge: Edge, caller: Caller, wish: TakeFile) -> Outcome:
 def _run(edge: Edge, caller: Caller, wish: RunMatching) -> Outcome:
     with transaction(edge.engine, caller.tenant) as connection:
         (outcome,) = service_matching.run_matching(connection, [wish], at=clock.now(connection))
+    return outcome
+
+
+def _certify(edge: Edge, caller: Caller, wish: MakeCertificate) -> Outcome:
+    with transaction(edge.engine, caller.tenant) as connection:
+        at = clock.now(connection)
+        places = list_places(connection)
+        service_breaks.take_breaks(connection, places, actor=caller.actor, at=at)
+        (outcome,) = service_certificates.make(connection, [wish], at=at)
     return outcome

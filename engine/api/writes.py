@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from engine.api.calls import Write
 from engine.api.writes_bank import BANK
+from engine.api.writes_breaks import BREAK_WRITES
 from engine.api.writes_care import CARE
 from engine.api.writes_chargebacks import CHARGEBACKS
 from engine.api.writes_claims import CLAIMS
@@ -51,6 +52,7 @@ WRITES: Final[tuple[Write[Any], ...]] = (
     *RAIL_WRITES,
     *WEBHOOKS,
     *RECONCILIATION,
+    *BREAK_WRITES,
     *CARE,
     *WALLETS,
     *RUNS,

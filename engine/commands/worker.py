@@ -6,6 +6,7 @@ from engine import worker
 from engine.api import views
 from engine.api.logs import configure_logs
 from engine.commands.frame import database, in_words
+from engine.daily import SafeguardingLoop
 from engine.handlers import TIMERS
 from engine.invoicing import InvoiceLoop
 from engine.loops import MoneyLoop
@@ -26,13 +27,14 @@ def command(threads: int, parent: int | None) -> None:
     if parent is not None:
         worker.end_with_parent(parent)
     configure_logs()
-    with database(pool_size=threads + 11) as opened:
+    with database(pool_size=threads + 13) as opened:
         engine = opened.engine
         money = MoneyLoop(engine, DueTenants(engine), RailHouse(engine).every)
         invoices = InvoiceLoop(engine, DueTenants(engine))
         runs = RunLoop(engine, DueTenants(engine))
         webhooks = WebhookLoop(engine, DueTenants(engine), Wire(views.event))
-        walks = (money, invoices, runs, webhooks)
+        daily = SafeguardingLoop(engine, DueTenants(engine), RailHouse(engine).every)
+        walks = (money, invoices, runs, webhooks, daily)
         worker.work(
             engine,
             TIMERS,

@@ -198,6 +198,11 @@ found AS (
     LEFT JOIN named m ON m.currency = c.currency
     WHERE coalesce(h.owed_minor, 0) <> coalesce(m.named_minor, 0)
     UNION ALL
+    SELECT 'payouts.stopped', 'rail_account:' || s.rail_account, s.currency, s.shortfall_minor,
+        s.stopped_at, 'stopped'
+    FROM payout_stop s
+    WHERE s.lifted_at IS NULL
+    UNION ALL
     SELECT 'rail.transaction_open',
         concat_ws(':', 'transaction', t.rail, nullif(t.account, ''), t.transaction_ref),
         t.currency, t.amount_minor - t.fee_minor, t.occurred_at, t.kind
