@@ -69,12 +69,15 @@ def _between_processors_and_bank(
     """
     spare = {each.rail_account: _spare(position, each) for each in position.processors}
     for_others = sum(max(0, -over) for over, _ in spare.values())
+    # A real processor's money is days on its way: what was called for yesterday counts as there.
+    landing_minor = position.leaving(_PROCESSOR)
     moves: list[Transfer] = []
     for each in sorted(position.processors, key=lambda one: (one.mode, one.rail_account)):
         name = each.rail_account
         _, free_minor = spare[name]
         if each.mode is Mode.STAY and name not in must_land:
-            free_minor = min(free_minor, max(0, wanted_minor + for_others - bank_minor))
+            lacking_minor = wanted_minor + for_others - bank_minor - landing_minor
+            free_minor = min(free_minor, max(0, lacking_minor))
         if free_minor > 0:
             moves.append(Transfer(_PROCESSOR, _BANK, free_minor, name))
             bank_minor += free_minor

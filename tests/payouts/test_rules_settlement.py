@@ -228,9 +228,9 @@ def _way(transfer: Transfer) -> str:
     return f"{transfer.source} > {transfer.target} {transfer.amount_minor}"
 
 
-def settled(*processors: ProcessorPosition, must_land: str = "", **named: int) -> str:
+def settled(*processors: ProcessorPosition, must_land: str = "", **named: Any) -> str:
     """What comes of several processors, with their names."""
-    position = Position(currency="EUR", processors=processors, **named)  # type: ignore[arg-type]
+    position = Position(currency="EUR", processors=processors, **named)
     settlement = settle_currency(position, must_land=frozenset({must_land} - {""}))
     moves = [
         f"{t.rail_account or 'banks'}: {_way(t).replace('processor_available', 'rail')}"
@@ -272,6 +272,19 @@ def test_money_that_may_stay_is_called_for_by_the_banks_promises() -> None:
     )
 
     assert found == "stripe: rail > custody_bank 42000; banks: custody_bank > platform_bank 2000"
+
+
+@pytest.mark.parametrize(("landing_minor", "more"), [(42_000, ""), (40_000, "2000"), (60_000, "")])
+def test_what_is_landing_is_not_called_for_again(landing_minor: int, more: str) -> None:
+    """Stripe's money is days on its way; a settlement each day calls only for what still lacks."""
+    found = settled(
+        at("stripe", 90_000),
+        bank_minor=10_000,
+        payouts_minor=52_000,
+        under_way={("processor_available", "custody_bank", "stripe"): landing_minor},
+    )
+
+    assert found == (f"stripe: rail > custody_bank {more}" if more else "")
 
 
 def test_a_floor_is_kept_and_never_brought() -> None:
