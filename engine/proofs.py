@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Engine
 
@@ -13,9 +14,14 @@ from kernel.money import format_minor
 from ledger.proof import Proof, prove
 from ledger.store_adoption import list_opening
 from payouts.safeguarding import ACCOUNTS, CurrencyReport, safeguarding
+from rails import service as operations
+from rails.capabilities import BANK, SIMULATED
 from rails.model import RailBalance
 from rails.port import Rail
 from rails.simulated.service import SimulatedRail
+
+_BANKS: Final = (SIMULATED.rail_account, BANK.rail_account)
+"""Rails that count our banks' money themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +48,7 @@ def check_books(engine: Engine, tenant: Tenant, rails: Sequence[Rail] | None = N
     `rails` are those of the environment if left out. Rails out there are asked before the books
     are read: what moves meanwhile shows as a difference, and is gone when asked again. Money that
     an adoption opened the books with lies at rails and banks of before, which no rail here knows.
-    It is counted as there, and told.
+    It is counted as there, and told; so is what a processor sent to our banks and has not arrived.
     """
     serving = RailHouse(engine).every(tenant) if rails is None else rails
     own = [rail for rail in serving if isinstance(rail, SimulatedRail)]
@@ -59,6 +65,8 @@ def check_books(engine: Engine, tenant: Tenant, rails: Sequence[Rail] | None = N
             balances += rail.balances(at=clock.now(connection))
         proof = prove(connection)
         adopted = list_opening(connection, [kind for kind, _ in ACCOUNTS])
+        between = operations.list_between(connection, _BANKS)
+        balances += [balance for balance, _ in between]
         safe = safeguarding(connection, [*balances, *_elsewhere(adopted)])
         fees = prove_fees(connection)
     findings = (*_of_books(proof), *fees, *_of_money(safe.currencies))
@@ -66,10 +74,18 @@ def check_books(engine: Engine, tenant: Tenant, rails: Sequence[Rail] | None = N
         is_proven=proof.is_clean and not fees,
         is_safe=safe.is_safe,
         findings=findings,
-        notes=tuple(
-            f"{format_minor(amount_minor, currency)} {currency} of {kind} came in by an adoption:"
-            " no rail here knows it, so it is taken as told"
-            for kind, currency, amount_minor in adopted
+        notes=(
+            *(
+                f"{format_minor(amount_minor, currency)} {currency} of {kind} came in by an"
+                " adoption: no rail here knows it, so it is taken as told"
+                for kind, currency, amount_minor in adopted
+            ),
+            *(
+                f"{format_minor(each.amount_minor, each.currency)} {each.currency} are on their way"
+                " from a processor to our bank"
+                for each, is_coming in between
+                if is_coming
+            ),
         ),
     )
 

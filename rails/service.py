@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from kernel.errors import Broken
 from rails import store, store_notices
 from rails.capabilities import capabilities_of
-from rails.model import Notice, OperationKind, RailOperation, RailResult
+from rails.model import Notice, OperationKind, RailBalance, RailOperation, RailResult
 from rails.rules import best, is_news
 from rails.store import Locked, Unresolved, Unsent
 
@@ -176,6 +176,16 @@ def list_operations(connection: Connection, ids: Sequence[UUID]) -> list[RailOpe
 def list_open(connection: Connection, handler: str) -> list[RailOperation]:
     """Operations of one handler whose end is not known yet, oldest first."""
     return store.list_open(connection, handler)
+
+
+def list_between(connection: Connection, banks: Sequence[str]) -> list[tuple[RailBalance, bool]]:
+    """What processors did with our banks: no bank's rail knows it, so it is taken on their word.
+
+    By bank and currency in minor units what came, less what went; and, marked True, by processor's
+    account what has left it and is not in the bank yet, which the books still have there. `banks`
+    are the rails whose own balances count our banks' money.
+    """
+    return store.list_between(connection, banks)
 
 
 def receive(connection: Connection, notices: Sequence[Notice], *, at: datetime) -> list[Notice]:

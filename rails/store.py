@@ -13,6 +13,8 @@ from kernel.errors import Broken
 from rails.model import (
     OperationKind,
     OperationState,
+    RailAccount,
+    RailBalance,
     RailOperation,
     RailOutcome,
     RailResult,
@@ -115,6 +117,23 @@ _LIST_OPEN: Final = f"""
 SELECT {_OPERATION} FROM rail_operation
 WHERE state IN ('created', 'sent', 'unknown', 'pending') AND handler = %(handler)s
 ORDER BY intent_no
+"""
+
+_BETWEEN: Final = """
+SELECT place, currency, sum(amount_minor)::bigint AS amount_minor, is_coming
+FROM (
+    SELECT facts ->> 'target' AS place, currency, amount_minor, false AS is_coming
+    FROM rail_operation WHERE kind = ANY (%(kinds)s) AND state = 'done' AND rail <> ALL (%(banks)s)
+    UNION ALL
+    SELECT facts ->> 'source', currency, -amount_minor, false
+    FROM rail_operation WHERE kind = ANY (%(kinds)s) AND state = 'done' AND rail <> ALL (%(banks)s)
+    UNION ALL
+    SELECT facts ->> 'source', currency, amount_minor, true
+    FROM rail_operation WHERE kind = ANY (%(kinds)s) AND state = 'pending'
+        AND rail <> ALL (%(banks)s) AND facts ->> 'source' = 'processor_available'
+) AS moved
+WHERE is_coming OR place IN ('custody_bank', 'platform_bank')
+GROUP BY place, currency, is_coming ORDER BY place, currency, is_coming
 """
 
 _FIND_POSITION: Final = "SELECT position FROM rail_cursor WHERE rail = %(rail)s"
@@ -285,6 +304,16 @@ def list_open(connection: Connection, handler: str) -> list[RailOperation]:
     """Operations of one handler that the rail has neither done nor refused yet."""
     rows = connection.exec_driver_sql(_LIST_OPEN, {"handler": handler}).mappings()
     return [_operation(row) for row in rows]
+
+
+def list_between(connection: Connection, banks: Sequence[str]) -> list[tuple[RailBalance, bool]]:
+    """What rails other than `banks` brought to our banks or took, and (True) what is coming."""
+    kinds = [OperationKind.BANK_TRANSFER.value, OperationKind.TOP_UP.value]
+    rows = connection.exec_driver_sql(_BETWEEN, {"kinds": kinds, "banks": list(banks)})
+    return [
+        (RailBalance(RailAccount(row.place), row.currency, row.amount_minor), row.is_coming)
+        for row in rows
+    ]
 
 
 def find_position(connection: Connection, rail: str) -> str:
