@@ -92,7 +92,7 @@ class RailHouse:
                     found[name] = rail
             found[SIMULATED.rail_account] = SimulatedRail(self.engine, tenant.name)
             # Behind the simulated one, so that it is never where clients pay.
-            files = make_bank(self.engine, self.environment, tenant)
+            files = make_bank(self.engine, of_tenant(self.environment, tenant), tenant)
             if files is not None:
                 found[files.name] = files
             self.made[tenant.name] = found

@@ -30,6 +30,15 @@ def test_with_a_key_clients_pay_there(own_engine: Engine, tenant: Tenant) -> Non
     assert (house.default(tenant), house.bank(tenant)) == ("stripe", "bank")
 
 
+def test_bank_files_may_be_for_one_tenant(own_engine: Engine, tenant: Tenant) -> None:
+    """Beside it a tenant that plays goes on with the simulated bank."""
+    mine = {f"HOLDFAST_BANK__{tenant.name.upper()}": "files"}
+    others = {"HOLDFAST_BANK__ELSEWHERE": "files"}
+
+    assert RailHouse(own_engine, mine).bank(tenant) == "bank"
+    assert RailHouse(own_engine, others).bank(tenant) == "simulated"
+
+
 def test_a_tenants_own_name_goes_before_the_name_alone() -> None:
     """Two marketplaces have two accounts at a rail."""
     said = {"STRIPE_API_KEY": "one", "STRIPE_API_KEY__SHOP": "other"}
