@@ -14,6 +14,8 @@ from ledger.chart import account
 from ledger.model import AccountKey, Book, Draft, Entry, Line
 from ledger.service import post
 from payouts import service as payouts
+from payouts import store_treasury
+from payouts.model_treasury import PayoutStop
 from rails.model import RailOutcome
 from rails.model_events import TransactionKind
 from rails.store_transactions import add_transactions
@@ -77,6 +79,13 @@ def _fee(connection: Connection) -> int:
     stage = Stage(connection).ready()
     past_guards(connection, "slot", "fee_deferred_minor = 0", stage.slot_id)
     return 300
+
+
+@plant("payouts.stopped")
+def _stopped(connection: Connection) -> int:
+    stop = PayoutStop(new_id(), "stripe", "USD", 4_200, START)
+    store_treasury.add_stops(connection, [stop])
+    return 4_200
 
 
 @plant("rail.transaction_open")
