@@ -275,7 +275,10 @@ def save_position(connection: Connection, *, rail: str, position: str) -> None:
 
 
 def _checked(operation: Locked, result: RailResult) -> RailResult:
-    """The result under our own kind and subject; a funding may bring another amount than asked."""
+    """The result under our own kind and subject; a funding may bring another amount than asked.
+
+    It has one payment at its rail: a hint may be forged to name another that was made.
+    """
     asked, moved = operation.amount_minor, result.amount_minor
     is_other_amount = moved != asked and operation.kind is not OperationKind.FUND
     if is_other_amount or result.currency != operation.currency:
@@ -285,6 +288,13 @@ def _checked(operation: Locked, result: RailResult) -> RailResult:
             asked_minor=asked,
             moved_minor=moved,
             currency=result.currency,
+        )
+    is_other = operation.rail_ref and result.rail_ref not in ("", operation.rail_ref)
+    if is_other and operation.kind is OperationKind.FUND:
+        raise Broken(
+            "a rail tells of another payment than it began",
+            operation_id=str(result.operation_id),
+            rail_ref=operation.rail_ref,
         )
     return replace(result, kind=operation.kind, subject=operation.subject)
 

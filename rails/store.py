@@ -56,7 +56,7 @@ WHERE id = ANY (ARRAY(
 """
 
 _LOCK: Final = """
-SELECT id, handler, kind, subject, amount_minor, currency, state, cleared, has_left
+SELECT id, handler, kind, subject, amount_minor, currency, state, cleared, has_left, rail_ref
 FROM rail_operation WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -154,6 +154,7 @@ class Locked:
     amount_minor: int
     currency: str
     standing: Standing
+    rail_ref: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +225,7 @@ def lock_operations(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, L
             Standing(
                 OperationState(row["state"]), cleared=row["cleared"], has_left=row["has_left"]
             ),
+            row["rail_ref"],
         )
         for row in rows
     }

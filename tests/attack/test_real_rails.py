@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import pytest
 from sqlalchemy import Engine
 
 from kernel.database import Tenant, transaction
-from kernel.errors import RailTrouble
+from kernel.errors import Broken, RailTrouble
 from rails import service
 from rails.caller import Counts, run_once
 from rails.model import (
@@ -22,7 +23,7 @@ from rails.model import (
     ResolveBy,
 )
 from rails.simulated.service import SimulatedRail
-from tests.rails.builders import NOON, BadLine, payout, result
+from tests.rails.builders import NOON, BadLine, operation, payout, result
 
 DAY = timedelta(days=1)
 
@@ -115,3 +116,22 @@ def test_a_key_that_answers_for_itself_is_not_sent_again_and_again(
 
     assert (at_once.taken, later.taken) == (0, 1)
     assert rail.keys == [str(operation_id), f"{operation_id}:1"]
+
+
+@pytest.mark.parametrize("named", ["ws_CO_someone_elses", "ws_CO_ours"])
+def test_a_payment_is_not_paid_by_another(own_engine: Engine, tenant: Tenant, named: str) -> None:
+    """A forged hint names a small push that was paid, to have a great one booked: it is Broken."""
+    push = operation()
+    with transaction(own_engine, tenant) as connection:
+        service.intend(connection, [push], at=NOON)
+        service.take(connection, 1, NOON)
+        asked = replace(result(push, RailOutcome.PENDING), rail_ref="ws_CO_ours")
+        service.store_results(connection, [asked], NOON)
+    paid = replace(result(push), rail_ref=named, transaction_ref=named)
+
+    with transaction(own_engine, tenant) as connection:
+        if named == "ws_CO_ours":
+            assert service.store_results(connection, [paid], NOON)
+        else:
+            with pytest.raises(Broken, match="another payment"):
+                service.store_results(connection, [paid], NOON)
