@@ -66,7 +66,7 @@ class Operation:
     """One method of one path, as the document tells it. No `scope`: open to anyone.
 
     `media`: what it answers in; `answer` is the JSON among them. `refuses` are statuses of refusals
-    where nobody needs a key.
+    where nobody needs a key, and those of a read beside the usual ones.
     """
 
     method: str
@@ -174,10 +174,8 @@ def _responses(
                 "schema": {"type": "string", "const": "true"},
             }
         }
-    if operation.scope is None:
-        trouble: Iterable[int] = (*operation.refuses, 500, 503)
-    else:
-        trouble = _SEEN_ON_WRITES if is_write else _SEEN_ON_READS
+    seen: Iterable[int] = _SEEN_ON_WRITES if is_write else _SEEN_ON_READS
+    trouble = sorted({*operation.refuses, *((500, 503) if operation.scope is None else seen)})
     problem = {MEDIA_TYPE: {"schema": refs[answers.Problem]}}
     found = {str(status): {"description": _TEXTS[status], "content": problem} for status in trouble}
     return {str(operation.status): good, **found}

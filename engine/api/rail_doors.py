@@ -86,13 +86,16 @@ async def _play_bank(edge: Edge, find_rail: RailFinder, request: Request) -> Res
 
 
 async def _show_payment_page(edge: Edge, find_rail: RailFinder, request: Request) -> Response:
-    """Asked of the rail each time, after the snapshot that says whose payment it is."""
+    """Asked of the rail each time, after the snapshot that says that it is the client's to make.
+
+    Who is paid sees the funding, but not the secret with which it is paid.
+    """
     caller = await edge.admit(request, Scope.CONTRACTS_READ)
     funding_id = path_ids(request)["funding_id"]
 
     def look(connection: Connection) -> list[RailOperation] | None:
         sees = caller.sees_only
-        if sees is not None and not store.is_seen(connection, "funding", funding_id, party_id=sees):
+        if sees is not None and not store.is_seen(connection, "payment", funding_id, party_id=sees):
             return None
         return service.list_operations(connection, [funding_id])
 
@@ -139,5 +142,6 @@ def operations() -> Sequence[Operation]:
             summary="Where the client pays: an address of the rail, or a secret for its fields",
             scope=Scope.CONTRACTS_READ,
             answer=PaymentPageAnswer,
+            refuses=(409,),
         ),
     )

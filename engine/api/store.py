@@ -101,6 +101,14 @@ _OWNED: Final = MappingProxyType(
         "payout": """
             SELECT EXISTS (SELECT FROM payout WHERE id = %(id)s AND payee_id = %(party_id)s)
         """,
+        "payment": """
+            SELECT EXISTS (
+                SELECT FROM funding f JOIN contract c ON c.id = f.contract_id
+                WHERE f.id = %(id)s AND c.client_id = %(party_id)s
+            ) OR EXISTS (
+                SELECT FROM wallet_top_up WHERE id = %(id)s AND client_id = %(party_id)s
+            )
+        """,
         "reservation": """
             SELECT EXISTS (
                 SELECT FROM reservation r JOIN account a ON a.id = r.account_id
