@@ -19,6 +19,9 @@ from kernel.settings import CannotStart
 TOKEN_MARGIN_S: Final = 60
 """A token is no longer used so many seconds before it ends."""
 
+NONSENSE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What an answer may raise that has not the shape it should have: the money may have moved."""
+
 _FEW: Final = 8
 _AT_A_TIME: Final = 8
 

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from kernel.errors import RailTrouble
 from rails.capabilities import MPESA
-from rails.http import NotTaken, side_by_side
+from rails.http import NONSENSE, NotTaken, side_by_side
 from rails.model import (
     KEY_SPENT,
     NOT_NOW,
@@ -299,7 +299,7 @@ class MpesaRail:
         except NotTaken as trouble:
             result = result_of(operation, RailOutcome.UNKNOWN, at=at, code=NOT_NOW)
             return replace(result, retry_at=at + timedelta(seconds=trouble.wait_s))
-        except RailTrouble:
+        except (RailTrouble, *NONSENSE):
             return result_of(operation, RailOutcome.UNKNOWN, at=at)
 
     def _signed(self, at: datetime) -> dict[str, str]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from kernel.errors import RailTrouble
 from rails.capabilities import PAYPAL
-from rails.http import NotTaken, side_by_side
+from rails.http import NONSENSE, NotTaken, side_by_side
 from rails.model import (
     NOT_NOW,
     LogLine,
@@ -249,7 +249,7 @@ class PaypalRail:
             said = Said(outcome=RailOutcome.UNKNOWN, rail_ref="", code=NOT_NOW)
             retry_at = at + timedelta(seconds=trouble.wait_s)
             return replace(result_of(operation, said, at=at), retry_at=retry_at)
-        except RailTrouble:
+        except (RailTrouble, *NONSENSE):
             said = Said(outcome=RailOutcome.UNKNOWN, rail_ref="")
         return result_of(operation, said, at=at)
 

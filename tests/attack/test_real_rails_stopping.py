@@ -2,9 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NoReturn
 from uuid import UUID
 
 import httpx
@@ -18,9 +19,11 @@ from engine.webhooks.model import Answer, Delivery, DeliveryState, Endpoint, End
 from engine.webhooks.wire import Parcel, Wire
 from kernel.database import Tenant
 from kernel.money import UnknownCurrency
-from rails.model import NoticePage
+from rails.model import NoticePage, RailOperation, RailOutcome
 from rails.simulated.service import SimulatedRail
-from tests.rails.builders import NOON, BadLine
+from tests.rails.builders import NOON, BadLine, operation
+from tests.rails.mpesa import stage as mpesa
+from tests.rails.paypal import stage as paypal
 
 
 @dataclass
@@ -98,3 +101,19 @@ def test_a_rail_that_tells_nonsense_stops_no_other(
     loop.run_once(threading.Event())
 
     assert (odd.heard, good.heard) == (2, 2)
+
+
+@pytest.mark.parametrize("staged", [paypal.staged, mpesa.staged])
+@pytest.mark.parametrize("nonsense", [KeyError("id"), AttributeError("get"), TypeError("None")])
+def test_one_odd_answer_is_one_unknown_operation(
+    staged: Callable[[], Any], nonsense: Exception
+) -> None:
+    """Of PayPal and M-Pesa: its neighbours keep their answers, and the rail its round."""
+
+    def odd(_operation: RailOperation, _at: datetime) -> NoReturn:
+        raise nonsense
+
+    with staged() as stage:
+        result = stage.rail._safely(operation(), odd, NOON)
+
+    assert (result.outcome, result.code) == (RailOutcome.UNKNOWN, "")
