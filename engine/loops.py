@@ -32,6 +32,9 @@ from rails.telling import POISON, is_outage
 _NONSENSE: Final = (AttributeError, *POISON)
 """What a rail's answer may make of us that no rail should: people look, and all else goes on."""
 
+PAYS_UP_EVERY: Final = timedelta(hours=1)
+"""How often the platform pays what it owes client money, in the tenant's time."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -49,6 +52,7 @@ class MoneyLoop:
     interval_s: float = 1.0
     lease: timedelta = LEASE
     settled_on: dict[str, date] = field(default_factory=dict)
+    paid_up_at: dict[str, datetime] = field(default_factory=dict)
 
     def run_forever(self, stop: threading.Event) -> None:
         """Go round until `stop` is set; at once again while there is work."""
@@ -81,6 +85,8 @@ class MoneyLoop:
         if self.settled_on.get(tenant.name) != at.date():
             self._begin_day(tenant, bank_of(rails), at)
             self.settled_on[tenant.name] = at.date()
+            self.paid_up_at[tenant.name] = at
+        self._settle_short(tenant, bank_of(rails), at)
         # Transactions of their own: each locks payees and payouts from the start.
         with transaction(self.engine, tenant) as connection:
             service_screening.screen_due(connection, at=at)
@@ -98,6 +104,15 @@ class MoneyLoop:
         for look in care.DAILY:
             with transaction(self.engine, tenant) as connection:
                 look(connection, at=at)
+
+    def _settle_short(self, tenant: Tenant, bank_rail: str, at: datetime) -> None:
+        """What falls short is settled again on the same day; the platform pays up each hour."""
+        pays_up = at - self.paid_up_at[tenant.name] >= PAYS_UP_EVERY
+        if pays_up:
+            self.paid_up_at[tenant.name] = at
+        with transaction(self.engine, tenant) as connection:
+            if settlement.settle_short(connection, at=at, bank_rail=bank_rail, pays_up=pays_up):
+                _log.warning("money.settled_again", tenant=tenant.name)
 
     def _call_alone(self, tenant: Tenant, rail: Rail, at: datetime) -> bool:
         """A rail whose words break us stops no other; what it said is not logged, only where."""

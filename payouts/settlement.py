@@ -76,10 +76,36 @@ def settle(
             _operation(transfer, settlement.currency, subject, bank_rail)
             for transfer in settlement.transfers
         ]
-    drafts += treasury.watch(connection, found, at)
+    drafts += treasury.watch(connection, [each for _, each in found], at)
     post_facts(connection, drafts)
     rails.intend(connection, operations, at=at)
     return settlements
+
+
+def settle_short(
+    connection: Connection, *, at: datetime, bank_rail: str = BANK_RAIL, pays_up: bool
+) -> bool:
+    """Settle again on the same day where something is short, or no longer is; whether it was so.
+
+    Looked at often, it settles when an account of ours falls below zero or is covered, when the
+    platform's own bank cannot pay what it owes any more or can again. With `pays_up` also where the
+    platform owes client money what it has and no transfer brings yet.
+
+    Source: domain/escrow.md 3 (shortfall funded same day), edge case 45.
+    """
+    if not (treasury.stops_differ(connection) or (pays_up and _can_pay_up(connection, at))):
+        return False
+    settle(connection, at=at, bank_rail=bank_rail)
+    return True
+
+
+def _can_pay_up(connection: Connection, at: datetime) -> bool:
+    owed = kind_balances(connection, "custody.due_from_platform")
+    return any(minor > 0 for minor in owed.values()) and any(
+        transfer.source == RailAccount.PLATFORM_BANK.value
+        for position in look(connection, at=at)
+        for transfer in settle_currency(position).transfers
+    )
 
 
 def under_way(connection: Connection) -> dict[str, dict[Way, int]]:
@@ -93,10 +119,10 @@ def under_way(connection: Connection) -> dict[str, dict[Way, int]]:
 def free_in_bank(connection: Connection) -> dict[str, int]:
     """What may still leave the custody bank by currency: booked, less what is on its way out.
 
-    Nothing, where an account of ours at a rail is below zero in the currency: what is paid out
-    meanwhile would be other clients' money. Until the end of the transaction nobody else promises
-    anything away. What leaves meanwhile is read before the balance, so that it is counted twice
-    rather than not at all.
+    Nothing, where an account of ours at a rail is below zero in the currency, or the platform owes
+    client money more than it has: what is paid out meanwhile would be other clients' money. Until
+    the end of the transaction nobody else promises anything away. What leaves meanwhile is read
+    before the balance, so that it is counted twice rather than not at all.
 
     Source: domain/escrow.md 2.11, edge case 45.
     """
@@ -111,7 +137,7 @@ def free_in_bank(connection: Connection) -> dict[str, int]:
         for (source, _, _), amount_minor in ways.items():
             if source == RailAccount.CUSTODY_BANK.value:
                 purse[currency] -= amount_minor
-    for _, currency in treasury.below_zero(connection):
+    for _, currency in treasury.shortfalls(connection):
         purse[currency] = min(0, purse[currency])
     return purse
 

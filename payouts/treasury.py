@@ -28,7 +28,7 @@ from payouts.refusals import OperatorOnly
 from payouts.refusals_treasury import BadFloor, RuleStands
 from payouts.rules_settlement import default_mode
 from rails.capabilities import CAPABILITIES, capabilities_of
-from rails.model import OperationKind
+from rails.model import OperationKind, RailAccount
 
 RAIL_ACCOUNT: Final = "simulated"
 """Subject of `custody.processor_*` where nothing else is configured."""
@@ -36,6 +36,9 @@ RAIL_ACCOUNT: Final = "simulated"
 AVAILABLE: Final = "custody.processor_available"
 PENDING: Final = "custody.processor_pending"
 RESERVED: Final = "custody.processor_reserved"
+
+PLATFORM_BANK: Final = RailAccount.PLATFORM_BANK.value
+"""Names the platform's own bank among what is short."""
 
 _READ: Final = (
     "custody.refund_in_transit",
@@ -95,20 +98,46 @@ def below_zero(connection: Connection) -> dict[tuple[str, str], int]:
     }
 
 
-def watch(
-    connection: Connection, found: Sequence[tuple[Position, Settlement]], at: datetime
-) -> list[Draft]:
+def platform_short(connection: Connection) -> dict[str, int]:
+    """What the platform owes client money and its own bank does not hold, by currency.
+
+    What both books owe each other is set off first. Settlements that are under way change both
+    sides alike. The bank is read first: a transfer that is booked meanwhile makes nothing short.
+    """
+    held = kind_balances(connection, "platform.bank")
+    owed = kind_balances(connection, "custody.due_from_platform")
+    earned = kind_balances(connection, "custody.due_to_platform")
+    short = {
+        currency: min(minor + earned.get(currency, 0), minor) - max(0, held.get(currency, 0))
+        for currency, minor in owed.items()
+    }
+    return {currency: minor for currency, minor in short.items() if minor > 0}
+
+
+def shortfalls(connection: Connection) -> dict[tuple[str, str], int]:
+    """All that stops payouts, by (rail account or `platform_bank`, currency).
+
+    What is paid out while an account of ours is below zero, or while the platform owes client
+    money more than it has, is other clients' money. Source: domain/escrow.md 2.11, edge case 45.
+    """
+    short = platform_short(connection).items()
+    return below_zero(connection) | {(PLATFORM_BANK, currency): minor for currency, minor in short}
+
+
+def stops_differ(connection: Connection) -> bool:
+    """Whether what is short by now is not what payouts are stopped for."""
+    standing = store_treasury.list_stops(connection)
+    return {(each.rail_account, each.currency) for each in standing} != set(shortfalls(connection))
+
+
+def watch(connection: Connection, settlements: Sequence[Settlement], at: datetime) -> list[Draft]:
     """The events of a settlement that people must know of; stops are placed and lifted with them.
 
-    An account below zero stops payouts; covered, they go on. What the platform owes and cannot
-    bring, and what processors lack for their promises, is told each day.
+    An account below zero stops payouts, and so does a debt of the platform that its own bank
+    cannot pay; covered, they go on. What the platform owes and cannot bring, and what processors
+    lack for their promises, is told with each settlement.
     """
-    below = {
-        (each.rail_account, position.currency): -each.available_minor
-        for position, _ in found
-        for each in position.processors
-        if each.available_minor < 0
-    }
+    below = shortfalls(connection)
     standing = {
         (each.rail_account, each.currency): each for each in store_treasury.list_stops(connection)
     }
@@ -122,7 +151,7 @@ def watch(
     store_treasury.lift_stops(connection, [stop.id for stop in over], at)
     drafts = [_told("treasury.payouts_stopped", stop, at) for stop in new]
     drafts += [_told("treasury.payouts_go_on", stop, at) for stop in over]
-    return drafts + [draft for _, settlement in found for draft in _shorts(settlement, at)]
+    return drafts + [draft for each in settlements for draft in _shorts(each, at)]
 
 
 def set_treasury(

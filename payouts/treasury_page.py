@@ -1,6 +1,6 @@
 """The treasury's page: what is where, why it stays, and what settles next; nothing is written."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,10 +17,11 @@ from rails.capabilities import CAPABILITIES
 def page(connection: Connection, *, at: datetime) -> list[dict[str, Any]]:
     """One row per currency. What stands as next is what `settlement.settle` would ask for now."""
     places = treasury.at_rails(connection)
-    return [_row(position, places) for position in look(connection, at=at)]
+    stopped = {currency for _, currency in treasury.shortfalls(connection)}
+    return [_row(position, places, stopped) for position in look(connection, at=at)]
 
 
-def _row(position: Position, places: Mapping[str, Any]) -> dict[str, Any]:
+def _row(position: Position, places: Mapping[str, Any], stopped: Collection[str]) -> dict[str, Any]:
     currency = position.currency
     settlement = settle_currency(position)
     return {
@@ -42,7 +43,7 @@ def _row(position: Position, places: Mapping[str, Any]) -> dict[str, Any]:
             for transfer in settlement.transfers
         ],
         "shortfall": to_json(settlement.shortfall_minor, currency),
-        "payouts_stopped": any(each.available_minor < 0 for each in position.processors),
+        "payouts_stopped": currency in stopped,
     }
 
 

@@ -19,6 +19,7 @@ from payouts.movements_settlement import MOST_MINOR, p46_rounding
 from payouts.treasury_page import page
 from rails import service as rails
 from rails.model import OperationKind, RailOperation
+from reconciliation.open_items import open_items
 from tests.payouts.builders import (
     NOON,
     OPERATOR,
@@ -184,6 +185,115 @@ def test_e45_below_zero_stops_payouts_until_it_is_covered(
         "SELECT kind FROM event WHERE kind LIKE 'treasury.payouts%%' ORDER BY id"
     ).scalars()
     assert list(told) == ["treasury.payouts_stopped", "treasury.payouts_go_on"]
+
+
+def owing(currency: str, *, owed: int, held: int) -> Draft:
+    """The platform owes client money `owed` for what a rail kept, and has `held` in its bank."""
+    cash = platform(
+        currency,
+        (account("platform.bank", currency), held),
+        (account("platform.capital", currency), -held),
+    )
+    kept = (
+        *custody(
+            currency,
+            (account("custody.due_from_platform", currency), owed),
+            (account("custody.bank", currency), -owed),
+        ),
+        *platform(
+            currency,
+            (account("platform.expense.processor", currency), owed),
+            (account("platform.due_to_custody", currency), -owed),
+        ),
+    )
+    return Draft("test.owes", "", OPERATOR, NOON, (*cash, *kept))
+
+
+def paid_in(currency: str, minor: int) -> Draft:
+    """The owner brings money."""
+    bank, capital = account("platform.bank", currency), account("platform.capital", currency)
+    entries = platform(currency, (bank, minor), (capital, -minor))
+    return Draft("test.paid_in", "", OPERATOR, NOON, entries)
+
+
+@CURRENCIES
+def test_e45_a_platform_that_owes_more_than_it_has_stops_payouts(
+    connection: Connection, currency: str
+) -> None:
+    """Edge case 45, the other half: 300 owed and 299 there: nobody is paid of others' money.
+
+    One minor unit more and payouts go on; stop and end are told, and no settlement says it twice.
+    """
+    payee_id = new_payee(connection)
+    give(connection, payee_id, 50_000, currency)
+    wish = asked(payee_id, new_method(connection, payee_id), 10_000, currency=currency)
+    assert service.request(connection, [wish], at=NOON)[0].is_done
+    post(connection, [owing(currency, owed=300, held=299)])
+
+    stopped = service.submit(connection, [submitting(wish.payout_id)], at=NOON)[0]
+    first = settlement.settle_short(connection, at=NOON, pays_up=False)
+    second = settlement.settle_short(connection, at=NOON, pays_up=False)
+    (stop,) = store_treasury.list_stops(connection)
+    (item,) = [each for each in open_items(connection, at=NOON) if each.sort == "payouts.stopped"]
+    post(connection, [paid_in(currency, 1)])
+    going = service.submit(connection, [submitting(wish.payout_id)], at=NOON)[0]
+    third = settlement.settle_short(connection, at=NOON, pays_up=False)
+
+    assert (stopped.code, going.is_done) == ("payouts.bank_short", True)
+    assert (first, second, third) == (True, False, True)
+    assert (stop.rail_account, stop.currency, stop.shortfall_minor) == (
+        "platform_bank",
+        currency,
+        1,
+    )
+    assert (item.subject, item.currency, item.amount_minor) == (
+        "rail_account:platform_bank",
+        currency,
+        1,
+    )
+    assert store_treasury.list_stops(connection) == []
+    told = connection.exec_driver_sql(
+        "SELECT kind FROM event WHERE kind LIKE 'treasury.%%' ORDER BY id"
+    ).scalars()
+    assert list(told) == [
+        "treasury.payouts_stopped",
+        "treasury.platform_short",
+        "treasury.payouts_go_on",
+    ]
+
+
+@CURRENCIES
+def test_what_the_platform_owes_and_has_is_brought_the_same_day(
+    connection: Connection, currency: str
+) -> None:
+    """300 owed, 200 earned, 1000 there: 200 are set off and 100 asked for, once."""
+    earned = (
+        *custody(
+            currency,
+            (account("custody.bank", currency), 200),
+            (account("custody.due_to_platform", currency), -200),
+        ),
+        *platform(
+            currency,
+            (account("platform.due_from_custody", currency), 200),
+            (account("platform.revenue.commission", currency), -200),
+        ),
+    )
+    post(connection, [owing(currency, owed=300, held=1_000)])
+    post(connection, [Draft("test.earned", "", OPERATOR, NOON, earned)])
+
+    unasked = settlement.settle_short(connection, at=NOON, pays_up=False)
+    first = settlement.settle_short(connection, at=NOON, pays_up=True)
+    second = settlement.settle_short(connection, at=NOON, pays_up=True)
+
+    assert (unasked, first, second) == (False, True, False)
+    (transfer,) = rails.list_open(connection, settlement.HANDLER)
+    assert (transfer.facts["source"], transfer.facts["target"], transfer.amount_minor) == (
+        "platform_bank",
+        "custody_bank",
+        100,
+    )
+    assert store_treasury.list_stops(connection) == []
 
 
 def test_what_the_page_says_is_what_is_done(connection: Connection) -> None:
