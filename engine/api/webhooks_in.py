@@ -25,12 +25,15 @@ from engine.api.refusals import NotFound, PlatformOnly
 from kernel import clock, due
 from kernel.database import BadTenantName, Tenant, transaction
 from rails import events
-from rails.capabilities import CAPABILITIES
+from rails.capabilities import BANK, CAPABILITIES, SIMULATED
 from rails.port import Rail, WebhookRail
 from rails.refusals import BadSignature
 
 WEBHOOK: Final = "/webhooks/{tenant}/{rail}/{endpoint}"
 RAILS: Final = "/v1/rails"
+
+_LAST: Final = (SIMULATED.rail_account, BANK.rail_account)
+"""Where clients pay only if no other rail serves: a list of rails begins with where they do."""
 
 _TAKEN: Final = {"received": True}
 
@@ -59,7 +62,7 @@ def operations() -> tuple[Operation, ...]:
         Operation(
             method="GET",
             path=RAILS,
-            summary="The rails in use and what each can do",
+            summary="The rails in use and what each can do; clients pay at the first",
             scope=Scope.LEDGER_READ,
             answer=RailsAnswer,
         ),
@@ -81,7 +84,8 @@ async def show_rails(edge: Edge, find_rail: RailFinder, request: Request) -> Res
     caller = await edge.admit(request, Scope.LEDGER_READ)
     if caller.sees_only is not None:
         raise PlatformOnly
-    found = [find_rail(caller.tenant, name) for name in CAPABILITIES]
+    names = [*(name for name in CAPABILITIES if name not in _LAST), *_LAST]
+    found = [find_rail(caller.tenant, name) for name in names]
     return json_response({"rails": [shown(rail) for rail in found if rail is not None]}, 200)
 
 

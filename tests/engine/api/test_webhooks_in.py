@@ -13,6 +13,7 @@ from engine.api.doors import TenantDoors
 from kernel.database import Tenant, transaction
 from kernel.ids import new_id
 from rails import events
+from rails.simulated.service import SimulatedRail
 from rails.store_events import list_events
 from tests.engine.api.conftest import ALL, START, Answer, Api, make_key
 from tests.fixtures.databases import TENANT
@@ -160,6 +161,22 @@ def test_the_rails_in_use_and_what_they_can_do(hooked: Api, api: Api) -> None:
     )
     assert found["hold_deadline_days"]["US"] == 730
     assert simulated["name"] == "simulated"
+
+
+def test_the_list_begins_where_clients_pay(api_engine: Engine, rail: HintingRail) -> None:
+    """As `holdfast rails list` has it: the simulated rail stands behind one with a key."""
+    simulated = SimulatedRail(api_engine, "test")
+    doors = TenantDoors(api_engine)
+    serving: dict[str, Any] = {"simulated": simulated, "stripe": rail}
+    app = make_app(
+        api_engine, doors, find_rail=lambda _, name: serving.get(name), logs_access=False
+    )
+    ours = Api(app, api_engine, make_key(api_engine, scopes=ALL, is_operator=True))
+
+    found = [each["name"] for each in ours.get("/v1/rails").body["rails"]]
+    doors.close()
+
+    assert found == ["stripe", "simulated"]
 
 
 def test_a_party_sees_nothing_of_rails(hooked: Api) -> None:
