@@ -176,7 +176,8 @@ def _tell(found: Mapping[str, Any]) -> None:
         if "refused" in each:
             line = each["facts"].get("line")
             where = f"{each['file']}:{line}" if line else each["file"]
-            said = sentence(each["refused"], each["facts"])
+            # The place in the file stands in front already.
+            said = sentence(each["refused"], each["facts"]).removeprefix(f"Line {line}: ")
             click.echo(f"{where}: {said} ({each['refused']})", err=True)
         elif each["known_since"]:
             click.echo(f"{each['file']}: known since {each['known_since'][:10]}, nothing new.")
@@ -192,6 +193,10 @@ def _tell(found: Mapping[str, Any]) -> None:
         click.echo(f"{found['rail_lines']} lines of the rails' own lists.")
     if found["places"]:
         _tell_places(found["places"])
+    elif not found["files"]:
+        click.echo(
+            "No statement is known yet: holdfast reconcile FILE --account PLACE, or --rails."
+        )
     if found["dry_run"]:
         click.echo("Nothing is written: this was a dry run.")
 

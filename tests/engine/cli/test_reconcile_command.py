@@ -35,6 +35,7 @@ def test_statements_are_taken_in_and_matched(
 
     unknown = holdfast("reconcile", str(sound))
     nowhere = holdfast("reconcile", str(sound), "--account", "vault")
+    empty = holdfast("reconcile")
     arguments = ("reconcile", str(sound), "--account", "custody_bank")
     dry = holdfast(*arguments, "--dry-run", "--json")
     with transaction(own_engine, tenant) as connection:
@@ -46,6 +47,7 @@ def test_statements_are_taken_in_and_matched(
 
     assert (unknown.exit_code, nowhere.exit_code) == (2, 2)
     assert "...2051" in unknown.stderr
+    assert (empty.exit_code, "--account PLACE" in empty.stdout) == (0, True)
     assert (dry.exit_code, real.exit_code, again.exit_code) == (0, 0, 0)
     assert after_dry == (0, 0)
     (dry_place,), (place,) = (json.loads(each.stdout)["places"] for each in (dry, real))
@@ -57,6 +59,7 @@ def test_statements_are_taken_in_and_matched(
     assert told["refused"] == "statement.unreadable"
     assert told["facts"]["line"] > 1
     assert f"{broken}:{told['facts']['line']}: " in spoken.stderr
+    assert "Line" not in spoken.stderr
     with transaction(own_engine, tenant) as connection:
         assert rows(connection, "statement_file") == 1
 
