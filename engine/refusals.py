@@ -75,7 +75,7 @@ _GATE: Final = {
         405, "Method not allowed", "This address takes other methods; see the header Allow."
     ),
     "unavailable": Words(
-        503, "Temporarily unavailable", "Try again soon, with the same Idempotency-Key."
+        503, "Temporarily unavailable", "Try again soon; a write with the same Idempotency-Key."
     ),
     "internal": Words(
         500, "Fault of ours", "Something on our side failed; repeat it with the same key."

@@ -72,7 +72,7 @@ PAYOUTS: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         "payouts.unknown_payee_account": (
             404,
             "Unknown account",
-            "There is no such account of a payee.",
+            "There is no such account of a payee, or the rail has not opened it yet.",
         ),
         "payouts.bad_policy": (
             422,
