@@ -47,8 +47,9 @@ def run_due(engine: Engine, tenant: Tenant, rails: Sequence[Rail]) -> list[dict[
         hour = store_breaks.hour_at(connection, at)
         is_used = bool(list_currencies(connection))
     last = at.date() - timedelta(days=1 if at.hour >= hour else 2)
+    is_begun = newest is not None or at.hour >= hour
     first = last if newest is None else max(newest + timedelta(days=1), last - _BACK)
-    if not is_used or first > last:
+    if not is_used or not is_begun or first > last:
         return []
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     return [run_day(engine, tenant, rails, on) for on in days]

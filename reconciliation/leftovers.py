@@ -28,7 +28,9 @@ def list_left(connection: Connection, place: Place, on: date) -> list[Left]:
         twins=store.list_twins(connection, [line.key for line in lines]) if lines else {},
         elsewhere=_elsewhere(connection, place, window),
     )
-    return sort_out(place.place, place.currency, lines=lines, items=items, around=around, on=on)
+    return sort_out(
+        place=place.place, currency=place.currency, lines=lines, items=items, around=around, on=on
+    )
 
 
 def without_opening(

@@ -108,9 +108,9 @@ class Left:
 
 
 def sort_out(
+    *,
     place: str,
     currency: str,
-    *,
     lines: Sequence[Candidate],
     items: Sequence[Candidate],
     around: Around,

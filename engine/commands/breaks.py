@@ -111,7 +111,7 @@ def comment(
 @json_option
 @in_words
 def assign(
-    break_id: UUID, owner_id: UUID, *, tenant_name: str | None, secret: str | None, as_json: bool
+    *, break_id: UUID, owner_id: UUID, tenant_name: str | None, secret: str | None, as_json: bool
 ) -> None:
     """Say who looks at a break."""
     outcome = act(

@@ -51,8 +51,8 @@ def show(console: Console, made: Mapping[str, Any]) -> None:
     figures = told["figures"]
     console.print(
         Text(
-            f"Client money test: there is {_text(figures['resource'])} for"
-            f" {_text(figures['requirement'])} that is owed; short by"
+            f"Client money test: {_text(figures['resource'])} is there (B + C + D - F) for"
+            f" {_text(figures['requirement'])} that is owed (A + E); short by"
             f" {_text(figures['shortfall'])} {told['currency']}."
         )
     )
@@ -80,13 +80,13 @@ def _sums(told: Mapping[str, Any]) -> Table:
     row("X", "being exchanged at a provider", None, figures["x_exchanging"])
     row("", "breaks (listed below)", None, figures["breaks"])
     row("", "UNEXPLAINED, must be zero", None, figures["unexplained"])
-    row("", "= what there is", None, _all(figures, ("f_platform", "requirement")))
+    row("", "= B + C + D + X + breaks", None, _all(figures, ("f_platform", "requirement")))
     table.add_section()
     for each in told["liabilities"]:
         row("A", _NAMES.get(each["kind"], each["kind"]), each["amount"])
     row("E", "suspense: nobody knows whose", figures["e_suspense"])
     row("F", "the platform's own, not yet swept", figures["f_platform"])
-    row("", "= what it is for", _all(figures, ("f_platform", "requirement")))
+    row("", "= A + E + F", _all(figures, ("f_platform", "requirement")))
     return table
 
 
@@ -102,7 +102,7 @@ def _list(console: Console, name: str, items: Sequence[Mapping[str, Any]]) -> No
     table = Table(title=name, title_justify="left")
     for column in ("day", "where", "what kind", "age", "state"):
         table.add_column(column)
-    table.add_column("amount", justify="right")
+    table.add_column("books less statement", justify="right")
     table.add_column("what", overflow="fold")
     for each in items[:_MOST]:
         table.add_row(
