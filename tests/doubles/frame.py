@@ -144,6 +144,10 @@ class Faults:
         """Lay a fault upon the next requests with this method whose path holds `path`."""
         self._forced.append(_Forced(fault, times, method, path))
 
+    def forget(self) -> None:
+        """Lay no forced fault that has not met its request yet."""
+        self._forced.clear()
+
     def next_for(self, request: Request) -> Fault | None:
         """The fault for this request, if any; it is spent by asking."""
         fault = self._forced_for(request)

@@ -262,8 +262,7 @@ def _is_stopped(chain: Chain, why: str) -> None:
 
 
 def test_a_payout_calls_for_money_that_has_landed(connection: Connection) -> None:
-    """What the rail had to let go lies in the bank: the settlement brings it back, before it can
-    be sent."""
+    """What the rail had to let go is in the bank: the settlement brings it back to be sent."""
     chain = chain_of(connection, "EUR")
     landed = (
         Line(account("custody.bank", "EUR"), 50_000),

@@ -60,9 +60,14 @@ class Doubled:
 
 def settings_for(double: StripeDouble, *, tenant: str) -> StripeSettings:
     """What a platform that lives at the double is set up with."""
+    return settings_at(double.url, tenant=tenant)
+
+
+def settings_at(url: str, *, tenant: str) -> StripeSettings:
+    """The same for a platform in another process."""
     return StripeSettings(
         api_key=API_KEY,
-        api_base=double.url,
+        api_base=url,
         webhook_secret=PLATFORM_SECRET,
         connect_webhook_secret=CONNECT_SECRET,
         country="DE",

@@ -9,23 +9,27 @@ from tests.doubles.fixtures import stripe_double
 from tests.doubles.stripe_double.double import StripeDouble
 from tests.scenarios.chaos import Run
 from tests.scenarios.doubled import Doubled
-from tests.scenarios.world import World, differences
+from tests.scenarios.ending import complaints
+from tests.scenarios.world import World
 
 __all__ = ["stripe_double"]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_books_and_stripe_agree_whatever_goes_wrong(
     own_engine: Engine, tenant: Tenant, stripe_double: StripeDouble, seed: int
 ) -> None:
-    """A fifth of the calls fail, webhooks come doubled and in no order, and time jumps."""
+    """All agrees to the cent, and enough came of it.
+
+    A fifth of the calls fail, webhooks come twice, in no order or not at all, time jumps by a day,
+    a week and a quarter, and the worker's process is killed twice. As many as one likes are played
+    by `python -m tests.scenarios.many`.
+    """
     with transaction(own_engine, tenant) as connection:
         clock.make_sandbox(connection, at=stripe_double.clock.now)
     backend = Doubled(stripe_double, tenant=tenant.name)
-    world = World(own_engine, tenant, backend)
+    run = Run(World(own_engine, tenant, backend), backend, seed, acts=8)
 
-    Run(world, backend, seed).play()
+    run.play()
 
-    assert differences(world.booked(), backend.told()) == {}
-    assert stripe_double.operations_twice() == {}
-    world.prove()
+    assert complaints(run) == []
