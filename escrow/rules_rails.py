@@ -6,7 +6,8 @@ from typing import Final
 
 from escrow.model import Funding, Method
 from escrow.refusals import BadText
-from rails.capabilities import capabilities_of
+from rails.capabilities import capabilities_of, check_amount
+from rails.refusals import AmountNotPossible, CurrencyNotTaken
 
 _RAIL_ACCOUNT: Final = re.compile(r"[a-z0-9][A-Za-z0-9_:.-]{0,63}", re.ASCII)
 
@@ -22,7 +23,8 @@ def way_back(funding: Funding, amount_minor: int, at: datetime) -> Method:
     """How money of a payment goes back: as it came, or to the wallet where the rail cannot.
 
     A rail gives back for so many days after the payment (`refund_window_days`), and some give back
-    the whole of a payment or nothing (`partial_refund`).
+    the whole of a payment or nothing (`partial_refund`). What its amounts cannot say (a dinar of
+    which the last digit is not 0) goes to the wallet as well, so that nothing waits for ever.
 
     Source: domain/rails.md section 3.
     """
@@ -31,4 +33,13 @@ def way_back(funding: Funding, amount_minor: int, at: datetime) -> Method:
     able = capabilities_of(funding.rail_account)
     is_in_time = at - funding.created_at <= timedelta(days=able.refund_window_days)
     is_whole = able.partial_refund or amount_minor == funding.captured_minor
-    return funding.method if is_in_time and is_whole else Method.WALLET
+    is_possible = _can_move(funding, amount_minor)
+    return funding.method if is_in_time and is_whole and is_possible else Method.WALLET
+
+
+def _can_move(funding: Funding, amount_minor: int) -> bool:
+    try:
+        check_amount(funding.rail_account, amount_minor, currency=funding.currency)
+    except (AmountNotPossible, CurrencyNotTaken):
+        return False
+    return True

@@ -15,6 +15,7 @@ from payouts.refusals import BelowMinimum, NothingLeft, UnknownPayee
 from payouts.refusals_runs import ByHandOnly, InAnotherRun, NoMethod
 from payouts.rules import check_payee
 from payouts.rules_schedules import falls_due, in_force
+from rails.capabilities import possible_minor
 
 CheckMethod = Callable[[PayoutMethod], object]
 """Refuses a method that may not be paid to now; the rule of single payouts."""
@@ -40,6 +41,7 @@ class RunTerms:
     """What is the same for all payees of a run; the schedule's own minimum may be higher."""
 
     kind: RunKind
+    currency: str
     due_from_on: date
     cut_off_on: date
     fee_minor: int
@@ -55,13 +57,23 @@ def is_about(candidate: Candidate, terms: RunTerms) -> bool:
 
 
 def item_of(candidate: Candidate, terms: RunTerms) -> Item:
-    """What a run plans for a payee: all that he has, or why nothing."""
+    """What a run plans for a payee: all that he has and his rail can move, or why nothing.
+
+    A balance whose end the rail cannot move (its steps, its largest amount) is paid without it; the
+    rest stays his and goes with a later run.
+    """
     amount_minor = min(candidate.available_minor, MAX_MINOR)
     method: PayoutMethod | None = None
     reason = ""
     try:
         method = _pay_to(candidate, terms)
         _check(candidate, terms, amount_minor)
+        net_minor = possible_minor(
+            method.rail, amount_minor - terms.fee_minor, currency=terms.currency
+        )
+        if not net_minor:
+            raise NothingLeft(payee_id=str(candidate.payee_id))
+        amount_minor = net_minor + terms.fee_minor
     except Refusal as refusal:
         reason = refusal.code
     return Item(

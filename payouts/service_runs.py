@@ -212,6 +212,7 @@ def _draw_up(connection: Connection, command: PrepareRun, at: datetime) -> tuple
         methods.setdefault(method.party_id, []).append(method)
     terms = RunTerms(
         kind=command.kind,
+        currency=currency,
         due_from_on=command.due_from_on,
         cut_off_on=command.cut_off_on,
         fee_minor=store.list_fees(connection, [currency], at).get(currency, 0),

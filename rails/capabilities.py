@@ -126,6 +126,20 @@ def capabilities_of(rail_account: str) -> Capabilities:
     return found
 
 
+def possible_minor(rail_account: str, most_minor: int, *, currency: str) -> int:
+    """The most that the rail can move in one go, up to `most_minor`; 0: nothing of it.
+
+    What is left over is smaller than a step, or more than the rail's largest amount, and goes with
+    a later payout. Refuses `rail.unknown`, `rail.currency_not_taken`.
+    """
+    able = capabilities_of(rail_account)
+    if able.currencies and currency not in able.currencies:
+        raise CurrencyNotTaken(rail=able.rail_account, currency=currency)
+    minor = min(most_minor, able.largest_minor.get(currency, most_minor))
+    minor -= minor % able.amount_steps.get(currency, 1)
+    return minor if minor >= able.smallest_minor.get(currency, 1) else 0
+
+
 def check_amount(rail_account: str, amount_minor: int, *, currency: str) -> None:
     """Refuse what the rail cannot move, before anything is written.
 

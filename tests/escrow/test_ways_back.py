@@ -49,6 +49,24 @@ def test_a_refund_goes_the_way_that_the_rail_has(
     assert way_back(_paid(rail), part, PAID + timedelta(days=days)) is way
 
 
+@pytest.mark.parametrize(
+    ("rail", "currency", "part", "way"),
+    [
+        ("stripe", "KWD", 4_005, Method.WALLET),
+        ("stripe", "KWD", 4_010, Method.CARD),
+        ("stripe", "JPY", 4_005, Method.CARD),
+        ("stripe", "EUR", 4_005, Method.CARD),
+        ("paypal", "TWD", 4_005, Method.WALLET),
+        ("paypal", "EUR", 4_005, Method.CARD),
+    ],
+)
+def test_what_the_rail_cannot_say_goes_to_the_wallet(
+    rail: str, currency: str, part: int, way: Method
+) -> None:
+    """4.005 dinar back by Stripe would be refused for ever; the wallet takes any amount."""
+    assert way_back(_paid(rail, currency), part, PAID + timedelta(days=1)) is way
+
+
 def test_what_came_from_the_wallet_goes_back_there() -> None:
     """No rail is asked about money that no rail brought."""
     paid = replace(_paid(""), method=Method.WALLET)
