@@ -106,9 +106,9 @@ def step(
 
     Gaps are filled first, then events worked, then what the rail's statement says is booked by
     the handler of TRANSACTIONS_BOOKED. A rail without events, or without a statement, has nothing
-    to do here.
+    to do here. A list that we cannot keep (a currency that is none of ours) keeps no event waiting.
     """
-    counts = fill_gaps(engine, tenant, rail, at)
+    counts = _filled(engine, tenant, rail, at)
     if isinstance(rail, WebhookRail):
         counts.add(
             work_events(engine, tenant, rail, result_handlers, notice_handlers, at, limit=limit)
@@ -119,6 +119,16 @@ def step(
         if waits and handler is not None:
             handler(connection, [_statement_grew(rail.name, at)], at)
     return counts
+
+
+def _filled(engine: Engine, tenant: Tenant, rail: Rail, at: datetime) -> Counts:
+    try:
+        return fill_gaps(engine, tenant, rail, at)
+    except POISON as error:
+        if is_outage(error):
+            raise
+        _log.error("rail.gaps_failed", rail=rail.name, error=type(error).__name__)
+        return Counts()
 
 
 def take_in(connection: Connection, events: Sequence[RailEvent], at: datetime) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NoReturn
 from uuid import UUID
@@ -17,11 +17,14 @@ from engine.loops import MoneyLoop
 from engine.webhooks import wire
 from engine.webhooks.model import Answer, Delivery, DeliveryState, Endpoint, EndpointState
 from engine.webhooks.wire import Parcel, Wire
-from kernel.database import Tenant
+from kernel.database import Tenant, transaction
 from kernel.money import UnknownCurrency
-from rails.model import NoticePage, RailOperation, RailOutcome
+from rails import events, service
+from rails.model import NoticePage, RailOperation, RailOutcome, RailResult
+from rails.model_events import TransactionKind
 from rails.simulated.service import SimulatedRail
 from tests.rails.builders import NOON, BadLine, operation
+from tests.rails.hinting import HintingRail, event, line
 from tests.rails.mpesa import stage as mpesa
 from tests.rails.paypal import stage as paypal
 
@@ -117,3 +120,28 @@ def test_one_odd_answer_is_one_unknown_operation(
         result = stage.rail._safely(operation(), odd, NOON)
 
     assert (result.outcome, result.code) == (RailOutcome.UNKNOWN, "")
+
+
+def test_a_line_that_we_cannot_keep_keeps_no_event_waiting(
+    own_engine: Engine, tenant: Tenant
+) -> None:
+    """A movement in a currency that is none of ours stops the statement, and no payment's word."""
+    paid = replace(operation(), rail="stripe")
+    rail = HintingRail(statement=[line("txn_odd", TransactionKind.OTHER, 5, currency="XQX")])
+    rail.objects[f"pi_{paid.id.hex}"] = paid
+    heard: list[RailResult] = []
+    with transaction(own_engine, tenant) as connection:
+        service.intend(connection, [paid], at=NOON)
+        service.take(connection, 1, NOON, rail="stripe")
+        events.take_in(connection, [event("evt_1", f"pi_{paid.id.hex}")], NOON)
+
+    events.step(
+        own_engine,
+        tenant,
+        rail,
+        {"test.heard": lambda _connection, results, _at: heard.extend(results)},
+        {},
+        NOON,
+    )
+
+    assert [each.operation_id for each in heard] == [paid.id]
