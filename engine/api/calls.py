@@ -20,6 +20,7 @@ from kernel.commands import Command
 from kernel.errors import Refusal
 from kernel.principals import Actor
 from rails.capabilities import SIMULATED
+from rails.refusals import UnknownRail
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -59,6 +60,16 @@ class Given(Generic[Body]):
     currency: str = ""
     is_partys_own: bool = True
     rail_account: str = SIMULATED.rail_account
+
+    def pays_at(self, named: str | None) -> str:
+        """Where a payment is made: at the rail that the body names, else where all are made.
+
+        Play money never stands for real: where a rail of the world serves, the simulated one takes
+        nothing from clients. Refuses with `rail.unknown`.
+        """
+        if named == SIMULATED.rail_account != self.rail_account:
+            raise UnknownRail(rail=named)
+        return named or self.rail_account
 
 
 @dataclass(frozen=True, slots=True)

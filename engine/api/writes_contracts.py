@@ -173,7 +173,7 @@ def _tip(given: Given[TipBody]) -> Command:
         amount_minor=body.amount.minor(given.currency),
         method=body.method,
         method_token=body.method_token,
-        rail_account=body.rail or given.rail_account,
+        rail_account=given.pays_at(body.rail),
     )
 
 

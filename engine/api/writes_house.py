@@ -124,7 +124,7 @@ def _add_method(given: Given[MethodBody]) -> Command:
         method_id=new_id(),
         party_id=given.ids["party_id"],
         token=given.body.token,
-        rail=given.body.rail or rail_of(given.rail_account),
+        rail=rail_of(given.pays_at(given.body.rail)),
     )
 
 

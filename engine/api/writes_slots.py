@@ -126,7 +126,7 @@ def _fund(given: Given[FundBody]) -> Command:
         method=body.method,
         method_token=body.method_token,
         quote_id=body.quote_id,
-        rail_account=body.rail or given.rail_account,
+        rail_account=given.pays_at(body.rail),
     )
 
 

@@ -58,7 +58,7 @@ def _top_up(given: Given[TopUpBody]) -> Command:
         currency=body.amount.currency,
         amount_minor=body.amount.minor(),
         method=body.method,
-        rail_account=body.rail or given.rail_account,
+        rail_account=given.pays_at(body.rail),
     )
 
 
