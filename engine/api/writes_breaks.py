@@ -32,7 +32,7 @@ class OwnerBody(Request):
     owner_id: Id | None
 
 
-class ReasonBody(Request):
+class BreakReasonBody(Request):
     """Why it is so."""
 
     reason: Text = ""
@@ -59,8 +59,8 @@ def _assign(given: Given[OwnerBody]) -> Command:
     return AssignBreak(actor=given.actor, break_id=given.ids["break_id"], owner_id=owner)
 
 
-def _decide(*, is_approved: bool) -> Callable[[Given[ReasonBody]], Command]:
-    def decide(given: Given[ReasonBody]) -> Command:
+def _decide(*, is_approved: bool) -> Callable[[Given[BreakReasonBody]], Command]:
+    def decide(given: Given[BreakReasonBody]) -> Command:
         return DecideWriteOff(
             actor=given.actor,
             write_off_id=given.ids["write_off_id"],
@@ -112,7 +112,7 @@ BREAK_WRITES: Final[tuple[Write[Any], ...]] = (
         path="/v1/write_offs/{write_off_id}/approve",
         service="reconciliation.decide_write_off",
         scope=Scope.JOURNALS_APPROVE,
-        body=ReasonBody,
+        body=BreakReasonBody,
         command=_decide(is_approved=True),
         answer=answers.BreakDone,
         summary="Approve a write-off that another person proposed: it is posted",
@@ -121,7 +121,7 @@ BREAK_WRITES: Final[tuple[Write[Any], ...]] = (
         path="/v1/write_offs/{write_off_id}/reject",
         service="reconciliation.decide_write_off",
         scope=Scope.JOURNALS_APPROVE,
-        body=ReasonBody,
+        body=BreakReasonBody,
         command=_decide(is_approved=False),
         answer=answers.BreakDone,
         summary="Reject a write-off that another person proposed",
