@@ -4,6 +4,7 @@ Each has books and a Stripe of its own. Exit 0: books and Stripe agree after eac
 """
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+import structlog
 from sqlalchemy import Engine
 
 from kernel import clock
@@ -35,6 +37,7 @@ def main() -> int:
     given = parser.parse_args()
     for name in [name for name in os.environ if name.startswith(("STRIPE_", "HOLDFAST_"))]:
         del os.environ[name]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     total: Counter[str] = Counter()
     failed: list[int] = []
     with EmbeddedServer.start(data_dir(), settings=SERVER_SETTINGS) as server:

@@ -4,12 +4,15 @@ Its parent starts it from a server of forks that has everything imported, so tha
 struck dead is replaced within a moment.
 """
 
+import logging
 import threading
 from datetime import timedelta
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from typing import Final
+
+import structlog
 
 from engine import worker
 from engine.handlers import TIMERS
@@ -39,6 +42,7 @@ def start(app_url: str, double_url: str, tenant: str) -> BaseProcess:
 
 def main(app_url: str, double_url: str, tenant_name: str, is_ready: Event) -> None:
     """Fire timers, call the rails and hear them, until told to end."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     engine, tenant = connect(app_url), Tenant(tenant_name)
     rails: list[Rail] = [
         StripeRail(settings_at(double_url, tenant=tenant.name)),
