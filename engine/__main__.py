@@ -43,6 +43,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "verify": ("verify", "Check an export, or the books, for alterations."),
         "invariants": ("invariants", "Prove the books and the client money of every tenant."),
         "rails": ("rails", "Rails in use, the events that they sent, and what needs people."),
+        "webhooks": ("webhooks", "Who is told of our events, and what did not arrive."),
         "reconcile": ("reconcile", "Take bank and processor statements in, and match them."),
         "breaks": ("breaks", "What statements and books do not share, and how it ends."),
         "certificate": ("certificate", "Certify ledger, processors and bank against one another."),

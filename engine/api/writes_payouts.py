@@ -64,7 +64,8 @@ def _open_account(given: Given[PayeeAccountBody]) -> Command:
     )
 
 
-def _prepare_methods(given: Given[MethodPolicyBody]) -> Command:
+def method_policy(given: Given[MethodPolicyBody]) -> Command:
+    """The command of a body on methods."""
     body = given.body
     return PreparePolicy(
         actor=given.actor,
@@ -76,7 +77,8 @@ def _prepare_methods(given: Given[MethodPolicyBody]) -> Command:
     )
 
 
-def _prepare_limits(given: Given[LimitPolicyBody]) -> Command:
+def limit_policy(given: Given[LimitPolicyBody]) -> Command:
+    """The command of a body on a currency."""
     body = given.body
     for name, amount in (("approval_above", body.approval_above), ("minimum", body.minimum)):
         if amount is not None and amount.currency != body.currency:
@@ -139,7 +141,7 @@ BEFORE_PAYOUTS: Final[tuple[Write[Any], ...]] = (
         service="payouts.prepare_policy",
         scope=Scope.PAYOUTS_WRITE,
         body=MethodPolicyBody,
-        command=_prepare_methods,
+        command=method_policy,
         answer=shapes.PayoutPolicyAnswer,
         summary="Prepare how methods cool and are verified (operator)",
         status=201,
@@ -149,7 +151,7 @@ BEFORE_PAYOUTS: Final[tuple[Write[Any], ...]] = (
         service="payouts.prepare_policy",
         scope=Scope.PAYOUTS_WRITE,
         body=LimitPolicyBody,
-        command=_prepare_limits,
+        command=limit_policy,
         answer=shapes.PayoutPolicyAnswer,
         summary="Prepare the limits of payouts in a currency (operator)",
         status=201,

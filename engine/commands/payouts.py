@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from engine.api.calls import Given
 from engine.api.writes_runs import PayoutScheduleBody, schedule_command
+from engine.commands import payout_desk
 from engine.commands.acting import act, actor_of, body_of, key_option, tell
 from engine.commands.frame import (
     BAD_NEWS,
@@ -44,6 +45,11 @@ _run_argument = click.argument("run_id", type=click.UUID)
 @click.group()
 def command() -> None:
     """Payout schedules, and runs: prepared by one person, approved by another, then paid."""
+
+
+command.add_command(payout_desk.methods)
+command.add_command(payout_desk.policy)
+command.add_command(payout_desk.accounts)
 
 
 @command.command()
