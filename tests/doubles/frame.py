@@ -405,6 +405,9 @@ class Frame:
             return as_json(self._provider.control(verb, said))
         except KeyError as missing:
             return as_json({"error": f"no such verb or object: {missing}"}, status=404)
+        except TypeError as wrong:  # told to whoever typed it; a test's own mistake is broken, too
+            self.broken.append(wrong)
+            return as_json({"error": f"not what {verb} takes: {wrong}"}, status=400)
 
 
 class _Server(ThreadingHTTPServer):

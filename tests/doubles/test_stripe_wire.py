@@ -424,7 +424,8 @@ SIM: dict[str, tuple[dict[str, Any], Callable[[Any], bool]]] = {
     "delivery": ({"order": "shuffle", "drop": 0.1}, lambda said: said["result"] == {}),
     "force": ({"fault": "error_before", "path": "/v1/topups"}, lambda said: said == {}),
     "plan": ({"rate": 0, "kinds": ["lost_reply"]}, lambda said: said == {}),
-    "nothing": ({}, lambda said: "no such verb" in said["error"]),
+    "pay": ({"intent": "pi_no"}, lambda said: "No such payment_intent" in said["error"]),
+    "nothing": ({}, lambda said: "no such verb" in said["error"] and "pay" in said["error"]),
 }
 
 
@@ -462,3 +463,12 @@ def test_the_double_starts_at_a_time_of_ours() -> None:
 
         assert payment.created == int(began.timestamp())
         assert double.clock.now == began
+
+
+def test_what_a_verb_does_not_take_is_said() -> None:
+    """To whoever typed it, instead of a line that hangs up; a test's own mistake counts, too."""
+    with StripeDouble() as double:
+        answer = requests.post(f"{double.url}/_sim/pay", json={"intents": "pi_1"}, timeout=10)
+
+        assert (answer.status_code, "not what pay takes" in answer.json()["error"]) == (400, True)
+        assert len(double.frame.broken) == 1

@@ -13,6 +13,7 @@ import stripe
 from tests.doubles.frame import Clock, Deliveries, Faults, Frame, Message, Order, Request, Response
 from tests.doubles.stripe_double.disputes import Platform
 from tests.doubles.stripe_double.door import Door
+from tests.doubles.stripe_double.trouble import StripeError
 from tests.doubles.stripe_double.world import PLATFORM, Obj, World
 
 API_KEY: Final = "sk_test_double"
@@ -110,8 +111,11 @@ class StripeDouble:
     def control(self, verb: str, said: Mapping[str, Any]) -> Any:
         """A verb of the control plane; KeyError if there is none such."""
         if verb not in VERBS:
-            raise KeyError(verb)
-        return {"result": getattr(self, verb)(**said)}
+            raise KeyError(f"{verb}; there are {', '.join(sorted(VERBS))}")
+        try:
+            return {"result": getattr(self, verb)(**said)}
+        except StripeError as refused:
+            raise KeyError(str(refused)) from refused
 
     def advance(self, **by: float) -> datetime:
         """Let time pass (`days=2`, `hours=1`); what is due happens on the way."""
