@@ -32,7 +32,11 @@ BREAKS: Final[Mapping[str, tuple[int, str, str]]] = MappingProxyType(
         ),
         "break.unknown": (404, "Unknown break", "There is no such break."),
         "break.closed": (409, "The break is over", "The break is {state}; nothing is left to do."),
-        "break.says_nothing": (422, "Say why", "Words are needed: say what it is, or why it is so."),
+        "break.says_nothing": (
+            422,
+            "Say why",
+            "Words are needed: say what it is, or why it is so.",
+        ),
         "write_off.above_limit": (
             409,
             "Too much to write off",
