@@ -40,6 +40,7 @@ class RailAnswer(OpenAnswer):
     fx: bool
     cancels: bool
     instant_payouts: bool
+    available_at_once: bool
     amount_steps: dict[str, int]
     smallest_minor: dict[str, int]
     largest_minor: dict[str, int]
