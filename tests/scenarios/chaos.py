@@ -15,7 +15,7 @@ from uuid import UUID
 
 from escrow import service as escrow
 from escrow.commands import FundingCommand, ReleasePart, SlotCommand, Submit
-from tests.doubles.frame import Fault, Order
+from tests.doubles.frame import EVERY_KIND, Fault, Order
 from tests.doubles.stripe_double.world import PLATFORM
 from tests.scenarios import worker_process
 from tests.scenarios.doubled import Doubled
@@ -34,7 +34,7 @@ BANKS: Final = ("success", "success", "fail_after_paid", "account_closed")
 JUMPS: Final = ({"hours": 1}, {"hours": 25}, {"days": 3}, {"days": 7})
 SURE: Final = ("leap_25_hours", "leap_7_days", "leap_90_days", "strike", "strike")
 """What happens in each run, at moments that its seed draws."""
-MOST_STEPS: Final = 80
+MOST_STEPS: Final = 240
 """So often, six hours each, it is looked whether the led deals have come to their ends."""
 HELD_S: Final = 10.0
 """How long at most a blow waits for the call in whose middle it falls."""
@@ -67,12 +67,14 @@ class Run:
         self.dice = random.Random(self.seed)
 
     def begin(self) -> None:
-        """Faults, disorder, and time in uneven steps from here on."""
+        """Disorder from here on; each kind of fault once for sure, and webhooks are lost."""
         double = self.backend.double
         double.faults.plan(rate=self.fault_share, seed=self.seed)
         double.deliveries.order = Order.SHUFFLE
         double.deliveries.duplicate = 0.3
-        double.deliveries.drop = 0.1
+        double.deliveries.drop = 1.0
+        for kind in EVERY_KIND:
+            double.faults.force(kind)
 
     def play(self) -> None:
         """The acts, and then calm: no more faults, and whatever is left is heard."""
@@ -80,6 +82,7 @@ class Run:
         self.begin()
         led = self.led()
         self.lead(led, minutes=2)
+        self.backend.double.deliveries.drop = 0.1
         moments = dict(zip(self.dice.sample(range(self.acts), len(SURE)), SURE, strict=True))
         for number in range(self.acts):
             self.act(moments.get(number, ""))

@@ -24,7 +24,7 @@ from rails.stripe.service import StripeRail
 from tests.scenarios.doubled import settings_at
 
 THREADS: Final = 1
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 180.0
 
 
 def start(app_url: str, double_url: str, tenant: str) -> BaseProcess:
