@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from kernel import clock
 from kernel.database import Tenant, transaction
+from rails import service
 from rails.bank.service import make as make_bank
 from rails.capabilities import SIMULATED
 from rails.mpesa.service import MpesaRail
@@ -81,6 +82,7 @@ class RailHouse:
     engine: Engine
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     made: dict[str, dict[str, Rail]] = field(default_factory=dict, repr=False)
+    had: dict[str, str] = field(default_factory=dict, repr=False)
 
     def of(self, tenant: Tenant) -> Mapping[str, Rail]:
         """By name; the simulated rail is always there, for what was paid by it."""
@@ -107,8 +109,19 @@ class RailHouse:
         return self.of(tenant).get(name)
 
     def default(self, tenant: Tenant) -> str:
-        """Where a tenant's clients pay if a call does not say."""
-        return next(iter(self.of(tenant)))
+        """Where a tenant's clients pay if a call does not say.
+
+        A tenant whose payments were real never falls back to play money: without its key they are
+        written down for the rail that it had, and wait for it.
+        """
+        serving = next(iter(self.of(tenant)))
+        if serving != SIMULATED.rail_account:
+            return serving
+        if tenant.name not in self.had:
+            with transaction(self.engine, tenant) as connection:
+                asked = set(service.list_rails(connection))
+            self.had[tenant.name] = next((name for name in MAKERS if name in asked), serving)
+        return self.had[tenant.name]
 
     def bank(self, tenant: Tenant) -> str:
         """Which rail moves money between our banks."""

@@ -173,6 +173,11 @@ def list_operations(connection: Connection, ids: Sequence[UUID]) -> list[RailOpe
     return store.list_operations(connection, ids)
 
 
+def list_rails(connection: Connection) -> list[str]:
+    """The rails that were ever asked for anything, by name."""
+    return store.list_rails(connection)
+
+
 def list_open(connection: Connection, handler: str) -> list[RailOperation]:
     """Operations of one handler whose end is not known yet, oldest first."""
     return store.list_open(connection, handler)

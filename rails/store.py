@@ -113,6 +113,8 @@ SELECT {_OPERATION} FROM rail_operation
 WHERE id = ANY (%(ids)s::uuid[]) AND state IN ('sent', 'unknown', 'pending') ORDER BY intent_no
 """
 
+_LIST_RAILS: Final = "SELECT DISTINCT rail FROM rail_operation ORDER BY rail"
+
 _LIST_OPEN: Final = f"""
 SELECT {_OPERATION} FROM rail_operation
 WHERE state IN ('created', 'sent', 'unknown', 'pending') AND handler = %(handler)s
@@ -294,6 +296,11 @@ def list_operations(connection: Connection, ids: Sequence[UUID]) -> list[RailOpe
     """Operations by id, in the order in which they were written."""
     rows = connection.exec_driver_sql(_LIST_OPERATIONS, {"ids": list(ids)}).mappings()
     return [_operation(row) for row in rows]
+
+
+def list_rails(connection: Connection) -> list[str]:
+    """The rails that were ever asked for anything."""
+    return [row.rail for row in connection.exec_driver_sql(_LIST_RAILS)]
 
 
 def list_sent(connection: Connection, ids: Sequence[UUID]) -> list[RailOperation]:

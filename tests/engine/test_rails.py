@@ -8,6 +8,9 @@ from sqlalchemy import Engine
 from engine.rails import RailHouse, of_tenant
 from kernel import clock
 from kernel.database import Tenant, transaction
+from kernel.ids import new_id
+from rails import service
+from rails.model import OperationKind, RailOperation
 
 TEST_KEY = {"STRIPE_API_KEY": "sk_test_of_nobody"}
 LIVE_KEY = {"STRIPE_API_KEY": "sk_live_of_nobody"}
@@ -63,3 +66,26 @@ def test_a_live_key_serves_a_tenant_that_lives_by_the_real_clock(
 ) -> None:
     """It is where clients pay from then on."""
     assert RailHouse(own_engine, LIVE_KEY).default(tenant) == "stripe"
+
+
+def test_without_its_key_a_real_tenant_takes_no_play_money(
+    own_engine: Engine, tenant: Tenant
+) -> None:
+    """What clients pay is written down for the rail that was there, and waits for its key."""
+    asked = RailOperation(
+        id=new_id(),
+        kind=OperationKind.FUND,
+        handler="escrow.funding",
+        subject=f"funding:{new_id()}",
+        amount_minor=1_000,
+        currency="EUR",
+        method="pm_card_visa",
+        rail="stripe",
+    )
+    with transaction(own_engine, tenant) as connection:
+        service.intend(connection, [asked], at=datetime(2026, 3, 2, tzinfo=UTC))
+
+    house = RailHouse(own_engine, {})
+
+    assert house.default(tenant) == "stripe"
+    assert house.find(tenant, "stripe") is None
