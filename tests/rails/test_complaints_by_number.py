@@ -31,7 +31,7 @@ COMPLAINTS: Final[Mapping[str, str]] = {
     "2": """
         rails/test_events.py::test_the_same_event_three_times_at_once_is_applied_once
         rails/test_service.py::test_e2_a_notice_is_heard_once
-        rails/test_events.py::test_a_thousand_events_again_add_nothing
+        rails/test_events.py::test_a_history_again_adds_nothing
     """,
     # 3: the answer to a call and its webhook race each other
     "3": """

@@ -15,7 +15,7 @@ from tests.scenarios.world import World
 __all__ = ["stripe_double"]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_books_and_stripe_agree_whatever_goes_wrong(
     own_engine: Engine, tenant: Tenant, stripe_double: StripeDouble, seed: int
 ) -> None:

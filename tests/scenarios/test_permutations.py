@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from kernel.database import Tenant
 from tests.scenarios.permutations import begin, differences, play, play_many, serial
 
-IN_CI: Final = 40
+IN_CI: Final = 20
 """Of ten thousand, which `python -m tests.scenarios.permutations` plays."""
 
 
