@@ -119,10 +119,10 @@ def under_way(connection: Connection) -> dict[str, dict[Way, int]]:
 def free_in_bank(connection: Connection) -> dict[str, int]:
     """What may still leave the custody bank by currency: booked, less what is on its way out.
 
-    Nothing, where an account of ours at a rail is below zero in the currency, or the platform owes
-    client money more than it has: what is paid out meanwhile would be other clients' money. Until
-    the end of the transaction nobody else promises anything away. What leaves meanwhile is read
-    before the balance, so that it is counted twice rather than not at all.
+    Nothing, where an account of ours at a rail is below zero in the currency: what is paid out
+    meanwhile would be other clients' money. Until the end of the transaction nobody else promises
+    anything away. What leaves meanwhile is read before the balance, so that it is counted twice
+    rather than not at all.
 
     Source: domain/escrow.md 2.11, edge case 45.
     """
@@ -137,7 +137,7 @@ def free_in_bank(connection: Connection) -> dict[str, int]:
         for (source, _, _), amount_minor in ways.items():
             if source == RailAccount.CUSTODY_BANK.value:
                 purse[currency] -= amount_minor
-    for _, currency in treasury.shortfalls(connection):
+    for _, currency in treasury.below_zero(connection):
         purse[currency] = min(0, purse[currency])
     return purse
 

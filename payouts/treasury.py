@@ -98,46 +98,19 @@ def below_zero(connection: Connection) -> dict[tuple[str, str], int]:
     }
 
 
-def platform_short(connection: Connection) -> dict[str, int]:
-    """What the platform owes client money and its own bank does not hold, by currency.
-
-    What both books owe each other is set off first. Settlements that are under way change both
-    sides alike. The bank is read first: a transfer that is booked meanwhile makes nothing short.
-    """
-    held = kind_balances(connection, "platform.bank")
-    owed = kind_balances(connection, "custody.due_from_platform")
-    earned = kind_balances(connection, "custody.due_to_platform")
-    short = {
-        currency: min(minor + earned.get(currency, 0), minor) - max(0, held.get(currency, 0))
-        for currency, minor in owed.items()
-    }
-    return {currency: minor for currency, minor in short.items() if minor > 0}
-
-
-def shortfalls(connection: Connection) -> dict[tuple[str, str], int]:
-    """All that stops payouts, by (rail account or `platform_bank`, currency).
-
-    What is paid out while an account of ours is below zero, or while the platform owes client
-    money more than it has, is other clients' money. Source: domain/escrow.md 2.11, edge case 45.
-    """
-    short = platform_short(connection).items()
-    return below_zero(connection) | {(PLATFORM_BANK, currency): minor for currency, minor in short}
-
-
 def stops_differ(connection: Connection) -> bool:
     """Whether what is short by now is not what payouts are stopped for."""
     standing = store_treasury.list_stops(connection)
-    return {(each.rail_account, each.currency) for each in standing} != set(shortfalls(connection))
+    return {(each.rail_account, each.currency) for each in standing} != set(below_zero(connection))
 
 
 def watch(connection: Connection, settlements: Sequence[Settlement], at: datetime) -> list[Draft]:
     """The events of a settlement that people must know of; stops are placed and lifted with them.
 
-    An account below zero stops payouts, and so does a debt of the platform that its own bank
-    cannot pay; covered, they go on. What the platform owes and cannot bring, and what processors
-    lack for their promises, is told with each settlement.
+    An account below zero stops payouts; covered, they go on. What the platform owes and cannot
+    bring, and what processors lack for their promises, is told with each settlement.
     """
-    below = shortfalls(connection)
+    below = below_zero(connection)
     standing = {
         (each.rail_account, each.currency): each for each in store_treasury.list_stops(connection)
     }

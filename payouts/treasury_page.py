@@ -17,7 +17,7 @@ from rails.capabilities import CAPABILITIES
 def page(connection: Connection, *, at: datetime) -> list[dict[str, Any]]:
     """One row per currency. What stands as next is what `settlement.settle` would ask for now."""
     places = treasury.at_rails(connection)
-    stopped = {currency for _, currency in treasury.shortfalls(connection)}
+    stopped = {currency for _, currency in treasury.below_zero(connection)}
     return [_row(position, places, stopped) for position in look(connection, at=at)]
 
 

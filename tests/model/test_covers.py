@@ -172,6 +172,12 @@ OUTSIDE: Final = MappingProxyType(
                         "service.open_accounts",
                         "service_matching.decide_proposals",
                         "service_matching.undo_matches",
+                        "service_breaks.assign",
+                        "service_breaks.comment",
+                        "service_breaks.decide_write_offs",
+                        "service_breaks.explain",
+                        "service_breaks.set_hours",
+                        "service_certificates.sign",
                     ),
                 ),
             )
