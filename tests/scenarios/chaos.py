@@ -96,7 +96,7 @@ class Run:
         """Lead the deals on while time passes, until they have come to their next stage."""
         stage = next(led, "over")
         for number in range(MOST_STEPS):
-            self.world.pass_time(**by)
+            self.leap(**by)
             self.world.ask_again()
             self.world.round()
             if number % 4 == 3:
@@ -114,21 +114,32 @@ class Run:
         elif name == "meet" or not self.deals:
             self.meet()
         elif name == "wait":
-            self.world.pass_time(**self.dice.choice(JUMPS))
+            self.leap(**self.dice.choice(JUMPS))
         else:
             getattr(self, name)(self.dice.choice(self.deals))
 
+    def leap(self, **by: float) -> None:
+        """Time passes. Before it does, Stripe's list of events was read, as in every minute.
+
+        Stripe keeps its events for thirty days: nobody's list is left unread for so long.
+        """
+        faults = self.backend.double.faults
+        faults.plan(rate=0)
+        self.world.fill_gaps()
+        faults.plan(rate=self.fault_share)
+        self.world.pass_time(**by)
+
     def leap_25_hours(self) -> None:
         """More than a day, so that Stripe has forgotten our keys."""
-        self.world.pass_time(hours=25)
+        self.leap(hours=25)
 
     def leap_7_days(self) -> None:
         """A week."""
-        self.world.pass_time(days=7)
+        self.leap(days=7)
 
     def leap_90_days(self) -> None:
         """Longer than Stripe lets money stay."""
-        self.world.pass_time(days=90)
+        self.leap(days=90)
 
     def strike(self) -> None:
         """Kill a worker's process while it calls Stripe or soon after, and let another go on.

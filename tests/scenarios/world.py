@@ -169,6 +169,15 @@ class World:
             if not (had_work or filled.filled or filled.transactions or self.is_waiting()):
                 return
 
+    def fill_gaps(self) -> None:
+        """Take in what Stripe lists, now and not only once a minute; all of it."""
+        while (
+            found := events.fill_gaps(
+                self.engine, self.tenant, self.backend.rail, self.now, at_once=True
+            )
+        ).filled or found.transactions:
+            pass
+
     def ask_again(self) -> None:
         """Let the real time pass for which events wait whose rail was away."""
         with transaction(self.engine, self.tenant) as connection:
