@@ -14,18 +14,16 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import orjson
-import psycopg
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from engine.proofs import check_books
 from engine.rails import bank_of
 from engine.reconciling import list_logs, match_places, take_rails
-from engine.store_locks import only_one
+from engine.rounds import go_round
 from kernel import clock
 from kernel.database import Tenant, transaction
-from kernel.errors import Broken, RailTrouble
+from kernel.errors import RailTrouble
 from kernel.principals import SYSTEM
 from payouts.service_safeguarding import fund_shortfalls
 from rails.port import Rail
@@ -152,18 +150,7 @@ class SafeguardingLoop:
 
     def run_once(self, stop: threading.Event) -> int:
         """Look at each tenant once; how many days were certified."""
-        count = 0
-        for tenant in self.tenants():
-            if stop.is_set():
-                break
-            try:
-                with only_one(self.engine, "safeguarding", tenant) as is_ours:
-                    if is_ours:
-                        count += len(run_due(self.engine, tenant, self.rails_of(tenant)))
-            except (SQLAlchemyError, psycopg.Error) as trouble:
-                name = type(trouble).__name__
-                _log.warning("safeguarding.round_failed", tenant=tenant.name, trouble=name)
-            except Broken:
-                # Somebody must look; the tenants after this one are served all the same.
-                _log.exception("safeguarding.round_broken", tenant=tenant.name)
-        return count
+        return go_round(self.tenants, self._look_at, stop, what="safeguarding", engine=self.engine)
+
+    def _look_at(self, tenant: Tenant) -> int:
+        return len(run_due(self.engine, tenant, self.rails_of(tenant)))

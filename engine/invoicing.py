@@ -7,15 +7,12 @@ from datetime import date
 from functools import cache
 from typing import Final
 
-import psycopg
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from engine.store_locks import only_one
+from engine.rounds import go_round, keep_going
 from kernel import clock
 from kernel.database import Tenant, transaction
-from kernel.errors import Broken
 from rails.rates import ecb
 from rails.rates.model import Source
 from tax.model_invoice import Issued
@@ -66,27 +63,11 @@ class InvoiceLoop:
 
     def run_forever(self, stop: threading.Event) -> None:
         """Go round until `stop` is set; at once again while there is work."""
-        while not stop.is_set():
-            if not self.run_once(stop):
-                stop.wait(self.interval_s)
+        keep_going(self.run_once, stop, interval_s=self.interval_s)
 
     def run_once(self, stop: threading.Event) -> bool:
         """Look at each tenant once; whether a document was issued."""
-        count = 0
-        for tenant in self.tenants():
-            if stop.is_set():
-                break
-            try:
-                with only_one(self.engine, "invoices", tenant) as is_ours:
-                    if is_ours:
-                        count += self._look_at(tenant)
-            except (SQLAlchemyError, psycopg.Error) as trouble:
-                name = type(trouble).__name__
-                _log.warning("invoices.round_failed", tenant=tenant.name, trouble=name)
-            except Broken:
-                # Somebody must look; the tenants after this one are served all the same.
-                _log.exception("invoices.round_broken", tenant=tenant.name)
-        return count > 0
+        return go_round(self.tenants, self._look_at, stop, what="invoices", engine=self.engine) > 0
 
     def _look_at(self, tenant: Tenant) -> int:
         with transaction(self.engine, tenant) as connection:

@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, TypeGuard
 
-import psycopg
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from engine import care
 from engine.exchange import fill_open
 from engine.handlers import RAIL_NOTICES, RAIL_RESULTS
 from engine.payees import read_new
 from engine.rails import bank_of
-from engine.store_locks import only_one
+from engine.rounds import go_round, keep_going
 from kernel import clock
 from kernel.database import Tenant, transaction
 from kernel.errors import Broken
@@ -56,27 +54,20 @@ class MoneyLoop:
 
     def run_forever(self, stop: threading.Event) -> None:
         """Go round until `stop` is set; at once again while there is work."""
-        while not stop.is_set():
-            if not self.run_once(stop):
-                stop.wait(self.interval_s)
+        keep_going(self.run_once, stop, interval_s=self.interval_s)
 
     def run_once(self, stop: threading.Event) -> bool:
         """Look at each tenant once; whether any of them had work."""
-        had_work = False
-        for tenant in self.tenants():
-            if stop.is_set():
-                break
-            try:
-                with only_one(self.engine, "rails", tenant) as is_ours:
-                    if is_ours:
-                        had_work |= self._look_at(tenant)
-            except (SQLAlchemyError, psycopg.Error) as trouble:
-                name = type(trouble).__name__
-                _log.warning("money.round_failed", tenant=tenant.name, trouble=name)
-            except _NONSENSE:
-                # Somebody must look; the tenants after this one are served all the same.
-                _log.exception("money.round_broken", tenant=tenant.name)
-        return had_work
+        found = go_round(
+            self.tenants,
+            self._look_at,
+            stop,
+            what="money",
+            engine=self.engine,
+            lock="rails",
+            broken=_NONSENSE,
+        )
+        return found > 0
 
     def _look_at(self, tenant: Tenant) -> bool:
         rails = self.rails_of(tenant)

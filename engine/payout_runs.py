@@ -5,14 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import psycopg
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
+from engine.rounds import go_round, keep_going
 from kernel import clock
 from kernel.database import Tenant, transaction
-from kernel.errors import Broken
 from payouts import store_runs
 from payouts.service_execution import CHUNK, Chunk, execute
 
@@ -36,25 +34,11 @@ class RunLoop:
 
     def run_forever(self, stop: threading.Event) -> None:
         """Go round until `stop` is set; at once again while there is work."""
-        while not stop.is_set():
-            if not self.run_once(stop):
-                stop.wait(self.interval_s)
+        keep_going(self.run_once, stop, interval_s=self.interval_s)
 
     def run_once(self, stop: threading.Event) -> bool:
         """One chunk of each run that is executing; whether there was one."""
-        taken = 0
-        for tenant in self.tenants():
-            if stop.is_set():
-                break
-            try:
-                taken += self._look_at(tenant)
-            except (SQLAlchemyError, psycopg.Error) as trouble:
-                name = type(trouble).__name__
-                _log.warning("payout_runs.round_failed", tenant=tenant.name, trouble=name)
-            except Broken:
-                # Somebody must look; the tenants after this one are served all the same.
-                _log.exception("payout_runs.round_broken", tenant=tenant.name)
-        return taken > 0
+        return go_round(self.tenants, self._look_at, stop, what="payout_runs") > 0
 
     def _look_at(self, tenant: Tenant) -> int:
         with transaction(self.engine, tenant) as connection:

@@ -12,12 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-import psycopg
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from engine.store_locks import only_one
+from engine.rounds import go_round, keep_going
 from engine.webhooks import service, store
 from engine.webhooks.model import (
     DISABLED_AFTER,
@@ -29,7 +27,6 @@ from engine.webhooks.model import (
 from engine.webhooks.wire import Parcel, Wire
 from kernel import clock
 from kernel.database import Tenant, transaction
-from kernel.errors import Broken
 from ledger import reads
 
 LOOPBACK: Final = "HOLDFAST_WEBHOOKS_TO_LOOPBACK"
@@ -61,27 +58,11 @@ class WebhookLoop:
 
     def run_forever(self, stop: threading.Event) -> None:
         """Go round until `stop` is set; at once again while there is work."""
-        while not stop.is_set():
-            if not self.run_once(stop):
-                stop.wait(self.interval_s)
+        keep_going(self.run_once, stop, interval_s=self.interval_s)
 
     def run_once(self, stop: threading.Event) -> bool:
         """Look at each tenant once; whether anything was planned or sent."""
-        had_work = False
-        for tenant in self.tenants():
-            if stop.is_set():
-                break
-            try:
-                with only_one(self.engine, "webhooks", tenant) as is_ours:
-                    if is_ours:
-                        had_work |= self.look_at(tenant)
-            except (SQLAlchemyError, psycopg.Error) as trouble:
-                name = type(trouble).__name__
-                _log.warning("webhooks.round_failed", tenant=tenant.name, trouble=name)
-            except Broken:
-                # Somebody must look; the tenants after this one are served all the same.
-                _log.exception("webhooks.round_broken", tenant=tenant.name)
-        return had_work
+        return go_round(self.tenants, self.look_at, stop, what="webhooks", engine=self.engine) > 0
 
     def look_at(self, tenant: Tenant) -> bool:
         """Plan what was sealed and send what is due, once; whether there was anything."""
